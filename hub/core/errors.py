@@ -1,0 +1,86 @@
+"""The error tree, by whose fault it is. Each error has a stable code and words safe to show to anybody.
+
+HubError
+├── BadInput          400  what was sent can't be used; says where and how to mend it
+├── NotAuthenticated  401  sign in first
+├── NotAllowed        403  signed in, but no right to this
+├── NotFound          404  no such thing, or none that you may see
+├── Conflict          409  the thing changed or is already so
+└── Unavailable       503  our fault, try again later
+
+Codes and their words in both languages are the table `ERRORS`; an error is raised by its code:
+`raise errors.error("task_already_claimed")`. No patient data ever goes into an error.
+"""
+
+from typing import NamedTuple
+
+
+class HubError(Exception):
+    """Base of everything the hub tells a caller; `status` is the HTTP status."""
+
+    status = 500
+
+    def __init__(self, code: str, zh: str, en: str, **detail: str | int | float | bool | None) -> None:
+        super().__init__(code)
+        self.code, self.zh, self.en, self.detail = code, zh, en, detail
+
+
+class BadInput(HubError):
+    status = 400
+
+
+class NotAuthenticated(HubError):
+    status = 401
+
+
+class NotAllowed(HubError):
+    status = 403
+
+
+class NotFound(HubError):
+    status = 404
+
+
+class Conflict(HubError):
+    status = 409
+
+
+class Unavailable(HubError):
+    status = 503
+
+
+class _Row(NamedTuple):
+    kind: type[HubError]
+    zh: str
+    en: str
+
+
+ERRORS: dict[str, _Row] = {
+    # Every domain adds its rows here; `docs/protocol/errors.md` lists them (tested).
+    "bad_json": _Row(BadInput, "请求内容不是有效的 JSON。", "The request body is not valid JSON."),
+    "bad_field": _Row(BadInput, "字段缺失或格式不对：请按提示改正。", "A field is missing or malformed: mend it as shown."),
+    "too_large": _Row(BadInput, "内容超过允许的大小。", "The content is larger than allowed."),
+    "not_signed_in": _Row(NotAuthenticated, "请先登录。", "Please sign in first."),
+    "wrong_credentials": _Row(NotAuthenticated, "账号或密码不对。", "Wrong account or password."),
+    "locked_out": _Row(
+        NotAuthenticated,
+        "多次输入错误，账号已暂时锁定，请稍后再试。",
+        "Too many wrong attempts; the account is locked for a while.",
+    ),
+    "step_up_needed": _Row(NotAuthenticated, "请再次输入密码以签名。", "Enter your password again to sign."),
+    "not_allowed": _Row(NotAllowed, "您没有此操作的权限。", "You have no right to do this."),
+    "csrf": _Row(NotAllowed, "页面已过期，请刷新后重试。", "The page has expired; reload and try again."),
+    "not_found": _Row(NotFound, "未找到，或您无权查看。", "Not found, or not yours to see."),
+    "conflict": _Row(Conflict, "状态已变化，请刷新后再试。", "The state has changed; reload and try again."),
+    "database_away": _Row(
+        Unavailable,
+        "数据库暂时不可用，内容尚未保存，请稍后重试。",
+        "The database is away; nothing was saved, try again soon.",
+    ),
+}
+
+
+def error(code: str, **detail: str | int | float | bool | None) -> HubError:
+    """The error of a code of the table, with machine-readable detail (field names, limits; never patient data)."""
+    row = ERRORS[code]
+    return row.kind(code, row.zh, row.en, **detail)

@@ -1,0 +1,1 @@
+"""Organisations, accounts, residents, consents, access, grants and audit."""

@@ -1,0 +1,1 @@
+"""Reading studies, analyses and edits, routing, tasks and reports."""

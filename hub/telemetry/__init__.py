@@ -1,0 +1,1 @@
+"""Devices, pairings, recordings, the loss ledger, samples, vitals and live viewing."""

@@ -24,6 +24,7 @@ EventKind = Literal[
     "lead-on",
     "battery",
     "position",
+    "discard",  # gave up samples that were never acknowledged; `oldest` says what it still holds
     "command",  # answer to a command: done, refused or expired
 ]
 
@@ -40,6 +41,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "lead-on": ("electrodes_off",),
     "battery": ("battery_percent",),
     "position": ("latitude_deg", "longitude_deg"),
+    "discard": ("recording", "oldest"),
     "command": ("command_id", "detail"),
 }
 
@@ -57,6 +59,7 @@ class Event:
     previous_boot: int | None = None  # boot: the boot before this one
     previous_count: int | None = None  # boot: samples produced in it (last index + 1); None = unknown
     counts: tuple[tuple[int, int], ...] = ()  # end: (boot, samples produced in it)
+    oldest: tuple[tuple[int, int], ...] = ()  # (boot, first sample still held); says the same as in packets
     sample: int | None = None  # index since boot at the moment of the event
     electrodes_off: int | None = None  # as in the waveform packet
     battery_percent: int | None = None
@@ -89,6 +92,7 @@ LAYOUT: Final = (
     Field(14, "longitude_deg", lambda value, name: fields.real(value, name, -180.0, 180.0)),
     Field(15, "command_id", fields.identifier),
     Field(16, "detail", fields.text, ""),
+    Field(17, "oldest", fields.boot_counts, ()),
 )
 
 

@@ -1,0 +1,87 @@
+"""Brings a database to this program's schema: hub/migrations/*.sql in order, each once, as `hub_owner`.
+
+A file that was applied never changes: its hash is kept, and another hash stops the start.
+"""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+ROLES = ("hub_owner", "hub_app", "hub_ingest")
+LOCK = 0x7E1E_4B01  # advisory lock: one migration at a time per database
+
+
+class MigrationError(RuntimeError):
+    """The database and this program don't belong together."""
+
+
+async def migrate(admin_dsn: str, at: datetime, folder: Path = MIGRATIONS) -> list[str]:
+    """Create the roles, apply what is missing; the names of the files applied now."""
+    conn = await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True, application_name="hub_migrate")
+    async with conn:
+        await conn.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        for role in ROLES:
+            await _ensure_role(conn, role)
+        await conn.execute("GRANT USAGE, CREATE ON SCHEMA public TO hub_owner")
+        await conn.execute("SET ROLE hub_owner")
+        await conn.execute(
+            "CREATE TABLE IF NOT EXISTS migration"
+            " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)"
+        )
+        return await _apply_missing(conn, at, folder)
+
+
+async def pending(admin_dsn: str, folder: Path = MIGRATIONS) -> list[str]:
+    """The files not applied yet, for `hub doctor`."""
+    conn = await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True)
+    async with conn:
+        exists = await conn.execute("SELECT FROM pg_tables WHERE tablename = 'migration'")
+        if exists.rowcount == 0:
+            return list(_files(folder))
+        await conn.execute("SET ROLE hub_owner")
+        applied = await _applied(conn)
+        return [name for name in _files(folder) if name not in applied]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.sql"))}
+
+
+async def _ensure_role(conn: psycopg.AsyncConnection, role: str) -> None:
+    # Roles belong to the whole server: another database's migration may be creating the same one.
+    name = sql.Identifier(role)
+    try:
+        await conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        pass
+    member = await conn.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", (role,))
+    if await member.fetchone() != (True,):
+        await conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+
+
+async def _applied(conn: psycopg.AsyncConnection) -> dict[str, str]:
+    cursor = await conn.execute("SELECT name, sha256 FROM migration")
+    return dict(await cursor.fetchall())
+
+
+async def _apply_missing(conn: psycopg.AsyncConnection, at: datetime, folder: Path) -> list[str]:
+    applied = await _applied(conn)
+    files = _files(folder)
+    unknown = sorted(set(applied) - set(files))
+    if unknown:
+        raise MigrationError(f"the database was made by a newer program: it has {', '.join(unknown)}")
+    done = []
+    for name, body in files.items():
+        digest = hashlib.sha256(body).hexdigest()
+        if applied.get(name, digest) != digest:
+            raise MigrationError(f"{name} was changed after it was applied; add a new file instead")
+        if name not in applied:
+            async with conn.transaction():
+                await conn.execute(body)
+                await conn.execute("INSERT INTO migration VALUES (%s, %s, %s)", (name, digest, at))
+            done.append(name)
+    return done

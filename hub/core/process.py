@@ -1,0 +1,63 @@
+"""Starting and stopping child processes so that none outlives the hub: the kernel ends them with it."""
+
+import asyncio
+import ctypes
+import os
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LOG_ROTATE_BYTES = 10_000_000
+
+_libc = ctypes.CDLL(None)
+
+
+def _tie_to(parent: int, number: int) -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to; a long one is set aside first, so that at most two are kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_ROTATE_BYTES:
+        path.replace(path.with_suffix(path.suffix + ".1"))
+    return path.open("ab")
+
+
+async def start(
+    command: Sequence[str],
+    log_file: Path,
+    environ: Mapping[str, str] | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    """Start a child in a session of its own (so Ctrl-C reaches only the supervisor, which stops in order)."""
+    parent = os.getpid()
+    with open_log(log_file) as output:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environ,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            preexec_fn=lambda: _tie_to(parent, death_signal),
+        )
+
+
+async def stop(process: Process, number: signal.Signals, timeout_s: float) -> int:
+    """Ask a child to end, wait, kill it if it doesn't; its exit code."""
+    if process.returncode is None:
+        process.send_signal(number)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()

@@ -1,0 +1,205 @@
+"""All an operator may set, in one table, `Settings`: environment (`HUB_...`) before file before default.
+
+`docs/operations.md` lists the table; an unknown name is an error, so that a typo is never silent.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PREFIX = "HUB_"
+
+
+class SettingsError(ValueError):
+    """A setting that can't be used; the words say which and how to mend it."""
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    env: str
+    parse: Callable[[str], Any]
+    default: Any
+    help: str
+
+
+def _help(words: str) -> dict[str, str]:
+    return {"help": words}
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "telehub"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The table itself: a field is a setting, its metadata says what it is for."""
+
+    data_dir: Path = field(
+        default_factory=_default_data_dir, metadata=_help("folder of everything the hub keeps; mode 0700")
+    )
+    dsn: str | None = field(
+        default=None, metadata=_help("PostgreSQL 15-18 to use; without it the hub runs its own")
+    )
+    postgres_bin: Path | None = field(
+        default=None, metadata=_help("folder of initdb and postgres for the hub's own server")
+    )
+    http_host: str = field(default="127.0.0.1", metadata=_help("address of the pages"))
+    http_port: int = field(default=8080, metadata=_help("port of the pages"))
+    public_url: str | None = field(
+        default=None, metadata=_help("how browsers reach the pages, when behind a proxy")
+    )
+    tls_cert: Path | None = field(
+        default=None, metadata=_help("certificate chain (PEM) for pages and devices; see `hub tls init`")
+    )
+    tls_key: Path | None = field(default=None, metadata=_help("private key (PEM) of tls_cert"))
+    trusted_proxies: tuple[str, ...] = field(
+        default=(), metadata=_help("addresses of proxies that end TLS and set X-Forwarded-*")
+    )
+    mqtt_host: str = field(default="127.0.0.1", metadata=_help("where the hub itself reaches the broker"))
+    mqtt_port: int = field(default=1882, metadata=_help("port of the hub's own listener, loopback only"))
+    mqtt_devices_host: str = field(default="127.0.0.1", metadata=_help("address of the devices' listener"))
+    mqtt_devices_port: int = field(
+        default=1883, metadata=_help("port of the devices' listener (8883 is usual with TLS)")
+    )
+    mqtt_external: str | None = field(
+        default=None, metadata=_help("host:port of a given broker; without it the hub runs mosquitto")
+    )
+    mqtt_username: str = field(default="hub", metadata=_help("the hub's own account at the broker"))
+    mqtt_password: str | None = field(
+        default=None, metadata=_help("its password; without it one is made and kept in data_dir/secret")
+    )
+    shards: int = field(
+        default=16, metadata=_help("broker sessions the devices are shared out to; fixed for an installation")
+    )
+    ingest_processes: int = field(default=1, metadata=_help("processes that store what devices send"))
+    log_level: str = field(default="info", metadata=_help("debug, info, warning or error"))
+    locale: str = field(
+        default="zh-CN", metadata=_help("language before somebody has signed in: zh-CN or en")
+    )
+    clock_offset_s: float = field(
+        default=0.0, metadata=_help("shifts the hub's wall clock; for fault tests only")
+    )
+
+    def environ(self) -> dict[str, str]:
+        """The same settings as environment variables, for the hub's child processes."""
+        texts = {s.env: _text(getattr(self, s.name)) for s in SETTINGS}
+        return {env: text for env, text in texts.items() if text is not None}
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Where the hub's own sessions connect."""
+        if self.mqtt_external is None:
+            return self.mqtt_host, self.mqtt_port
+        host, _, port = self.mqtt_external.rpartition(":")
+        return host, int(port)
+
+
+def _parse_optional_text(text: str) -> str | None:
+    return text or None
+
+
+def _parse_optional_path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def _parse_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    Path: lambda text: Path(text).expanduser(),
+    str | None: _parse_optional_text,
+    Path | None: _parse_optional_path,
+    tuple[str, ...]: _parse_list,
+}
+
+
+def _default(row: Field[Any]) -> Any:
+    return row.default if row.default is not MISSING else _default_data_dir()
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(f.name, PREFIX + f.name.upper(), _PARSERS[f.type], _default(f), f.metadata["help"])
+    for f in fields(Settings)
+)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def load(environ: Mapping[str, str], config_file: Path | None = None) -> Settings:
+    """The settings of this process; raises `SettingsError` for anything unknown, malformed or unsafe."""
+    given = _from_file(config_file) if config_file else {}
+    given |= {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    known = {s.env: s for s in SETTINGS}
+    values: dict[str, Any] = {}
+    for env, text in given.items():
+        if env not in known:
+            raise SettingsError(f"unknown setting {env}; known are: {', '.join(known)}")
+        try:
+            values[known[env].name] = known[env].parse(text)
+        except ValueError as failure:
+            raise SettingsError(f"{env}={text!r} is not usable: {failure}") from failure
+    settings = Settings(**values)
+    problems = check(settings)
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as failure:
+        raise SettingsError(f"settings file {path}: {failure}") from failure
+    return {
+        PREFIX + name.upper(): ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in table.items()
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check(settings: Settings) -> list[str]:
+    """What makes these settings unusable or unsafe, in words."""
+    problems = []
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        problems.append("HUB_TLS_CERT and HUB_TLS_KEY belong together: set both or none")
+    open_hosts = [h for h in (settings.http_host, settings.mqtt_devices_host) if not is_loopback(h)]
+    if open_hosts and settings.tls_cert is None and not settings.trusted_proxies:
+        problems.append(
+            f"listening on {open_hosts[0]} without TLS is refused: run `hub tls init NAME` and set"
+            " HUB_TLS_CERT and HUB_TLS_KEY, or name the proxy that ends TLS in HUB_TRUSTED_PROXIES"
+        )
+    if not 1 <= settings.shards <= 256:
+        problems.append("HUB_SHARDS must be 1 to 256")
+    if not 1 <= settings.ingest_processes <= settings.shards:
+        problems.append("HUB_INGEST_PROCESSES must be 1 to HUB_SHARDS")
+    if settings.locale not in ("zh-CN", "en"):
+        problems.append("HUB_LOCALE must be zh-CN or en")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        problems.append("HUB_LOG_LEVEL must be debug, info, warning or error")
+    if settings.mqtt_external is not None and not settings.mqtt_external.rpartition(":")[2].isdigit():
+        problems.append("HUB_MQTT_EXTERNAL must be host:port")
+    return problems

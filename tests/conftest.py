@@ -1,0 +1,90 @@
+"""Real parts for every test: a PostgreSQL for the session (or the one of `DSN`), mosquitto, a database each."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from hub.core import migrate, postgres
+from hub.core.db import Database
+from tests import parts
+from tests.parts import Databases
+
+# Tests may lose their data with the machine; they ask for speed instead.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal"} | {
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "max_connections": "100",
+}
+
+
+@pytest.fixture
+def at() -> datetime:
+    """The instant at which most tests play."""
+    return datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    return parts.free_port
+
+
+@pytest.fixture(scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """DSN of a running server whose login may create databases and roles."""
+    if given := os.environ.get("DSN"):
+        yield given
+        return
+    folder: Path = tmp_path_factory.mktemp("pg") / "data"
+    binaries = os.environ.get("HUB_POSTGRES_BIN")
+    async with postgres.running(folder, Path(binaries) if binaries else None, FAST) as server:
+        yield server.admin_dsn
+
+
+async def _as_admin(dsn: str, statement: sql.Composed) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await conn.execute(statement)
+
+
+async def _new_database(cluster: str, template: str | None = None) -> tuple[str, str]:
+    name = f"test_{secrets.token_hex(6)}"
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    await _as_admin(cluster, statement)
+    return name, psycopg.conninfo.make_conninfo(cluster, dbname=name)
+
+
+async def _drop(cluster: str, name: str) -> None:
+    await _as_admin(cluster, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def empty_database(cluster: str) -> AsyncIterator[str]:
+    """DSN of a database without a schema."""
+    name, dsn = await _new_database(cluster)
+    yield dsn
+    await _drop(cluster, name)
+
+
+@pytest.fixture(scope="session")
+async def template(cluster: str) -> AsyncIterator[str]:
+    """Name of a migrated database that others are cloned from."""
+    name, dsn = await _new_database(cluster)
+    await migrate.migrate(dsn, datetime(2026, 1, 1, tzinfo=UTC))
+    yield name
+    await _drop(cluster, name)
+
+
+@pytest.fixture
+async def database(cluster: str, template: str) -> AsyncIterator[Databases]:
+    """A fresh database, migrated and empty."""
+    name, dsn = await _new_database(cluster, template)
+    async with Database(dsn, "hub_app") as app, Database(dsn, "hub_ingest") as ingest:
+        yield Databases(app, ingest, dsn)
+    await _drop(cluster, name)

@@ -1,4 +1,4 @@
-"""Real parts for every test: a PostgreSQL for the session (or the one of `DSN`), mosquitto, a database each."""
+"""Real parts for every test: PostgreSQL (own, or the one of `DSN`), mosquitto, a fresh database each."""
 
 import os
 import secrets

@@ -58,8 +58,10 @@ async def _ensure_role(conn: psycopg.AsyncConnection, role: str) -> None:
         await conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         pass
-    member = await conn.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", (role,))
-    if await member.fetchone() != (True,):
+    try:
+        await conn.execute(sql.SQL("SET ROLE {}").format(name))
+        await conn.execute("RESET ROLE")
+    except psycopg.errors.InsufficientPrivilege:  # from PostgreSQL 16 on, who makes a role is not in it yet
         await conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 

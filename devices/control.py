@@ -64,6 +64,9 @@ class Command:
     ranges: tuple[Range, ...] = ()
     packet_ms: int | None = None
     seconds: float | None = None
+    sent_at_s: float | None = (
+        None  # hub's clock at sending; lets a device with a wrong clock judge the expiry
+    )
 
 
 def _kind(value: Any, name: str) -> str:
@@ -103,6 +106,7 @@ COMMAND_LAYOUT: Final = (
     Field(8, "ranges", fields.ranges, ()),
     Field(9, "packet_ms", lambda value, name: fields.whole(value, name, 40, 10000)),
     Field(10, "seconds", lambda value, name: fields.real(value, name, 0.0, 86400.0)),
+    Field(11, "sent_at_s", fields.time_s),
 )
 
 

@@ -25,11 +25,11 @@ ABSOLUTE_FROM_S: Final = 2.0**28  # RFC 8428 4.5.3: smaller times are relative t
 BEYOND_RANGE: Final = ("LO", "HI")  # what a meter shows below and above its range
 
 # RFC 8428 table 4: CBOR labels
-_LABELS: Final[dict[Any, str]] = {
+_LABELS: Final[dict[Any, Any]] = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb",
     5: "s", 6: "t", 7: "ut", 8: "vd",
 }  # fmt: skip
-_CBOR_LABELS: Final[dict[Any, str]] = {label: number for number, label in _LABELS.items()}
+_CBOR_LABELS: Final[dict[Any, Any]] = {label: number for number, label in _LABELS.items()}
 _NAME: Final = re.compile(
     r"(?:(?P<device>[A-Za-z0-9][A-Za-z0-9\-:./_]{0,126})[:/])?(?P<code>[A-Za-z0-9_]{1,64})"
 )

@@ -1,0 +1,71 @@
+// Two languages, Chinese first. Keys are typed by the Chinese catalogue: a wrong key does not compile,
+// a missing translation fails `npm run check`. "{count}" is a parameter; "{count?beat:beats}" is its English plural.
+import { computed, signal } from '@preact/signals';
+import type zhAdmin from '../locales/zh-CN/admin.json';
+import type zhCore from '../locales/zh-CN/core.json';
+import type zhDesk from '../locales/zh-CN/desk.json';
+import type zhLive from '../locales/zh-CN/live.json';
+import type zhReading from '../locales/zh-CN/reading.json';
+import { splitDuration } from './time';
+
+export type MessageKey = keyof typeof zhCore | keyof typeof zhDesk | keyof typeof zhAdmin | keyof typeof zhLive | keyof typeof zhReading;
+export type Locale = 'zh-CN' | 'en';
+export type Params = Record<string, string | number>;
+/** Words the hub sends in both languages. */
+export type Bilingual = Record<Locale, string>;
+
+type Catalogue = Readonly<Record<string, string>>;
+const CATALOGUES: Record<Locale, () => Promise<{ default: Catalogue }>> = {
+  'zh-CN': () => import('../locales/zh-CN'),
+  en: () => import('../locales/en'),
+};
+const STORED = 'telehub.locale';
+
+const state = signal<{ locale: Locale; catalogue: Catalogue }>({ locale: 'zh-CN', catalogue: {} });
+export const locale = computed(() => state.value.locale);
+
+export function isLocale(value: unknown): value is Locale {
+  return value === 'zh-CN' || value === 'en';
+}
+
+/** What this browser chose last, before anybody is signed in. */
+export function storedLocale(): Locale | null {
+  const value = localStorage.getItem(STORED);
+  return isLocale(value) ? value : null;
+}
+
+/** Loads the catalogue, then switches the whole page at once. */
+export async function switchLanguage(chosen: Locale): Promise<void> {
+  const catalogue = (await CATALOGUES[chosen]()).default;
+  state.value = { locale: chosen, catalogue };
+  localStorage.setItem(STORED, chosen);
+  document.documentElement.lang = chosen;
+}
+
+export function t(key: MessageKey, params: Params = {}): string {
+  const text = state.value.catalogue[key] ?? key;
+  return text.replace(/\{(\w+)(?:\?([^:}]*):([^}]*))?\}/g, (_, name: string, one?: string, many?: string) => {
+    const value = params[name] ?? '';
+    if (one === undefined) return String(value);
+    return Number(value) === 1 ? one : many ?? '';
+  });
+}
+
+export function say(words: Bilingual | null | undefined): string {
+  return words ? words[state.value.locale] || words['zh-CN'] : '';
+}
+
+/** An organisation's or rule's name in the page's language, where it has one. */
+export function named(thing: { name: string; name_en?: string | null }): string {
+  return state.value.locale === 'en' && thing.name_en ? thing.name_en : thing.name;
+}
+
+/** "3 小时 20 分", "3 h 20 min" */
+export function duration(seconds: number): string {
+  return splitDuration(seconds).map(([count, unit]) => t(`core.duration.${unit}`, { count })).join(' ');
+}
+
+/** 12,345 in both languages. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,126 @@
+// The frame of every page after sign-in: product, organisation, person, language, theme, connection always in the same corner,
+// the safety line, and the overlay that asks to sign in again without losing the page.
+import './tokens.css';
+import './base.css';
+import { render, type ComponentChildren, type ComponentType } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { reach } from './connection';
+import { locale, named, t } from './i18n';
+import { Overlay } from './overlay';
+import { chooseLanguage, loadMe, me, PAGE_PATHS, signOut, startLanguage } from './session';
+import { switchTheme, theme } from './theme';
+import type { PageName } from './types';
+import { Button, ButtonLink, NoRight, Toasts } from './ui';
+
+type ShellProps = { page: PageName; title: string; corner?: ComponentChildren; wide?: boolean; children: ComponentChildren };
+
+/** `corner` stands beside the connection: live pages put the age of the newest sample there. */
+export function Shell({ page, title, corner, wide, children }: ShellProps) {
+  useEffect(() => { document.title = `${title} · Telehub`; }, [title]);
+  return (
+    <div class={wide ? 'shell shell-wide' : 'shell'}>
+      <a class="skip" href="#main">{t('core.skip')}</a>
+      <header class="header">
+        <div class="header-row">
+          <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
+          <div class="corner">{corner}<Connection /></div>
+        </div>
+        <div class="header-row header-tools">
+          <nav class="pages" aria-label={t('core.pages')}>
+            {me.value?.pages.map((name) => (
+              <a key={name} href={PAGE_PATHS[name]} aria-current={name === page ? 'page' : undefined}>{t(`core.page.${name}`)}</a>
+            ))}
+          </nav>
+          <Person />
+          <Preferences />
+        </div>
+      </header>
+      <main class="main" id="main" tabIndex={-1}>
+        <h1 class="title">{title}</h1>
+        {me.value?.pages.includes(page) ? children : <NoRight />}
+      </main>
+      <SafetyLine />
+      <Toasts />
+      <Overlay />
+    </div>
+  );
+}
+
+export function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+      <path d="M3 18h7l2-4 3 10 4-18 3 12h7" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linejoin="round" stroke-linecap="round" />
+    </svg>
+  );
+}
+
+const REACH_GLYPHS = { connected: '●', connecting: '◌', away: '✕' } as const;
+
+export function Connection() {
+  return (
+    <span class={`connection connection-${reach.value}`} role="status">
+      <span aria-hidden="true">{REACH_GLYPHS[reach.value]}</span> {t(`core.reach.${reach.value}`)}
+    </span>
+  );
+}
+
+function Person() {
+  const held = me.value?.roles[0];
+  return (
+    <span class="person">
+      {held && <span class="soft">{named(held.organisation)}</span>}
+      <strong>{me.value?.account.name}</strong>
+    </span>
+  );
+}
+
+function Preferences() {
+  return (
+    <span class="preferences">
+      <LanguageAndTheme />
+      <Button kind="quiet" onClick={() => { void signOut(); }}>{t('core.signOut')}</Button>
+    </span>
+  );
+}
+
+export function LanguageAndTheme() {
+  const other = locale.value === 'en' ? 'zh-CN' : 'en';
+  return (
+    <>
+      <button type="button" class="button button-quiet" lang={other} onClick={() => { void chooseLanguage(other); }}>
+        {other === 'en' ? 'English' : '中文'}
+      </button>
+      <Button kind="quiet" onClick={switchTheme}>{t(theme.value === 'dark' ? 'core.theme.light' : 'core.theme.dark')}</Button>
+    </>
+  );
+}
+
+export function SafetyLine() {
+  return <footer class="footer">{t('core.safety')}</footer>;
+}
+
+/** Starts a page: who is signed in, their language, then the page; nobody signed in goes to the sign-in page and comes back. */
+export async function startPage(Page: ComponentType): Promise<void> {
+  const root = document.getElementById('app');
+  if (!root) throw new Error('the page has no #app');
+  let reached = true;
+  const found = await loadMe().catch(() => { reached = false; return null; });
+  if (reached && !found) {
+    location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
+    return;
+  }
+  await startLanguage();
+  render(reached ? <Page /> : <HubAway />, root);
+}
+
+function HubAway() {
+  return (
+    <main class="main">
+      <div class="state" role="alert">
+        <h1 class="state-title">{t('core.away.title')}</h1>
+        <p>{t('core.error.away')}</p>
+        <ButtonLink href={location.pathname + location.search} target="_self">{t('core.retry')}</ButtonLink>
+      </div>
+    </main>
+  );
+}

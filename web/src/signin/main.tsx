@@ -1,0 +1,57 @@
+// The sign-in page: in Chinese or English before anybody is known; leads on to where the person was going.
+import '../core/tokens.css';
+import '../core/base.css';
+import { render } from 'preact';
+import { CredentialsForm } from '../core/credentials';
+import { t } from '../core/i18n';
+import { loadMe, me, PAGE_PATHS, signIn, startLanguage } from '../core/session';
+import { Connection, LanguageAndTheme, Mark, SafetyLine } from '../core/shell';
+import { switchLanguage, isLocale } from '../core/i18n';
+import { NoRight } from '../core/ui';
+
+/** Only a path of this hub: a link must not lead a freshly signed-in person elsewhere. */
+function wanted(): string | null {
+  const next = new URLSearchParams(location.search).get('next');
+  return next && /^\/[a-z]/.test(next) ? next : null;
+}
+
+function leadOn(): boolean {
+  const first = me.value?.pages[0];
+  if (!first) return false;
+  location.replace(wanted() ?? PAGE_PATHS[first]);
+  return true;
+}
+
+async function submit(login: string, password: string): Promise<void> {
+  await signIn(login, password);
+  const own = me.value?.account.locale;
+  if (isLocale(own)) await switchLanguage(own);
+  leadOn();
+}
+
+function SignIn() {
+  document.title = `${t('signin.title')} · Telehub`;
+  const pageless = me.value !== null && me.value.pages.length === 0;
+  return (
+    <div class="signin">
+      <div class="signin-tools"><Connection /><LanguageAndTheme /></div>
+      <main class="signin-card">
+        <p class="brand brand-large"><Mark />Telehub</p>
+        <p class="soft">{t('signin.product')}</p>
+        <h1 class="title">{t('signin.title')}</h1>
+        {pageless ? <NoRight /> : <CredentialsForm login="" submit={submit} />}
+      </main>
+      <SafetyLine />
+    </div>
+  );
+}
+
+async function start(): Promise<void> {
+  await loadMe().catch(() => null);
+  if (leadOn()) return;
+  await startLanguage();
+  const root = document.getElementById('app');
+  if (root) render(<SignIn />, root);
+}
+
+void start();

@@ -72,6 +72,40 @@ ERRORS: dict[str, _Row] = {
     "csrf": _Row(NotAllowed, "页面已过期，请刷新后重试。", "The page has expired; reload and try again."),
     "not_found": _Row(NotFound, "未找到，或您无权查看。", "Not found, or not yours to see."),
     "conflict": _Row(Conflict, "状态已变化，请刷新后再试。", "The state has changed; reload and try again."),
+    "too_many_streams": _Row(
+        Conflict,
+        "同时打开的实时页面过多，请关闭一些后再试。",
+        "Too many live pages are open; close some and try again.",
+    ),
+    "internal": _Row(
+        HubError,
+        "系统内部错误，内容未保存；请重试，若再次出现请告知管理员。",
+        "An internal error; nothing was saved. Try again, and tell the administrator if it comes back.",
+    ),
+    # Reading.
+    "task_already_claimed": _Row(Conflict, "该任务已被他人领取。", "Somebody else has claimed this task."),
+    "task_not_open": _Row(Conflict, "该任务现在不能领取。", "This task can't be claimed now."),
+    "task_not_yours": _Row(
+        Conflict,
+        "您已不再持有此任务（租约到期或已释放）；草稿已保存。",
+        "You no longer hold this task (the lease ended or it was released); the draft is kept.",
+    ),
+    "draft_stale": _Row(
+        Conflict, "草稿已在别处更新，请刷新后再改。", "The draft was changed elsewhere; reload before you go on."
+    ),
+    "analysis_stale": _Row(
+        Conflict,
+        "分析或编辑已更新，请重新核对后再签名。",
+        "The analysis or its edits have changed; look again before you sign.",
+    ),
+    "draft_empty": _Row(BadInput, "没有结论，不能签名。", "A report without a conclusion can't be signed."),
+    "report_withdrawn": _Row(Conflict, "该报告已撤回。", "This report has been withdrawn."),
+    "report_not_ready": _Row(Conflict, "报告文件正在生成，请稍候。", "The paper is being made; try again in a moment."),
+    "routing_fallback": _Row(
+        BadInput,
+        "最后一条启用的规则必须没有条件（兜底），且只能有一条。",
+        "The last enabled rule, and only that one, must have no condition (the fallback).",
+    ),
     "database_away": _Row(
         Unavailable,
         "数据库暂时不可用，内容尚未保存，请稍后重试。",

@@ -151,6 +151,14 @@ CREATE POLICY reach ON patient USING (
 );
 GRANT SELECT, INSERT, UPDATE ON patient TO hub_app;
 
+-- Where a patient belongs, past the policy: to break the glass one must find the patient one can't see.
+CREATE FUNCTION hub_patient_organisation(of_patient uuid) RETURNS uuid
+LANGUAGE sql STABLE SET hub.actor_kind = 'job' SET search_path = public, pg_temp AS $$
+    SELECT organisation_id FROM patient WHERE id = of_patient
+$$;
+REVOKE ALL ON FUNCTION hub_patient_organisation(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_patient_organisation(uuid) TO hub_app;
+
 CREATE TABLE consent (
     id uuid PRIMARY KEY,
     patient_id uuid NOT NULL REFERENCES patient,

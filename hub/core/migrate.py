@@ -27,6 +27,7 @@ async def migrate(admin_dsn: str, at: datetime, folder: Path = MIGRATIONS) -> li
         for role in ROLES:
             await _ensure_role(conn, role)
         await conn.execute("GRANT USAGE, CREATE ON SCHEMA public TO hub_owner")
+        await conn.execute("GRANT SET ON PARAMETER hub.actor_kind TO hub_owner")  # for functions that set it
         await conn.execute("SET ROLE hub_owner")
         await conn.execute(
             "CREATE TABLE IF NOT EXISTS migration"

@@ -201,6 +201,11 @@ async def _ensure_database(cluster: Cluster) -> None:
             await conn.execute(
                 sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE").format(sql.Identifier(LOGIN))
             )
+            await conn.execute(
+                sql.SQL("GRANT SET ON PARAMETER hub.actor_kind TO {} WITH GRANT OPTION").format(
+                    sql.Identifier(LOGIN)
+                )
+            )
         database = await conn.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
         if database.rowcount == 0:
             await conn.execute(

@@ -11,26 +11,24 @@ import contextlib
 import hmac
 import ipaddress
 import json
-import logging
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
-import psycopg
 from aiohttp import web
 
-from hub.core import errors
+from hub.core import answers, errors
 from hub.core.actor import ANONYMOUS, Actor
+from hub.core.answers import Bytes as Bytes
 from hub.core.db import Connection, Database
-from hub.core.fields import Fields, to_json
+from hub.core.fields import Fields
 from hub.core.settings import Settings
+from hub.core.store import Store
 from hub.core.streams import (
     MESSAGE_MAX_BYTES,
     PING_S,
@@ -41,9 +39,6 @@ from hub.core.streams import (
     Streams,
 )
 
-if TYPE_CHECKING:
-    from hub.core.store import Store
-
 T = TypeVar("T")
 
 BODY_MAX_BYTES = 1_048_576
@@ -51,26 +46,6 @@ SESSION_COOKIE = "hub_session"
 CSRF_HEADER = "X-CSRF-Token"
 CLOSE_WAIT_S = 2.0  # how long a page may take to answer our close frame
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-
-# Pages load only what the hub itself serves; `blob:` for images and workers made by the page.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:;"
-    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
-}
-CACHE_CONTROL = {
-    "no-store": "no-store",
-    "revalidate": "no-cache",
-    "immutable": "public, max-age=31536000, immutable",
-}
-
-_log = logging.getLogger("hub.http")
 
 Authenticate = Callable[[Connection, str, datetime], Awaitable[tuple[Actor, str] | None]]
 Handler = Callable[["Request"], Awaitable[Any]]
@@ -91,17 +66,6 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Bytes:
-    """An answer that isn't JSON; a path is streamed from disk with ETag and ranges."""
-
-    body: bytes | Path
-    media_type: str
-    filename: str | None = None
-    cache: Literal["no-store", "revalidate", "immutable"] = "no-store"
-    download: bool = False
-
-
-@dataclass(frozen=True)
 class Guard:
     """The access rules, as far as HTTP must know them."""
 
@@ -113,7 +77,7 @@ class Guard:
 
 DB = web.AppKey("db", Database)
 SETTINGS = web.AppKey("settings", Settings)
-STORE: web.AppKey["Store"] = web.AppKey("store")
+STORE = web.AppKey("store", Store)
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
 GUARD = web.AppKey("guard", Guard)
 STREAMS = web.AppKey("streams", Streams)
@@ -190,7 +154,7 @@ def application(
     *,
     db: Database,
     settings: Settings,
-    store: "Store",
+    store: Store,
     clock: Callable[[], datetime],
     listeners: Iterable[Mapping[str, Listener]] = (),
     resources: Mapping[web.AppKey[Any], Any] | None = None,
@@ -198,7 +162,7 @@ def application(
     """The guarded application; refuses undeclared actions and a path declared twice."""
     declared = tuple(routes)
     _require_sound(declared, guard)
-    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_translate_errors])
+    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[answers.translate_errors])
     app[DB], app[SETTINGS], app[STORE], app[CLOCK], app[GUARD] = db, settings, store, clock, guard
     app[STREAMS] = Streams(db, guard.allow, clock)
     app[ROUTES] = declared
@@ -206,7 +170,7 @@ def application(
         app[key] = value
     for route in declared:
         app.router.add_route(route.method, route.path, partial(_serve, route))
-    app.on_response_prepare.append(_add_security_headers)
+    app.on_response_prepare.append(answers.add_security_headers)
     app.cleanup_ctx.append(partial(_background, _by_channel([{RECHECK_CHANNEL: _recheck}, *listeners])))
     app.on_shutdown.append(_close_streams)
     return app
@@ -228,7 +192,7 @@ async def _serve(route: Route, raw: web.Request) -> web.StreamResponse:
         _require_loopback(raw)
     request = await _admit(route, raw)
     value = await route.handler(request)
-    response = raw.get(_UPGRADED) if route.kind == "socket" else _response(value)
+    response = raw.get(_UPGRADED) if route.kind == "socket" else answers.response(value)
     if response is None:
         raise TypeError(f"{route.path}: a socket handler has to open its socket or raise")
     if request.session_token is not None:
@@ -282,18 +246,6 @@ def _require_loopback(raw: web.Request) -> None:
         raise errors.error("not_found")
 
 
-def _response(value: Any) -> web.StreamResponse:
-    if not isinstance(value, Bytes):
-        return web.Response(text=to_json({} if value is None else value), content_type="application/json")
-    headers = {"Content-Type": value.media_type, "Cache-Control": CACHE_CONTROL[value.cache]}
-    if value.filename is not None:
-        how = "attachment" if value.download else "inline"
-        headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{quote(value.filename, safe='')}"
-    if isinstance(value.body, Path):
-        return web.FileResponse(value.body, headers=headers)
-    return web.Response(body=value.body, headers=headers)
-
-
 def _set_session(response: web.StreamResponse, request: Request) -> None:
     public_url = request.settings.public_url or ""
     attributes: dict[str, Any] = {
@@ -306,62 +258,6 @@ def _set_session(response: web.StreamResponse, request: Request) -> None:
         response.set_cookie(SESSION_COOKIE, request.session_token, **attributes)
     else:
         response.del_cookie(SESSION_COOKIE, **attributes)
-
-
-@web.middleware
-async def _translate_errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except errors.HubError as failure:
-        return _error_response(failure)
-    except web.HTTPRequestEntityTooLarge:
-        return _error_response(errors.error("too_large", limit_bytes=BODY_MAX_BYTES))
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-        return _error_response(errors.error("not_found"))
-    except psycopg.errors.InsufficientPrivilege:
-        # Row-level security, the second fence, refused what a service let pass.
-        return _error_response(errors.error("not_allowed"))
-    except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
-        return _error_response(errors.error("conflict"))
-    except (web.HTTPException, asyncio.CancelledError, ConnectionError):
-        raise
-    except Exception as bug:
-        _log_bug(request, bug)
-        return _error_response(errors.error("internal"))
-
-
-def _log_bug(raw: web.Request, bug: Exception) -> None:
-    """Where it happened, not what with: messages of the database quote rows."""
-    frames = traceback.extract_tb(bug.__traceback__)
-    where = [f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames]
-    route = raw.match_info.route.resource
-    path = route.canonical if route is not None else ""
-    extra = {"action": "http.bug", "path": path, "bug": type(bug).__name__, "where": where}
-    _log.error("http.bug", extra=extra)
-
-
-def _error_response(failure: errors.HubError) -> web.Response:
-    message = {"zh-CN": failure.zh, "en": failure.en}
-    body = {"error": {"code": failure.code, "message": message, "detail": failure.detail}}
-    return web.Response(text=to_json(body), status=failure.status, content_type="application/json")
-
-
-async def _add_security_headers(raw: web.Request, response: web.StreamResponse) -> None:
-    headers = response.headers
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    if headers.get("Content-Type", "").startswith("application/pdf"):
-        # The browser's own viewer may frame a report on our page, and brings its own scripts.
-        headers["Content-Security-Policy"] = "frame-ancestors 'self'"
-        headers["X-Frame-Options"] = "SAMEORIGIN"
-    else:
-        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        headers["X-Frame-Options"] = "DENY"
-    headers.setdefault("Cache-Control", "no-store")
-    if raw.secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
 
 
 def _by_channel(listeners: Iterable[Mapping[str, Listener]]) -> dict[str, list[Listener]]:

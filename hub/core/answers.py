@@ -1,0 +1,108 @@
+"""What goes back over HTTP: JSON, bytes and files, errors in both languages, headers that keep pages safe."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import psycopg
+from aiohttp import web
+
+from hub.core import errors
+from hub.core.fields import to_json
+from hub.core.logging import failure_place, log
+
+# Pages load only what the hub itself serves; `blob:` for images and workers made by the page.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:;"
+    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
+}
+CACHE_CONTROL = {
+    "no-store": "no-store",
+    "revalidate": "no-cache",
+    "immutable": "public, max-age=31536000, immutable",
+}
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """An answer that isn't JSON; a path is streamed from disk with ETag and ranges."""
+
+    body: bytes | Path
+    media_type: str
+    filename: str | None = None
+    cache: Literal["no-store", "revalidate", "immutable"] = "no-store"
+    download: bool = False
+
+
+def response(value: Any) -> web.StreamResponse:
+    if not isinstance(value, Bytes):
+        return web.Response(text=to_json({} if value is None else value), content_type="application/json")
+    headers = {"Content-Type": value.media_type, "Cache-Control": CACHE_CONTROL[value.cache]}
+    if value.filename is not None:
+        how = "attachment" if value.download else "inline"
+        headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{quote(value.filename, safe='')}"
+    if isinstance(value.body, Path):
+        return web.FileResponse(value.body, headers=headers)
+    return web.Response(body=value.body, headers=headers)
+
+
+@web.middleware
+async def translate_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except errors.HubError as failure:
+        return _error_response(failure)
+    except web.HTTPRequestEntityTooLarge:
+        return _error_response(errors.error("too_large", limit_bytes=request.client_max_size))
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return _error_response(errors.error("not_found"))
+    except psycopg.errors.InsufficientPrivilege:
+        # Row-level security, the second fence, refused what a service let pass.
+        return _error_response(errors.error("not_allowed"))
+    except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
+        return _error_response(errors.error("conflict"))
+    except (web.HTTPException, asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception as bug:
+        _log_bug(request, bug)
+        return _error_response(errors.error("internal"))
+
+
+def _log_bug(request: web.Request, bug: Exception) -> None:
+    """Where it happened, not what with: a path holds ids, messages of the database quote rows."""
+    resource = request.match_info.route.resource
+    log("http.bug", path=resource.canonical if resource else "", error=failure_place(bug))
+
+
+def _error_response(failure: errors.HubError) -> web.Response:
+    message = {"zh-CN": failure.zh, "en": failure.en}
+    body = {"error": {"code": failure.code, "message": message, "detail": failure.detail}}
+    return web.Response(text=to_json(body), status=failure.status, content_type="application/json")
+
+
+async def add_security_headers(raw: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if headers.get("Content-Type", "").startswith("application/pdf"):
+        # The browser's own viewer may frame a report on our page, and brings its own scripts.
+        headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+        headers["X-Frame-Options"] = "SAMEORIGIN"
+    else:
+        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        headers["X-Frame-Options"] = "DENY"
+    headers.setdefault("Cache-Control", "no-store")
+    if raw.secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -158,10 +158,11 @@ class Holter:
         if not self.is_connected:
             return []
         self._watch_battery(now_s)
-        sent = [self._send(cut, now_s) for cut in live]
+        sent = self.outbox.due(now_s, self.clock.read_s(now_s))
+        sent += [self._send(cut, now_s) for cut in live]
         sent += self._drain(now_s)
         self._end_what_is_drained(now_s)
-        return self.outbox.due(now_s, self.clock.read_s(now_s)) + sent
+        return sent
 
     # The truth, for tests and for whoever runs the simulation.
 

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from devices import DecodeError
 from devices.drivers import DRIVERS
 from devices.errors import REASONS
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = 1795220105.0
 

@@ -1,4 +1,4 @@
-"""The golden vectors: each is read as it says, made again byte for byte, refused when cut short, documented."""
+"""The golden vectors: read as they say, made again byte for byte, refused when cut short, documented."""
 
 import json
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from devices import DecodeError, control, event, packet, senml
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import cbor2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from devices import DecodeError, control, event
 from devices.control import Ack, Command
 from devices.errors import REASONS
 from devices.event import Event
 from devices.leads import CODE_BY_LEAD
-from hypothesis import given
-from hypothesis import strategies as st
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "ack": control.decode_ack,

@@ -4,12 +4,13 @@ import cbor2
 import numpy as np
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
 from devices import DecodeError, packet
 from devices.errors import REASONS
 from devices.leads import CODE_BY_LEAD, LEAD_BY_CODE
 from devices.packet import WaveformPacket
-from hypothesis import given
-from hypothesis import strategies as st
 
 LEADS = tuple(CODE_BY_LEAD)
 
@@ -77,7 +78,8 @@ def test_any_bytes_give_a_packet_or_a_decode_error(payload: bytes) -> None:
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
     | st.binary(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.builds(cbor2.CBORTag, st.sampled_from([64, 77, 85]), inner),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.builds(cbor2.CBORTag, st.sampled_from([64, 77, 85]), inner),
     max_leaves=4,
 )  # fmt: skip
 

@@ -4,11 +4,12 @@ import json
 
 import cbor2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from devices import DecodeError, senml, vocabulary
 from devices.errors import REASONS
 from devices.senml import Measurement
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = 1.8e9
 

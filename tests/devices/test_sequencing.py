@@ -1,11 +1,13 @@
 """Range arithmetic and the ledger against naive sets; clock estimates against a known clock."""
 
+from itertools import pairwise
 from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices import sequencing
 from devices.sequencing import Ledger, Ranges
-from hypothesis import given
-from hypothesis import strategies as st
 
 SMALL = st.integers(0, 40)
 spans = st.lists(st.tuples(SMALL, SMALL), max_size=8)
@@ -17,7 +19,7 @@ def samples(of: Ranges) -> set[int]:
 
 
 def is_normal(of: Ranges) -> bool:
-    return all(a < b for a, b in of) and all(x[1] < y[0] for x, y in zip(of, of[1:], strict=False))
+    return all(a < b for a, b in of) and all(x[1] < y[0] for x, y in pairwise(of))
 
 
 @given(ranges, SMALL, SMALL)

@@ -1,6 +1,7 @@
 """The table of quantities holds together."""
 
 import pytest
+
 from devices import vocabulary
 from devices.vocabulary import QUANTITIES, Quantity
 

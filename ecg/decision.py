@@ -1,0 +1,141 @@
+"""The sequential part of the stream: one device, half second by half second, in plain numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg import detection, episodes, shapes
+from ecg.conditioning import HOP, RATE_HZ
+from ecg.fiducials import Candidate
+from ecg.findings import Finding
+from ecg.fusion import QUALITIES, UNREADABLE
+
+SAME_BEAT_S = 0.1  # two summits whose R lies closer are one beat
+
+
+@dataclass(slots=True)
+class Mind:
+    """What changes as decisions are taken; the stream hands in copies and keeps the result."""
+
+    detector: detection.Detector
+    shapes: shapes.Shapes
+    tracker: episodes.Tracker
+    last_beat: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the stretch lies on the recording and which half second comes next."""
+
+    fs_hz: int
+    origin: int
+    hop: int
+    paced: bool
+
+    def sample(self, hop: int) -> int:
+        return self.origin + hop * HOP * self.fs_hz // RATE_HZ
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became certain in this step, on the recording's sample index.
+
+    beats: R extrema, ascending, each told once; beat_classes: one of N V Q per beat; quality: newest word per lead;
+    quality_codes: uint8 [hop, lead] (index into fusion.QUALITIES) for the half seconds from quality_from on,
+    decided_until: nothing before this sample will change any more.
+    """
+
+    beats: NDArray[np.int64]
+    beat_classes: bytes
+    rate_bpm: float | None
+    quality: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    quality_codes: NDArray[np.uint8]
+    quality_from: int
+    decided_until: int
+
+
+def empty_outcome(leads: int) -> Outcome:
+    """Not enough new samples to decide anything."""
+    nothing = np.empty((0, leads), np.uint8)
+    return Outcome(np.empty(0, np.int64), b"", None, (QUALITIES[UNREADABLE],) * leads, (), nothing, -1, -1)
+
+
+def joined(parts: Sequence[Outcome]) -> Outcome:
+    """The outcomes of successive pieces as one."""
+    told = [p for p in parts if p.quality_from >= 0]
+    if not told:
+        return parts[-1]
+    last = told[-1]
+    return Outcome(
+        np.concatenate([p.beats for p in parts]),
+        b"".join(p.beat_classes for p in parts),
+        last.rate_bpm,
+        last.quality,
+        tuple(f for p in parts for f in p.findings),
+        np.concatenate([p.quality_codes for p in told]),
+        told[0].quality_from,
+        last.decided_until,
+    )
+
+
+def decide(
+    mind: Mind, clock: Clock, rows: list[tuple[int, Candidate]], codes: NDArray[np.uint8], until: int | None
+) -> Outcome:
+    """Take the next half seconds: rows are (hop, candidate) in order, codes [lead, hop]; nothing from `until` on."""
+    quality = codes.T.tolist()
+    beats, kinds, told = list[int](), list[str](), list[Finding]()
+    row = 0
+    for k, lead_codes in enumerate(quality):
+        start, now = clock.sample(clock.hop + k), clock.sample(clock.hop + k + 1)
+        certain: list[Candidate] = []
+        while row < len(rows) and rows[row][0] == k:
+            certain += detection.offer(mind.detector, rows[row][1])
+            row += 1
+        certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP)
+        for candidate in certain:
+            sample = candidate.sample + clock.origin
+            if until is not None and sample >= until or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
+                continue
+            kinds.append(_classified(mind, clock, candidate, sample))
+            beats.append(sample)
+            told += episodes.on_beat(mind.tracker, sample, kinds[-1])
+        if until is not None and now > until:
+            break
+        told += episodes.on_hop(mind.tracker, start, now, lead_codes)
+        if min(lead_codes) >= UNREADABLE:
+            detection.forget_rhythm(mind.detector)
+    return _outcome(mind, clock, quality, beats, kinds, told)
+
+
+def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> str:
+    known = mind.tracker.beats
+    rr_s = (sample - known[-1]) / clock.fs_hz if known else None
+    mind.last_beat = sample
+    return shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
+
+
+def _outcome(
+    mind: Mind,
+    clock: Clock,
+    quality: list[list[int]],
+    beats: list[int],
+    kinds: list[str],
+    told: list[Finding],
+) -> Outcome:
+    leads = len(mind.tracker.leads)
+    if not quality:
+        return empty_outcome(leads)
+    now = clock.sample(clock.hop + len(quality))
+    return Outcome(
+        np.array(beats, np.int64),
+        "".join(kinds).encode("ascii"),
+        episodes.rate_bpm(mind.tracker, now),
+        tuple(QUALITIES[code] for code in quality[-1]),
+        tuple(told),
+        np.array(quality, np.uint8),
+        clock.sample(clock.hop),
+        now,
+    )

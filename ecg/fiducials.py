@@ -1,0 +1,131 @@
+"""What is known about each summit of the fused curve before anyone decides whether it is a beat.
+
+The R extremum on the lead that counts most, on the recorder's own samples; the width of its steep part; and its
+shape on up to three leads. Worked out for all candidates of a batch at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.conditioning import HOP, RATE_HZ, REACH, Conditioned, Real
+from ecg.fusion import UNREADABLE, Judged
+
+Shape = NDArray[np.int32]
+
+R_REACH = 13  # 102 ms each side of the energy summit
+SHAPE_REACH = 17  # 133 ms each side of R: QRS and ST onset, not the P wave of a normal PR
+SHAPE_SLACK = 2  # 16 ms each way when shapes are compared
+SHAPE_LEADS = 3  # shapes are compared on at most three leads
+SHAPE_FULL_SCALE = 127
+STEEP = 0.3  # of the steepest slope: where the QRS begins and ends
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A summit: `place` on the 128-Hz grid, `height` in levels, `sample` of its R extremum on the stream."""
+
+    place: int
+    height: float
+    sample: int
+    width_ms: float
+    readable: tuple[bool, ...]
+    shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Summits of a batch as columns, sorted by device and time."""
+
+    device: NDArray[np.int64]
+    hop: NDArray[np.int64]
+    place: NDArray[np.int64]
+    height: Real
+    sample: NDArray[np.int64]
+    width_ms: Real
+    readable: NDArray[np.bool_]
+    shape: Shape
+
+
+def _extremum(
+    raw: NDArray[np.int16],
+    start: int,
+    fs_hz: int,
+    where: tuple[NDArray[np.int64], ...],
+    sign: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Sample of the signed extremum within 16 ms of a 128-Hz place."""
+    device, lead, place = where
+    half = fs_hz // 64 + 1
+    centre = place * fs_hz // RATE_HZ - start
+    index = np.clip(centre[:, None] + np.arange(-half, half + 1), 0, raw.shape[-1] - 1)
+    values = raw[device[:, None], lead[:, None], index].astype(np.int64) * sign[:, None]
+    best = values.argmax(axis=1)
+    out: NDArray[np.int64] = index[np.arange(len(best)), best] + start
+    return out
+
+
+def _width_ms(steep: Real) -> Real:
+    over = steep > STEEP * steep.max(axis=1, keepdims=True)
+    first = over.argmax(axis=1)
+    last = over.shape[1] - 1 - over[:, ::-1].argmax(axis=1)
+    out: Real = (last - first + 1) * (1000.0 / RATE_HZ)
+    return out
+
+
+def describe(
+    c: Conditioned,
+    judged: Judged,
+    raw: NDArray[np.int16],
+    start: int,
+    fs_hz: int,
+    first_hop: int,
+    summits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real],
+    shape_leads: NDArray[np.int64],
+) -> Found:
+    device, hop, place, height = summits
+    at = hop * HOP + place + REACH
+    lead = judged.weight[device, :, hop].argmax(axis=1)
+    near = at[:, None] + np.arange(-R_REACH, R_REACH + 1)
+    band = c.band_uv[device[:, None], lead[:, None], near]
+    r = at - R_REACH + np.abs(band).argmax(axis=1)
+    sign = np.where(c.band_uv[device, lead, r] < 0, -1, 1)
+    grid = (first_hop * HOP - REACH) + r
+    sample = _extremum(raw, start, fs_hz, (device, lead, grid), sign)
+    around = r[:, None] + np.arange(-R_REACH - 1, R_REACH + 2)
+    own = c.band_uv[device[:, None], lead[:, None], around]
+    span = r[:, None] + np.arange(-SHAPE_REACH - SHAPE_SLACK, SHAPE_REACH + SHAPE_SLACK + 1)
+    shape = c.band_uv[device[:, None, None], shape_leads[None, :, None], span[:, None, :]]
+    readable = judged.quality[device[:, None], shape_leads[None, :], hop[:, None]] < UNREADABLE
+    largest = np.maximum(np.abs(shape).max(axis=(1, 2)), 1e-9)
+    scaled = np.rint(shape * (SHAPE_FULL_SCALE / largest)[:, None, None]).astype(np.int32)
+    return Found(
+        device,
+        hop,
+        first_hop * HOP + hop * HOP + place,
+        height,
+        sample,
+        _width_ms(np.abs(own[:, 2:] - own[:, :-2])),
+        readable,
+        scaled * readable[:, :, None],
+    )
+
+
+def rows(found: Found) -> Iterator[tuple[int, int, Candidate]]:
+    """(device, hop, candidate) one by one, in time order per device."""
+    columns = (
+        found.device,
+        found.hop,
+        found.place,
+        found.height,
+        found.sample,
+        found.width_ms,
+        found.readable,
+    )
+    plain = (column.tolist() for column in columns)
+    for device, hop, place, height, sample, width_ms, readable, shape in zip(
+        *plain, found.shape, strict=True
+    ):
+        yield device, hop, Candidate(place, height, sample, width_ms, tuple(readable), shape)

@@ -1,0 +1,148 @@
+"""How good each lead is, and the one curve in which beats are looked for.
+
+A lead's level is the slow, hard-to-poison memory of its QRS size: half-second peaks over 8 s, their 9/16 quantile
+(so 3 s of disturbance in 8 do not move it), limited to +5 % / -1.5 % per half second. Its noise is what remains
+between beats. Noise over level decides quality and weight; leads are then summed in units of their own level.
+Elementwise arithmetic only, so a device's result does not depend on its companions (DESIGN.md section 7).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+from ecg.conditioning import HOP, NEIGHBOUR, REACH, START_HOPS, Bool, Conditioned, Real
+
+QUALITIES = ("good", "noisy", "unreadable", "off")
+GOOD, NOISY, UNREADABLE, OFF = range(4)
+Codes = NDArray[np.uint8]
+
+LEVEL_HOPS = 16  # 8 s of half-second peaks
+NOISE_HOPS = 8  # 4 s of half-second floors: noise is noticed within 2 s
+LEVEL_RISES = 1.05  # at most, per half second
+LEVEL_FALLS = 0.985  # at most, per half second: an asystole of 30 s leaves 40 % of the level
+LEVEL_TOO_SMALL_UV = 10.0  # uV of envelope, about a 50-uV QRS: no beat can be told from the recorder's noise
+NOISY_ABOVE = 0.30  # noise over level
+UNREADABLE_ABOVE = 0.50  # noise over level; white noise gives 0.55 to 0.8, a clean lead 0.01 to 0.1
+CANDIDATE_ABOVE = 0.08  # of the level: less is not even remembered
+WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What each lead remembers between steps; all [g, lead, ...]."""
+
+    peaks_uv: Real  # [.., LEVEL_HOPS] greatest of two neighbouring hops, inf = spoilt
+    last_peak_uv: Real  # [..] of the newest hop alone
+    floors_uv: Real  # [.., NOISE_HOPS]
+    level_uv: Real  # [..]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Per hop: quality [g, lead, h] codes and the gain [g, lead, h] with which a lead enters the sum."""
+
+    quality: Codes
+    gain_per_uv: Real
+    weight: Real
+
+
+def empty_memory(leads: int) -> Memory:
+    nothing = np.full((leads, LEVEL_HOPS), np.inf)
+    return Memory(nothing, np.full(leads, np.inf), nothing[:, :NOISE_HOPS].copy(), np.zeros(leads))
+
+
+def stacked(rows: Sequence[Memory]) -> Memory:
+    """Memories of several devices as one, device first."""
+    return Memory(
+        np.stack([m.peaks_uv for m in rows]),
+        np.stack([m.last_peak_uv for m in rows]),
+        np.stack([m.floors_uv for m in rows]),
+        np.stack([m.level_uv for m in rows]),
+    )
+
+
+def unstacked(m: Memory) -> list[Memory]:
+    return [Memory(*own) for own in zip(m.peaks_uv, m.last_peak_uv, m.floors_uv, m.level_uv, strict=True)]
+
+
+def _rank(windows: Real, numerator: int, denominator: int) -> Real:
+    """Quantile of the finite values along the last axis, inf where there are none."""
+    ordered = np.sort(windows, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    place = np.minimum(count * numerator // denominator, np.maximum(count - 1, 0))
+    out: Real = np.take_along_axis(ordered, place, axis=-1)[..., 0]
+    return out
+
+
+def _levels(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
+    """The level after each hop, walking from `level`; the first 8 s follow freely."""
+    out = np.empty_like(target)
+    for k in range(target.shape[-1]):
+        wanted = target[..., k]
+        limited = np.clip(wanted, level * LEVEL_FALLS, level * LEVEL_RISES)
+        free = (hop + k < LEVEL_HOPS)[:, None] | (level == 0.0)
+        level = np.where(np.isinf(wanted), level, np.where(free, wanted, limited))
+        out[..., k] = level
+    return out
+
+
+def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> tuple[Judged, Memory]:
+    """Quality and gain of every lead for each hop; hop [g] is the index of the first, off [g, lead, h]."""
+    two = np.concatenate([memory.last_peak_uv[..., None], c.peak_uv], axis=-1)
+    pairs = np.where(
+        np.isinf(two[..., 1:]),
+        np.inf,
+        np.maximum(np.where(np.isinf(two[..., :-1]), 0.0, two[..., :-1]), c.peak_uv),
+    )
+    peaks = np.concatenate([memory.peaks_uv, pairs], axis=-1)
+    floors = np.concatenate([memory.floors_uv, c.floor_uv], axis=-1)
+    target = _rank(sliding_window_view(peaks, LEVEL_HOPS, axis=-1)[..., 1:, :], 9, 16)
+    if hop[0] == 0:
+        target[..., : START_HOPS - 1] = target[..., START_HOPS - 1 : START_HOPS]
+    level = _levels(target, memory.level_uv, hop)
+    noise = _rank(sliding_window_view(floors, NOISE_HOPS, axis=-1)[..., 1:, :], 1, 2)
+    still = (
+        sliding_window_view(peaks, NOISE_HOPS, axis=-1)[..., LEVEL_HOPS - NOISE_HOPS + 1 :, :].max(axis=-1)
+        == 0.0
+    )
+    judged = _grade(level, noise, still | c.spoilt, off)
+    kept = Memory(peaks[..., -LEVEL_HOPS:], c.peak_uv[..., -1], floors[..., -NOISE_HOPS:], level[..., -1])
+    return judged, kept
+
+
+def _grade(level: Real, noise: Real, useless: Bool, off: Bool) -> Judged:
+    ratio = noise / np.maximum(level, LEVEL_TOO_SMALL_UV)
+    quality = (ratio > NOISY_ABOVE).astype(np.uint8)
+    quality[(ratio > UNREADABLE_ABOVE) | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
+    quality[off] = OFF
+    softened = np.where(quality < UNREADABLE, ratio, 0.0) + WEIGHT_SOFTENING
+    weight = np.where(quality < UNREADABLE, 1.0 / (softened * np.sqrt(softened)), 0.0)
+    total = weight[:, 0].copy()
+    for lead in range(1, weight.shape[1]):  # a fixed order of additions
+        total += weight[:, lead]
+    gain = weight / (np.where(total > 0, total, 1.0)[:, None] * np.maximum(level, LEVEL_TOO_SMALL_UV))
+    return Judged(quality, gain, weight)
+
+
+def fuse(c: Conditioned, judged: Judged) -> Real:
+    """[g, h, NEIGHBOUR + HOP + NEIGHBOUR]: each hop and its surroundings, seen with the hop's own gains."""
+    width = HOP + 2 * NEIGHBOUR
+    around = c.envelope_uv[..., REACH - NEIGHBOUR :]
+    views = sliding_window_view(around, width, axis=-1)[..., ::HOP, :]
+    hops = judged.quality.shape[-1]
+    curve = views[:, 0, :hops] * judged.gain_per_uv[:, 0, :, None]
+    for lead in range(1, judged.quality.shape[1]):
+        curve += views[:, lead, :hops] * judged.gain_per_uv[:, lead, :, None]
+    return curve
+
+
+def candidates(curve: Real) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]:
+    """(device, hop, place within the hop, height) of every summit that nothing within 195 ms overtops."""
+    top = maximum_filter1d(curve, 2 * NEIGHBOUR + 1, axis=-1)[..., NEIGHBOUR:-NEIGHBOUR]
+    own = curve[..., NEIGHBOUR:-NEIGHBOUR]
+    device, hop, place = np.nonzero((own == top) & (own > CANDIDATE_ABOVE))
+    return device, hop, place, own[device, hop, place]

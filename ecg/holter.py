@@ -1,0 +1,257 @@
+"""The record pass and the Holter summary: the same stream as live, over a whole recording.
+
+`analyse` cuts the recording at its gaps and runs the stream over each stretch; `summary` is what the report and the
+reading page show, with the findings in the order in which a reader must see them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg import stream
+from ecg.analysis import (
+    ALGORITHM,
+    CLASSES,
+    MISSING,
+    QUALITY_BLOCK_S,
+    VERSION,
+    Analysis,
+    Edit,
+    apply,
+    edit_from_dict,
+    edit_to_dict,
+    intervals,
+)
+from ecg.findings import Finding, to_dict
+from ecg.fusion import UNREADABLE
+from ecg.record import Lead, Record, main_group
+from ecg.rhythms import RULES
+
+__all__ = [
+    "Analysis", "Edit", "analyse", "apply", "edit_from_dict", "edit_to_dict", "strip", "summary",
+]  # fmt: skip
+
+CHUNK_S = 600
+RATE_BEATS = 8  # lowest and highest rate are means of eight intervals
+STRIP_S = 10.0
+BEFORE_S = 3.0  # of a strip, shown before the onset
+URGENCY = {"high": 0, "medium": 1, None: 2}
+
+
+def analyse(
+    record: Record, *, paced: bool = False, electrodes_on: NDArray[np.bool_] | None = None
+) -> Analysis:
+    """Analyse the main group of leads; electrodes_on [lead, sample] where the recorder told contact."""
+    leads = main_group(record)
+    fs_hz, length = round(leads[0].fs_hz), len(leads[0].samples)
+    outcomes, edges = list[stream.Outcome](), list[int]()
+    for first, last in _stretches(length, record.gaps):
+        outcomes += _stretch(leads, fs_hz, first, last, paced, electrodes_on)
+        edges.append(first)
+    return _collected(leads, fs_hz, length, outcomes, edges, record.gaps)
+
+
+def _stretches(length: int, gaps: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The contiguous stretches between gaps."""
+    out, at = list[tuple[int, int]](), 0
+    for first, last in sorted(gaps):
+        if first > at:
+            out.append((at, min(first, length)))
+        at = max(at, last)
+    if at < length:
+        out.append((at, length))
+    return [(a, b) for a, b in out if b > a]
+
+
+def _sixteen_bits(lead: Lead) -> tuple[int, float]:
+    """Right shift that brings wider samples into int16, and the scale after it."""
+    if lead.samples.dtype == np.int16 or not len(lead.samples):
+        return 0, lead.uv_per_lsb
+    known = lead.samples[lead.samples != lead.missing] if lead.missing is not None else lead.samples
+    largest = int(np.abs(known.astype(np.int64) - lead.offset).max(initial=1))
+    shift = max(0, largest.bit_length() - 14)
+    return shift, lead.uv_per_lsb * (1 << shift)
+
+
+def _chunk(lead: Lead, shift: int, first: int, last: int) -> NDArray[np.int16]:
+    piece = lead.samples[first:last]
+    if piece.dtype == np.int16:
+        return np.asarray(piece, np.int16)
+    return np.clip((piece.astype(np.int64) - lead.offset) >> shift, -32766, 32766).astype(np.int16)
+
+
+def _stretch(
+    leads: tuple[Lead, ...], fs_hz: int, first: int, last: int, paced: bool, on: NDArray[np.bool_] | None
+) -> list[stream.Outcome]:
+    codes = tuple(lead.code for lead in leads)
+    scales = [_sixteen_bits(lead) for lead in leads]
+    ratio = np.array([[scale / scales[0][1]] for _, scale in scales])
+    state, outcomes = stream.new_state(fs_hz, codes), []
+    for a in range(first, last, CHUNK_S * fs_hz):
+        b = min(last, a + CHUNK_S * fs_hz)
+        rows = [_chunk(lead, shift, a, b) for lead, (shift, _) in zip(leads, scales, strict=True)]
+        samples = _one_scale(np.stack(rows), ratio)
+        valid = np.stack(
+            [
+                lead.samples[a:b] != lead.missing if lead.missing is not None else np.ones(b - a, bool)
+                for lead in leads
+            ]
+        )
+        contact = np.ones((len(leads), 1), bool) if on is None else on[:, a:b]
+        batch = stream.Batch(
+            fs_hz, codes, samples[None], np.array([scales[0][1]]), valid[None], contact[None], np.array([a]), np.array([paced])
+        )  # fmt: skip
+        (state,), (outcome,) = stream.step([state], batch)
+        outcomes.append(outcome)
+    return [*outcomes, stream.finish(state)]
+
+
+def _one_scale(samples: NDArray[np.int16], ratio: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Leads of different scale are brought to the first one's; equal scales stay untouched."""
+    if (ratio == 1.0).all():
+        return samples
+    return np.clip(np.rint(samples * ratio), -32766, 32766).astype(np.int16)
+
+
+def _collected(
+    leads: tuple[Lead, ...],
+    fs_hz: int,
+    length: int,
+    outcomes: list[stream.Outcome],
+    edges: list[int],
+    gaps: Sequence[tuple[int, int]],
+) -> Analysis:
+    told = [o for o in outcomes if o.quality_from >= 0]
+    hop_s = 0.5
+    codes = np.concatenate([o.quality_codes for o in told]) if told else np.empty((0, len(leads)), np.uint8)
+    at = [o.quality_from + np.arange(len(o.quality_codes)) * fs_hz // 2 for o in told]
+    hop_at = np.concatenate(at) if at else np.empty(0, np.int64)
+    inside = hop_at < length
+    codes, hop_at = codes[inside], hop_at[inside]
+    unread = codes.min(axis=1, initial=MISSING) >= UNREADABLE
+    breaks = np.unique(np.concatenate([np.array(edges, np.int64), hop_at[unread] + fs_hz // 2]))
+    sample = np.concatenate([o.beats for o in outcomes]) if outcomes else np.empty(0, np.int64)
+    kinds = b"".join(o.beat_classes for o in outcomes).decode("ascii")
+    kind = np.array([CLASSES.index(k) for k in kinds], np.uint8)
+    ended = [f for o in outcomes for f in o.findings if f.phase == "offset"]
+    recorded = sum(b - a for a, b in _stretches(length, gaps)) / fs_hz
+    readable = min(recorded, float((~unread).sum()) * hop_s)
+    return Analysis(
+        ALGORITHM, VERSION, fs_hz, tuple(lead.code for lead in leads), length, readable, recorded, sample, kind,
+        intervals(sample, breaks, fs_hz), breaks, _timeline(codes, hop_at, length, fs_hz),
+        tuple(sorted(ended, key=lambda f: (f.onset_sample, f.rule))),
+    )  # fmt: skip
+
+
+def _timeline(
+    codes: NDArray[np.uint8], hop_at: NDArray[np.int64], length: int, fs_hz: int
+) -> NDArray[np.uint8]:
+    """Quality per 10 s and lead: the code that at most a fifth of the half seconds is worse than."""
+    blocks = -(-length // (QUALITY_BLOCK_S * fs_hz))
+    out = np.full((blocks, codes.shape[1]), MISSING, np.uint8)
+    block = hop_at // (QUALITY_BLOCK_S * fs_hz)
+    edges = np.searchsorted(block, np.arange(blocks + 1))
+    for k in range(blocks):
+        own = np.sort(codes[edges[k] : edges[k + 1]], axis=0)
+        if len(own):
+            out[k] = own[max(0, -(-len(own) * 4 // 5) - 1)]
+    return out
+
+
+def strip(finding: Finding, fs_hz: int, length: int) -> tuple[int, int]:
+    """The 10 s to show first: the onset with 3 s before it, or a pause in the middle of the strip."""
+    wide = round(STRIP_S * fs_hz)
+    end = finding.offset_sample if finding.offset_sample is not None else finding.onset_sample
+    short = end - finding.onset_sample < wide
+    first = (
+        (finding.onset_sample + end - wide) // 2 if short else finding.onset_sample - round(BEFORE_S * fs_hz)
+    )
+    first = max(0, min(first, length - wide))
+    return first, min(length, first + wide)
+
+
+def summary(
+    analysis: Analysis, start_at: datetime | None = None, fs_hz: float | None = None
+) -> dict[str, Any]:
+    """JSON-able figures of the report; instants as ISO 8601 if start_at is known, always with their sample."""
+    rate_hz = fs_hz or analysis.fs_hz
+
+    def instant(sample: int) -> dict[str, Any]:
+        at = None if start_at is None else (start_at + timedelta(seconds=sample / rate_hz)).isoformat()
+        return {"sample": int(sample), "at": at}
+
+    rr, sample = analysis.rr_s.astype(float), analysis.sample
+    counts = {name: int((analysis.kind == k).sum()) for k, name in enumerate(CLASSES)}
+    known = rr[np.isfinite(rr)]
+    out: dict[str, Any] = {
+        "algorithm": analysis.algorithm,
+        "version": analysis.version,
+        "beats_total": len(sample),
+        "beats_by_class": counts,
+        "mean_rate_bpm": round(60.0 / known.mean(), 1) if len(known) else None,
+        "recorded_h": round(analysis.recorded_s / 3600, 3),
+        "analysable_h": round(analysis.readable_s / 3600, 3),
+        "notes": list(analysis.notes),
+        **_extremes(rr, sample, instant),
+        "hours": _periods(analysis, 3600, instant),
+        "rate_trend": _periods(analysis, 60, None),
+    }
+    out["findings"] = [
+        {**to_dict(f), **{f"onset_{k}": v for k, v in instant(f.onset_sample).items()},
+         "strip": strip(f, analysis.fs_hz, analysis.length)}
+        for f in ranked(analysis.findings)
+    ]  # fmt: skip
+    return out
+
+
+def ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """What a reader must see first: by urgency, then the rule's rank, then the longest, then time."""
+
+    def order(f: Finding) -> tuple[int, int, int, int]:
+        length = (f.offset_sample or f.onset_sample) - f.onset_sample
+        return URGENCY[f.priority], RULES[f.rule].rank if f.rule in RULES else 0, -length, f.onset_sample
+
+    return sorted(findings, key=order)
+
+
+def _extremes(rr: NDArray[np.float64], sample: NDArray[np.int64], instant: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {"lowest_rate": None, "highest_rate": None, "longest_rr": None}
+    if np.isfinite(rr).any():
+        longest = int(np.nanargmax(rr))
+        out["longest_rr"] = {"rr_s": round(float(rr[longest]), 3), **instant(sample[longest - 1])}
+    if len(rr) >= RATE_BEATS:
+        total = np.convolve(rr, np.ones(RATE_BEATS), "valid")  # nan wherever an interval is unknown
+        if np.isfinite(total).any():
+            for name, place in (("lowest_rate", np.nanargmax(total)), ("highest_rate", np.nanargmin(total))):
+                bpm = round(60.0 * RATE_BEATS / float(total[place]), 1)
+                out[name] = {"bpm": bpm, **instant(sample[place])}
+    return out
+
+
+def _periods(analysis: Analysis, seconds: int, instant: Any) -> list[dict[str, Any]]:
+    """Beats and rates per period; the detailed form, with classes and pauses, when `instant` is given."""
+    fs_hz, rows = analysis.fs_hz, []
+    periods = -(-analysis.length // (seconds * fs_hz))
+    edges = np.searchsorted(analysis.sample, np.arange(periods + 1) * seconds * fs_hz)
+    for k in range(periods):
+        part = slice(edges[k], edges[k + 1])
+        rr = analysis.rr_s[part].astype(float)
+        rr = rr[np.isfinite(rr)]
+        row: dict[str, Any] = {"beats": int(edges[k + 1] - edges[k]), "mean_rate_bpm": None}
+        if len(rr):
+            low, high = np.percentile(rr, [98, 2]) if len(rr) > 50 else (rr.max(), rr.min())
+            row.update(
+                mean_rate_bpm=round(60 / rr.mean(), 1), lowest_rate_bpm=round(60 / low, 1), highest_rate_bpm=round(60 / high, 1)
+            )  # fmt: skip
+        if instant is not None:
+            kind = analysis.kind[part]
+            row.update(
+                **instant(k * seconds * fs_hz),
+                by_class={name: int((kind == c).sum()) for c, name in enumerate(CLASSES)},
+                longest_rr_s=round(float(rr.max()), 3) if len(rr) else None,
+            )
+        rows.append(row)
+    return rows

@@ -1,0 +1,94 @@
+"""A device's stream state as bytes: saved every minute, so that a shard's new owner can go on.
+
+Layout: b"ECGS", version, length of a JSON head, the head (plain numbers), then the arrays little endian.
+Anything else is refused; a state of another version is refused too, its stretch then starts anew.
+"""
+
+import json
+import struct
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.detection import Detector
+from ecg.episodes import Open, Tracker
+from ecg.fiducials import Candidate
+from ecg.fusion import Memory
+from ecg.shapes import Shapes
+from ecg.stream import State
+
+MAGIC = b"ECGS"
+VERSION = 1
+PREFIX = struct.Struct("<4sHI")
+PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
+
+
+def _arrays(state: State) -> list[tuple[str, NDArray[Any]]]:
+    memory = [(f.name, getattr(state.memory, f.name)) for f in fields(Memory)]
+    return [("tail", state.tail), ("tail_flags", state.tail_flags), *memory, ("bank", state.shapes.bank)]
+
+
+def pack(state: State) -> bytes:
+    detector, shapes = asdict(state.detector), asdict(state.shapes)
+    for spare in detector["spares"]:
+        spare["shape"] = spare["shape"].tolist()
+    del shapes["bank"]
+    arrays = [(name, np.ascontiguousarray(a)) for name, a in _arrays(state)]
+    head = {
+        **{name: getattr(state, name) for name in PLAIN},
+        "detector": detector,
+        "shapes": shapes,
+        "tracker": asdict(state.tracker),
+        "arrays": [(name, a.dtype.str, a.shape) for name, a in arrays],
+    }
+    text = json.dumps(head, separators=(",", ":")).encode("ascii")
+    return PREFIX.pack(MAGIC, VERSION, len(text)) + text + b"".join(a.tobytes() for _, a in arrays)
+
+
+def unpack(data: bytes) -> State:
+    """The state that `pack` wrote; ValueError for anything else."""
+    try:
+        return _unpack(data)
+    except (struct.error, KeyError, TypeError, IndexError, UnicodeDecodeError) as error:
+        raise ValueError("not a saved stream state") from error
+
+
+def _unpack(data: bytes) -> State:
+    magic, version, length = PREFIX.unpack_from(data)
+    if (magic, version) != (MAGIC, VERSION):
+        raise ValueError("not a saved stream state of this version")
+    head = json.loads(data[PREFIX.size : PREFIX.size + length])
+    arrays: dict[str, NDArray[Any]] = {}
+    at = PREFIX.size + length
+    for name, dtype, shape in head["arrays"]:
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, np.dtype(dtype), count, at).reshape(shape).copy()
+        at += arrays[name].nbytes
+    plain = {name: head[name] for name in PLAIN}
+    plain["leads"] = tuple(plain["leads"])
+    return State(
+        **plain,
+        tail=arrays["tail"],
+        tail_flags=arrays["tail_flags"],
+        memory=Memory(**{f.name: arrays[f.name] for f in fields(Memory)}),
+        detector=_detector(head["detector"]),
+        shapes=Shapes(bank=arrays["bank"], **head["shapes"]),
+        tracker=_tracker(head["tracker"]),
+    )
+
+
+def _detector(row: dict[str, Any]) -> Detector:
+    spares = [
+        Candidate(**{**s, "readable": tuple(s["readable"]), "shape": np.array(s["shape"], np.int32)})
+        for s in row["spares"]
+    ]
+    return Detector(**{**row, "spares": spares})
+
+
+def _tracker(row: dict[str, Any]) -> Tracker:
+    episodes = {rule: Open(**{**e, "leads": tuple(e["leads"])}) for rule, e in row["open"].items()}
+    return Tracker(
+        **{**row, "leads": tuple(row["leads"]), "quality": tuple(row["quality"]), "open": episodes}
+    )

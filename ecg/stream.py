@@ -1,0 +1,263 @@
+"""One pass over new samples of many devices: beats, quality and findings, live and for the record alike.
+
+`step` is the contract of DESIGN.md section 7: results do not depend on how the stream was cut into chunks nor on
+which devices share the batch, bit for bit. All vectorised work is integer or elementwise; decisions are taken per
+device every half second, at most 0.95 s after the sample they are about. A state belongs to one contiguous stretch:
+after a gap, or when rate or leads change, the caller takes the findings of `finish(old)` and starts `new_state`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg import conditioning as cond
+from ecg import detection, episodes, fiducials, fusion, shapes
+from ecg.decision import Clock, Mind, Outcome, decide, empty_outcome, joined
+from ecg.record import SHAPE_PREFERENCE
+
+STEP_LIMIT_S = 60  # longer chunks are cut: memory stays bounded
+LONGEST_LEADS = 16
+FS_RANGE_HZ = (50, 2000)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """New samples of n devices of one rate and set of leads.
+
+    samples int16 [n, lead, sample]; uv_per_lsb [n]; valid and electrodes_on bool, [n, lead] for the whole chunk or
+    [n, lead, sample]; first_sample int64 [n], index of samples[:, :, 0] on the recording; paced [n].
+    A sample that is not valid (missing, marked by the recorder) is never looked at.
+    """
+
+    fs_hz: int
+    leads: tuple[str, ...]
+    samples: NDArray[np.int16]
+    uv_per_lsb: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    electrodes_on: NDArray[np.bool_]
+    first_sample: NDArray[np.int64]
+    paced: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything remembered of one device's contiguous stretch; opaque to callers, never changed in place."""
+
+    fs_hz: int
+    leads: tuple[str, ...]
+    origin: int  # first_sample of the stretch; -1 before the first batch
+    taken: int  # samples taken so far
+    hop: int  # next hop to decide
+    uv_per_lsb: float
+    paced: bool
+    tail: NDArray[np.int16]  # [lead, tail] newest samples
+    tail_flags: NDArray[np.uint8]  # [lead, tail] 1 = bad, 2 = electrode off
+    memory: fusion.Memory
+    detector: detection.Detector
+    shapes: shapes.Shapes
+    tracker: episodes.Tracker
+    last_beat: int
+
+    def to_bytes(self) -> bytes:
+        from ecg.snapshot import pack
+
+        return pack(self)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "State":
+        from ecg.snapshot import unpack
+
+        return unpack(data)
+
+
+def new_state(fs_hz: int, leads: Sequence[str]) -> State:
+    """The state before a stretch's first sample; the first batch's first_sample becomes its origin."""
+    if not FS_RANGE_HZ[0] <= fs_hz <= FS_RANGE_HZ[1]:
+        raise ValueError(f"fs_hz must be within {FS_RANGE_HZ}, is {fs_hz}")
+    if not 1 <= len(leads) <= LONGEST_LEADS:
+        raise ValueError(f"1 to {LONGEST_LEADS} leads, not {len(leads)}")
+    n, tail = len(leads), cond.tail_length(fs_hz)
+    return State(
+        fs_hz, tuple(leads), -1, 0, 0, 1.0, False, np.zeros((n, tail), np.int16), np.zeros((n, tail), np.uint8),
+        fusion.empty_memory(n), detection.Detector(), shapes.empty_shapes(len(shape_leads(leads))),
+        episodes.Tracker(fs_hz, tuple(leads)), -1,
+    )  # fmt: skip
+
+
+def shape_leads(leads: Sequence[str]) -> NDArray[np.int64]:
+    """The up to three leads on which shapes are compared: those that differ most, then in order."""
+    wanted = [leads.index(code) for code in SHAPE_PREFERENCE if code in leads]
+    rest = [k for k in range(len(leads)) if k not in wanted]
+    return np.array((wanted + rest)[: fiducials.SHAPE_LEADS], np.int64)
+
+
+def step(states: Sequence[State], batch: Batch) -> tuple[list[State], list[Outcome]]:
+    """Feed each device its next contiguous samples; states are not changed, new ones are returned."""
+    _check(states, batch)
+    length = batch.samples.shape[2]
+    flags = _flags(batch)
+    cuts = list(range(0, length, STEP_LIMIT_S * batch.fs_hz)) or [0]
+    now, parts = list(states), list[list[Outcome]]()
+    for cut in cuts:
+        piece = slice(cut, min(length, cut + STEP_LIMIT_S * batch.fs_hz))
+        now, outcomes = _step(now, batch, batch.samples[:, :, piece], flags[:, :, piece])
+        parts.append(outcomes)
+    if len(parts) == 1:
+        return now, parts[0]
+    return now, [joined(own) for own in zip(*parts, strict=True)]
+
+
+def finish(state: State) -> Outcome:
+    """End of the stretch: decide what is still open and close every episode. The state is not to be used again."""
+    if state.origin < 0:
+        return empty_outcome(len(state.leads))
+    pad = state.fs_hz + cond.samples_needed(cond.START_HOPS - 1, state.fs_hz)
+    tail = np.repeat(state.tail[:, -1:], pad, axis=1)[None]
+    end = state.origin + state.taken
+    closed, (outcome,) = _step([state], None, tail, np.ones(tail.shape, np.uint8), end)
+    tracker = episodes.copied(closed[0].tracker)
+    told = (*outcome.findings, *episodes.close_all(tracker, end))
+    return Outcome(
+        outcome.beats, outcome.beat_classes, None, outcome.quality, told,
+        outcome.quality_codes, outcome.quality_from, end,
+    )  # fmt: skip
+
+
+def _check(states: Sequence[State], batch: Batch) -> None:
+    n, leads = len(states), len(batch.leads)
+    if batch.samples.shape[:2] != (n, leads) or batch.samples.dtype != np.int16:
+        raise ValueError(f"samples must be int16 [{n}, {leads}, sample], are {batch.samples.shape}")
+    for k, state in enumerate(states):
+        if (state.fs_hz, state.leads) != (batch.fs_hz, batch.leads):
+            raise ValueError(f"device {k}: state is for {state.fs_hz} Hz {state.leads}")
+        if state.origin >= 0 and state.origin + state.taken != batch.first_sample[k]:
+            raise ValueError(f"device {k}: sample {batch.first_sample[k]} does not continue the stretch")
+        if state.origin >= 0 and state.uv_per_lsb != batch.uv_per_lsb[k]:
+            raise ValueError(f"device {k}: another scale needs a new state")
+
+
+def _flags(batch: Batch) -> NDArray[np.uint8]:
+    """1 where a sample tells nothing (not valid, at a rail, electrode off), 2 added where the electrode is off."""
+    shape = batch.samples.shape
+
+    def full(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.broadcast_to(mask[:, :, None] if mask.ndim == 2 else mask, shape)
+
+    rail = (batch.samples == cond.RAIL) | (batch.samples <= -cond.RAIL)
+    off = ~full(batch.electrodes_on)
+    return (~full(batch.valid) | rail | off).astype(np.uint8) | (off.astype(np.uint8) << 1)
+
+
+def _held(
+    samples: NDArray[np.int16], flags: NDArray[np.uint8], before: NDArray[np.int16]
+) -> NDArray[np.int16]:
+    """Samples that tell nothing take the value before them, so that they make no step of their own."""
+    if not flags.any():
+        return samples
+    joined = np.concatenate([before[..., None], samples], axis=-1)
+    index = np.where(flags == 0, np.arange(1, joined.shape[-1]), 0)
+    out: NDArray[np.int16] = np.take_along_axis(joined, np.maximum.accumulate(index, axis=-1), axis=-1)
+    return out
+
+
+def _started(
+    state: State, samples: NDArray[np.int16], flags: NDArray[np.uint8], batch: Batch, k: int
+) -> State:
+    """The first samples arrive: what lies before them is taken to be flat at the first one, if it is good."""
+    value = np.where(flags[:, :1] == 0, samples[:, :1], 0).astype(np.int16)
+    return State(
+        state.fs_hz, state.leads, int(batch.first_sample[k]), 0, 0, float(batch.uv_per_lsb[k]), bool(batch.paced[k]),
+        np.repeat(value, state.tail.shape[1], axis=1), state.tail_flags, state.memory, state.detector, state.shapes,
+        state.tracker, -1,
+    )  # fmt: skip
+
+
+def _step(
+    states: Sequence[State],
+    batch: Batch | None,
+    samples: NDArray[np.int16],
+    flags: NDArray[np.uint8],
+    until: int | None = None,
+) -> tuple[list[State], list[Outcome]]:
+    """One bounded piece for all devices, those of equal phase together."""
+    if samples.shape[-1] == 0:
+        return list(states), [empty_outcome(len(s.leads)) for s in states]
+    ready = [
+        _started(s, samples[k], flags[k], batch, k) if s.origin < 0 and batch is not None else s
+        for k, s in enumerate(states)
+    ]
+    groups: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for k, s in enumerate(ready):
+        groups[(s.taken if s.hop == 0 else s.taken % s.fs_hz, s.hop == 0)].append(k)
+    news: list[State] = list(ready)
+    outcomes: list[Outcome] = [empty_outcome(len(s.leads)) for s in ready]
+    for members in groups.values():
+        own = [ready[k] for k in members]
+        pick = members if len(members) < len(ready) else slice(None)
+        results = _group(own, samples[pick], flags[pick], until)
+        for k, (state, outcome) in zip(members, results, strict=True):
+            news[k], outcomes[k] = state, outcome
+    return news, outcomes
+
+
+def _group(
+    states: list[State], samples: NDArray[np.int16], flags: NDArray[np.uint8], until: int | None
+) -> list[tuple[State, Outcome]]:
+    """Devices whose half seconds fall on the same samples of this piece."""
+    lead = states[0]
+    fs_hz, length = lead.fs_hz, lead.tail.shape[1]
+    tails = np.stack([s.tail for s in states])
+    raw = np.concatenate([tails, _held(samples, flags, tails[..., -1])], axis=-1)
+    marks = np.concatenate([np.stack([s.tail_flags for s in states]), flags], axis=-1)
+    taken = lead.taken + samples.shape[-1]
+    hops = cond.hops_ready(taken, fs_hz) - lead.hop
+    memory = [s.memory for s in states]
+    codes = np.empty((len(states), len(lead.leads), 0), np.uint8)
+    rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
+    if hops > 0:
+        memory, codes, rows = _look(states, raw, marks, lead.taken - length, hops)
+    tail, tail_flags = raw[..., -length:].copy(), marks[..., -length:].copy()
+    results = []
+    for k, s in enumerate(states):
+        mind = Mind(
+            detection.copied(s.detector), shapes.copied(s.shapes), episodes.copied(s.tracker), s.last_beat
+        )
+        outcome = decide(mind, Clock(fs_hz, s.origin, s.hop, s.paced), rows[k], codes[k], until)
+        state = State(
+            fs_hz, s.leads, s.origin, s.taken + samples.shape[-1], s.hop + codes.shape[-1], s.uv_per_lsb, s.paced,
+            tail[k], tail_flags[k], memory[k], mind.detector, mind.shapes, mind.tracker, mind.last_beat,
+        )  # fmt: skip
+        results.append((state, outcome))
+    return results
+
+
+def _look(
+    states: list[State], raw: NDArray[np.int16], marks: NDArray[np.uint8], start: int, hops: int
+) -> tuple[list[fusion.Memory], NDArray[np.uint8], list[list[tuple[int, fiducials.Candidate]]]]:
+    """The vectorised part: quality codes and candidates of the next hops of all devices of a group."""
+    lead = states[0]
+    oldest = cond.first_needed(lead.hop, lead.fs_hz)
+    raw, marks, start = raw[..., oldest - start :], marks[..., oldest - start :], oldest
+    scale = np.array([s.uv_per_lsb for s in states])
+    seen = cond.condition(raw, marks != 0, start, lead.fs_hz, scale, lead.hop, hops)
+    off = _off_by_hop(marks, start, lead, hops)
+    hop = np.array([s.hop for s in states], np.int64)
+    judged, memory = fusion.judge(seen, fusion.stacked([s.memory for s in states]), hop, off)
+    summits = fusion.candidates(fusion.fuse(seen, judged))
+    found = fiducials.describe(
+        seen, judged, raw, start, lead.fs_hz, lead.hop, summits, shape_leads(lead.leads)
+    )
+    rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
+    for device, at, candidate in fiducials.rows(found):
+        rows[device].append((at, candidate))
+    return fusion.unstacked(memory), judged.quality, rows
+
+
+def _off_by_hop(marks: NDArray[np.uint8], start: int, lead: State, hops: int) -> NDArray[np.bool_]:
+    edges = (np.arange(lead.hop, lead.hop + hops + 1) * cond.HOP * lead.fs_hz) // cond.RATE_HZ - start
+    if not (marks & 2).any():
+        return np.zeros((*marks.shape[:2], hops), bool)
+    return np.maximum.reduceat(marks & 2, edges, axis=-1)[..., :hops] > 0

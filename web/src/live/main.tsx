@@ -1,8 +1,13 @@
-import { Shell, startPage } from '../core/shell';
-import { t } from '../core/i18n';
+// /live: the board of everybody monitored; /live?recording=ID: one patient.
+import { place } from '../core/place';
+import { startPage } from '../core/shell';
+import { Board } from './board';
+import './live.css';
+import { Single } from './single';
 
-function Page() {
-  return <Shell page="live" title={t('core.page.live')}>{null}</Shell>;
+function LivePage() {
+  const id = place.value.get('recording');
+  return id ? <Single key={id} id={id} /> : <Board />;
 }
 
-void startPage(Page);
+void startPage(LivePage);

@@ -1,0 +1,106 @@
+// Open alarms: what, since when, how urgent, who has it; taken by one person, resolved with an outcome.
+import { useState } from 'preact/hooks';
+import { api, type ApiError } from '../core/api';
+import { t, type MessageKey } from '../core/i18n';
+import { me } from '../core/session';
+import { useAction, useResource } from '../core/resource';
+import type { Alarm } from '../core/types';
+import { Age, Button, Dialog, ErrorBanner, TextArea, Time } from '../core/ui';
+import { PriorityMark, URGENCY } from '../ecg/priority';
+import { evidenceText, ruleName, translated } from '../ecg/rules';
+
+export function byUrgency(a: Pick<Alarm, 'priority' | 'handling' | 'raised_at'>, b: Pick<Alarm, 'priority' | 'handling' | 'raised_at'>): number {
+  return URGENCY[a.priority]! - URGENCY[b.priority]! || Number(a.handling === 'owned') - Number(b.handling === 'owned')
+    || b.raised_at.localeCompare(a.raised_at);
+}
+
+type Props = { alarms: readonly Alarm[]; changed: () => void; openStrip: ((alarm: Alarm) => (() => void) | null) };
+
+export function AlarmList({ alarms, changed, openStrip }: Props) {
+  return (
+    <ul class="alarms" aria-label={t('live.alarms.open')}>
+      {[...alarms].sort(byUrgency).map((alarm) => <AlarmRow key={alarm.id} alarm={alarm} changed={changed} strip={openStrip(alarm)} />)}
+    </ul>
+  );
+}
+
+function AlarmRow({ alarm, changed, strip }: { alarm: Alarm; changed: () => void; strip: (() => void) | null }) {
+  const [dialog, setDialog] = useState<'resolve' | 'log' | null>(null);
+  const mine = alarm.owner?.id === me.value?.account.id;
+  const own = useAction(async () => {
+    await api.post(`/api/alarms/${alarm.id}/own`, alarm.owner === null ? {} : { take_over: true });
+    changed();
+  });
+  return (
+    <li class={`alarm alarm-${alarm.priority}`} data-alarm={alarm.id} data-rule={alarm.rule} data-handling={alarm.handling}>
+      <div class="alarm-what">
+        <PriorityMark priority={alarm.priority} />
+        <strong>{ruleName(alarm.rule)}</strong>
+        {alarm.category === 'technical' && <span class="soft">{t('live.alarm.technical')}</span>}
+        {alarm.late && <span class="alarm-late">{t('live.alarm.late')}</span>}
+      </div>
+      <div class="alarm-when small">
+        <span><Time at={alarm.onset_at} show="seconds" /> (<Age at={alarm.onset_at} />)</span>
+        <span>{t(`live.alarm.condition.${alarm.condition}`)}{alarm.gone_at && <> <Time at={alarm.gone_at} /></>}</span>
+        {Object.keys(alarm.numbers).length > 0 && <span>{evidenceText(alarm.numbers)}</span>}
+        {typeof alarm.note === 'string' && alarm.note && <span>{alarm.note}</span>}
+      </div>
+      <div class="alarm-who">
+        <strong>{alarm.owner ? t('live.alarm.owned', { name: alarm.owner.name }) : t('live.alarm.unowned')}</strong>
+        {alarm.owned_at && alarm.owner && <span class="soft small"> <Time at={alarm.owned_at} /></span>}
+      </div>
+      <div class="actions">
+        {strip && <Button onClick={strip}>{t('live.alarm.strip')}</Button>}
+        {!mine && <Button kind={alarm.owner ? 'plain' : 'primary'} busy={own.busy} onClick={own.run}>{t(alarm.owner ? 'live.alarm.takeOver' : 'live.alarm.own')}</Button>}
+        {mine && <Button kind="primary" onClick={() => setDialog('resolve')}>{t('live.alarm.resolve')}</Button>}
+        <Button kind="quiet" onClick={() => setDialog('log')}>{t('live.alarm.log')}</Button>
+      </div>
+      {own.error && <ErrorBanner error={own.error} />}
+      {dialog === 'resolve' && <ResolveDialog alarm={alarm} close={() => setDialog(null)} done={changed} />}
+      {dialog === 'log' && <LogDialog alarm={alarm} close={() => setDialog(null)} />}
+    </li>
+  );
+}
+
+const OUTCOMES: readonly MessageKey[] = ['live.outcome.called', 'live.outcome.family', 'live.outcome.visit', 'live.outcome.ambulance', 'live.outcome.artefact', 'live.outcome.device'];
+
+function ResolveDialog({ alarm, close, done }: { alarm: Alarm; close: () => void; done: () => void }) {
+  const [outcome, setOutcome] = useState('');
+  const [missing, setMissing] = useState(false);
+  const work = useAction(async () => {
+    await api.post(`/api/alarms/${alarm.id}/resolve`, { outcome: outcome.trim() });
+    done();
+    close();
+  });
+  return (
+    <Dialog title={t('live.resolve.title', { what: ruleName(alarm.rule) })} close={close}>
+      <form class="stack" onSubmit={(event) => { event.preventDefault(); if (outcome.trim()) work.run(); else setMissing(true); }}>
+        {alarm.condition === 'active' && <p>{t('live.resolve.active')}</p>}
+        <div class="actions">
+          {OUTCOMES.map((key) => <Button key={key} onClick={() => setOutcome(outcome ? `${outcome} ${t(key)}` : t(key))}>{t(key)}</Button>)}
+        </div>
+        <TextArea label={t('live.resolve.outcome')} value={outcome} change={setOutcome} required maxLength={500}
+          error={missing && !outcome.trim() ? t('live.resolve.missing') : null} />
+        {work.error && <ErrorBanner error={work.error} />}
+        <div class="actions">
+          <Button type="submit" kind="primary" busy={work.busy}>{t('live.alarm.resolve')}</Button>
+          <Button onClick={close}>{t('core.cancel')}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function LogDialog({ alarm, close }: { alarm: Alarm; close: () => void }) {
+  const { data, error } = useResource<{ alarm: Alarm }>(`/api/alarms/${alarm.id}`, ['alarms']);
+  return (
+    <Dialog title={ruleName(alarm.rule)} close={close}>
+      {error && <ErrorBanner error={error as ApiError} />}
+      <ol class="alarm-log">
+        {data?.alarm.log?.map(({ at, step, name, detail }) => (
+          <li key={at + step}><Time at={at} show="seconds" /> {translated(`live.step.${step}`, step)} {name ?? ''} {typeof detail === 'string' ? detail : ''}</li>
+        ))}
+      </ol>
+    </Dialog>
+  );
+}

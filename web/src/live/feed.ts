@@ -1,0 +1,140 @@
+// Everything one patient's live socket says, as signals; samples go straight to the sweep without passing through the page.
+import { signal, type Signal } from '@preact/signals';
+import { api } from '../core/api';
+import { openSocket, type Socket, type SocketState } from '../core/socket';
+import type { Alarm, DeviceState, Finding, LedgerCounts, Recording, Vital } from '../core/types';
+import type { Sweep, SweepSignal } from '../ecg/sweep';
+import { parseFrame } from './frame';
+
+const ACK_MS = 400; // the hub wants one each second
+
+export type Newest = { age_s: number; heard_ms: number };
+export type Second = { rate_bpm: number | null; quality: string[]; at: string };
+
+export type Feed = {
+  state: Signal<SocketState>;
+  recording: Signal<Recording | null>;
+  ecg: Signal<SweepSignal | null>;
+  second: Signal<Second | null>;
+  newest: Signal<Newest | null>;
+  device: Signal<DeviceState | null>;
+  ledger: Signal<LedgerCounts | null>;
+  vitals: Signal<ReadonlyMap<string, Vital>>;
+  alarms: Signal<readonly Alarm[] | null>;
+  findings: Signal<readonly Finding[]>;
+  skips: Signal<number>;
+  attach: (sweep: Sweep | null) => void;
+  reloadAlarms: () => void;
+  close: () => void;
+};
+
+type Message = Record<string, unknown> & { type?: string };
+
+export function findingKey(finding: Finding): string {
+  return `${finding.rule}/${finding.boot}/${finding.onset_sample}`;
+}
+
+export function openFeed(recording_id: string): Feed {
+  const feed = {
+    state: signal<SocketState>('connecting'),
+    recording: signal<Recording | null>(null),
+    ecg: signal<SweepSignal | null>(null),
+    second: signal<Second | null>(null),
+    newest: signal<Newest | null>(null),
+    device: signal<DeviceState | null>(null),
+    ledger: signal<LedgerCounts | null>(null),
+    vitals: signal<ReadonlyMap<string, Vital>>(new Map()),
+    alarms: signal<readonly Alarm[] | null>(null),
+    findings: signal<readonly Finding[]>([]),
+    skips: signal(0),
+  };
+  let sweep: Sweep | null = null;
+  let acked_ms = 0;
+
+  const handlers: Record<string, (message: Message) => void> = {
+    hello: (message) => {
+      const recording = message.recording as Recording;
+      feed.recording.value = recording;
+      feed.device.value = recording.device;
+      feed.ledger.value = recording.ledger;
+      feed.alarms.value = message.alarms as Alarm[];
+      keepVitals(message.vitals as Vital[]);
+      if (feed.newest.value === null && recording.newest_at)
+        feed.newest.value = { age_s: Math.max(0, (Date.now() - Date.parse(recording.newest_at)) / 1000), heard_ms: Date.now() };
+      const boot = recording.ledger.boots.at(-1)?.boot;
+      if (boot !== undefined) changeBoot(boot);
+    },
+    boot: (message) => changeBoot(message.boot as number),
+    second: (message) => {
+      feed.second.value = { rate_bpm: message.rate_bpm as number | null, quality: message.quality as string[], at: message.at as string };
+      feed.newest.value = { age_s: message.age_s as number, heard_ms: Date.now() };
+      if (message.boot === feed.ecg.value?.boot) sweep?.mark(message.beats as number[]);
+    },
+    status: (message) => {
+      feed.device.value = message as unknown as DeviceState;
+      feed.ledger.value = message.ledger as LedgerCounts;
+    },
+    vitals: (message) => keepVitals(message.vitals as Vital[]),
+    finding: (message) => keepFindings([message.finding as Finding]),
+    alarm: (message) => keepAlarm(message.alarm as Alarm),
+    skipped: (message) => {
+      feed.skips.value += 1;
+      sweep?.skip(message.from_sample as number, message.to_sample as number);
+    },
+  };
+
+  function changeBoot(boot: number): void {
+    const recording = feed.recording.value;
+    if (recording && boot !== feed.ecg.value?.boot) feed.ecg.value = { boot, fs_hz: recording.fs_hz, leads: recording.leads };
+  }
+
+  function keepVitals(vitals: readonly Vital[]): void {
+    const next = new Map(feed.vitals.value);
+    for (const vital of vitals) {
+      const known = next.get(vital.code);
+      if (!known || known.at <= vital.at) next.set(vital.code, vital);
+    }
+    feed.vitals.value = next;
+  }
+
+  function keepFindings(findings: readonly Finding[]): void {
+    const next = new Map(feed.findings.value.map((finding) => [findingKey(finding), finding]));
+    for (const finding of findings) next.set(findingKey(finding), finding);
+    feed.findings.value = [...next.values()].sort((a, b) => b.onset_at.localeCompare(a.onset_at));
+  }
+
+  function keepAlarm(alarm: Alarm): void {
+    const others = (feed.alarms.value ?? []).filter((known) => known.id !== alarm.id);
+    feed.alarms.value = alarm.handling === 'resolved' ? others : [...others, alarm];
+  }
+
+  function binary(bytes: ArrayBuffer): void {
+    const frame = parseFrame(bytes);
+    if (frame === null) return;
+    const now_ms = performance.now();
+    if (sweep !== null) {
+      // After a reconnect the hub goes on at the newest: what lies between was not shown here.
+      if (sweep.newest > 0 && frame.first_sample > sweep.newest && reconnected) sweep.skip(sweep.newest, frame.first_sample);
+      reconnected = false;
+      sweep.push(now_ms, frame.first_sample, frame.count, frame.uv_per_lsb, frame.samples);
+    }
+    if (now_ms - acked_ms < ACK_MS) return;
+    acked_ms = now_ms;
+    socket.send({ type: 'ack', sample: frame.first_sample + frame.count });
+  }
+
+  let reconnected = false;
+  const reloadAlarms = (): void => {
+    void api.get<{ alarms: Alarm[] }>(`/api/alarms?open=1&recording_id=${recording_id}`).then((found) => { feed.alarms.value = found.alarms; }, () => undefined);
+  };
+  void api.get<{ findings: Finding[] }>(`/api/recordings/${recording_id}/findings`).then((found) => keepFindings(found.findings), () => undefined);
+  const socket: Socket = openSocket(`/api/recordings/${recording_id}/live`, {
+    text: (message) => handlers[message.type ?? '']?.(message),
+    binary,
+    state: (state) => {
+      if (state === 'open' && feed.state.value === 'waiting') reconnected = true;
+      feed.state.value = state;
+    },
+  });
+  return { ...feed, attach: (attached) => { sweep = attached; }, reloadAlarms, close: socket.close };
+}

@@ -1,1 +1,1 @@
-"""The tick: one pass over new packets that composes telemetry, ecg.stream and alarms."""
+"""The tick: one pass over what devices sent, from the broker's sockets to one committed transaction."""

@@ -40,7 +40,7 @@ CREATE TABLE device_pairing (
 );
 CREATE INDEX ON device_pairing (patient_id);
 GRANT SELECT, INSERT, UPDATE ON device_pairing TO hub_app;
-GRANT SELECT ON device_pairing TO hub_ingest;
+GRANT SELECT, UPDATE ON device_pairing TO hub_ingest; -- the tick ends a pairing when its recording is complete
 
 -- A physiological recording; every sample carries its id from the device on.
 CREATE TABLE recording (
@@ -171,6 +171,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT v.* FROM patient p JOIN vital v ON v.patient_id = p.id
     WHERE p.id = of_patient AND v.at >= from_at AND v.at < to_at ORDER BY v.at, v.code
 $$;
+-- By a person's decision nothing more is waited for: what is missing is lost. The caller's service has asked for the
+-- right; a recording the actor can't see is not touched.
+CREATE FUNCTION recording_give_up(of_recording uuid) RETURNS SETOF recording_boot
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE recording_boot b
+    SET oldest_sample = greatest(b.oldest_sample, b.produced_samples), final_samples = b.produced_samples, final_known = true
+    FROM recording r WHERE r.id = of_recording AND b.recording_id = r.id RETURNING b.*
+$$;
+REVOKE ALL ON FUNCTION recording_give_up(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION recording_give_up(uuid) TO hub_app;
 REVOKE ALL ON FUNCTION ecg_window(uuid, bigint, bigint, bigint), recording_boots(uuid), recording_clocks(uuid),
     patient_vitals(uuid, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ecg_window(uuid, bigint, bigint, bigint), recording_boots(uuid), recording_clocks(uuid),

@@ -1,1 +1,1 @@
-"""Devices, pairings, recordings, the loss ledger, samples, vitals and live viewing."""
+"""Devices and what they measure: provisioning, pairings, recordings and their ledger, vitals, live view."""

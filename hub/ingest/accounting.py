@@ -1,0 +1,144 @@
+"""What of new packets is new, what is there already, and what contradicts what is there. Pure.
+
+The authority is the stored multirange of (recording, boot): overlaps are trimmed; the same index with other bytes
+is set aside and the first stays (design section 4).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import sequencing
+from devices.fields import Range
+from devices.packet import WaveformPacket
+from devices.sequencing import Ledger, Ranges
+
+MICROSECOND: Final = 1_000_000
+# A device's clock may be off, but not so far that its samples would lie in another season: beyond this the
+# time line starts where the packet arrived, and every day a packet can name has a bound.
+PAST_US: Final = 60 * 86_400 * MICROSECOND
+FUTURE_US: Final = 2 * 86_400 * MICROSECOND
+LONGEST_BOOT_S: Final = 400 * 86_400  # no device runs longer without a restart
+
+Key = tuple[UUID, int]  # recording, boot
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """A row of the ledger. `anchor_us` is the instant of sample 0 (unix, on the device's own time line)."""
+
+    recording_id: UUID
+    boot: int
+    anchor_us: int
+    ledger: Ledger
+
+    @property
+    def key(self) -> Key:
+        return self.recording_id, self.boot
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of samples to be stored, or stored."""
+
+    recording_id: UUID
+    boot: int
+    first: int
+    at_us: int
+    electrodes_off: int
+    samples: NDArray[np.int16]  # [lead, sample]
+
+    @property
+    def end(self) -> int:
+        count: int = self.samples.shape[1]
+        return self.first + count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """A packet that says something about samples already stored: to be compared."""
+
+    position: int  # of the message in the batch
+    packet: WaveformPacket
+    ranges: Ranges
+
+
+@dataclass(slots=True)
+class Account:
+    """One boot after new packets."""
+
+    boot: Boot
+    pieces: list[Piece] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    implausible: list[int] = field(default_factory=list)  # positions of packets no time can be given to
+
+
+def at_us(anchor_us: int, sample: int, fs_hz: int) -> int:
+    """The instant of a sample on its boot's time line."""
+    return anchor_us + (sample * MICROSECOND + fs_hz // 2) // fs_hz
+
+
+def anchor_for(packet: WaveformPacket, received_s: float) -> int:
+    """Where the time line of a boot begins, by its first packet: the device's word, unless it can't be."""
+    before_us = at_us(0, packet.first_sample, packet.fs_hz)
+    device_us, received_us = (round(s * MICROSECOND) for s in (packet.device_time_s, received_s))
+    is_plausible = -PAST_US <= device_us - received_us <= FUTURE_US
+    return (device_us if is_plausible else received_us) - before_us
+
+
+def account(boot: Boot, packets: Iterable[tuple[int, WaveformPacket, float]]) -> Account:
+    """Account for packets of one boot: (position, packet, received_s), in order of arrival."""
+    result = Account(boot)
+    ledger = boot.ledger
+    for position, packet, received_s in packets:
+        first, end = packet.first_sample, packet.end_sample
+        instant_us = at_us(boot.anchor_us, first, packet.fs_hz)
+        if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US:
+            result.implausible.append(position)
+            continue
+        ledger, new = sequencing.receive(ledger, first, end, packet.oldest)
+        result.pieces += [_piece(boot, packet, of) for of in new]
+        if new != ((first, end),):
+            known = sequencing.subtract(((first, end),), new)
+            result.claims.append(Claim(position, packet, known))
+    result.boot = replace(boot, ledger=ledger)
+    return result
+
+
+def _piece(boot: Boot, packet: WaveformPacket, of: Range) -> Piece:
+    first, end = of
+    return Piece(
+        boot.recording_id,
+        boot.boot,
+        first,
+        at_us(boot.anchor_us, first, packet.fs_hz),
+        packet.electrodes_off,
+        packet.samples[:, first - packet.first_sample : end - packet.first_sample],
+    )
+
+
+def contradicted(claims: Sequence[Claim], known: Iterable[Piece]) -> list[int]:
+    """Positions of the packets whose samples differ from those that were there first."""
+    pieces = sorted(known, key=lambda piece: piece.first)
+    firsts = [piece.first for piece in pieces]
+    return [claim.position for claim in claims if _differs(claim, pieces, firsts)]
+
+
+def _differs(claim: Claim, pieces: Sequence[Piece], firsts: Sequence[int]) -> bool:
+    origin, samples = claim.packet.first_sample, claim.packet.samples
+    for first, end in claim.ranges:
+        for piece in pieces[max(0, bisect_right(firsts, first) - 1) :]:
+            if piece.first >= end:
+                break
+            low, high = max(first, piece.first), min(end, piece.end)
+            if low < high and not np.array_equal(
+                samples[:, low - origin : high - origin],
+                piece.samples[:, low - piece.first : high - piece.first],
+            ):
+                return True
+    return False

@@ -1,0 +1,78 @@
+"""When to tell a device what is committed: at most every 2 s, at once when it waits for the answer.
+
+An acknowledgement is a state, not a message: only the newest of each (recording, boot) is ever sent. The retained
+one a device finds after an absence is that of the boot it sent last.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from devices.control import Ack, encode_ack
+from devices.fields import MAX_RANGES, Range
+
+INTERVAL_S: Final = 2.0  # design section 3
+URGENT_INTERVAL_S: Final = 0.1  # a storm of duplicates is answered, but not one by one
+
+Key = tuple[bytes, int]  # recording, boot
+
+
+@dataclass(slots=True)
+class _Account:
+    topic: str
+    sent_s: float = 0.0
+    urgent: bool = False
+    states: dict[Key, tuple[int, tuple[Range, ...]]] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+
+
+class AckBook:
+    """What each device has still to be told; noted after commit only."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Account] = {}
+
+    def note(
+        self, shard: str, device_id: str, key: Key, next_sample: int, wanted: tuple[Range, ...], urgent: bool
+    ) -> None:
+        """A boot of a recording is committed below `next_sample`."""
+        account = self._account(shard, device_id)
+        had = account.states.pop(key, None)  # the newest goes last
+        account.states[key] = (next_sample, wanted)
+        news_of_gap = bool(wanted) and (had is None or not had[1])
+        account.urgent |= urgent or news_of_gap
+
+    def note_event(self, shard: str, device_id: str, event_id: str, urgent: bool) -> None:
+        account = self._account(shard, device_id)
+        account.events.append(event_id)
+        account.urgent |= urgent
+
+    def due(self, now_s: float) -> list[tuple[str, bytes]]:
+        """Topics and payloads to publish now, retained, QoS 1."""
+        messages = []
+        for device_id, account in list(self._accounts.items()):
+            interval_s = URGENT_INTERVAL_S if account.urgent else INTERVAL_S
+            if now_s - account.sent_s < interval_s:
+                continue
+            if not account.states and not account.events:
+                del self._accounts[device_id]
+                continue
+            messages += [(account.topic, encode_ack(ack)) for ack in _acks(account)]
+            account.states, account.events = {}, []
+            account.sent_s, account.urgent = now_s, False
+        return messages
+
+    def _account(self, shard: str, device_id: str) -> _Account:
+        account = self._accounts.get(device_id)
+        if account is None:
+            account = self._accounts[device_id] = _Account(f"ack/{shard}/{device_id}")
+        return account
+
+
+def _acks(account: _Account) -> list[Ack]:
+    """One for each boot; the events' ids ride on the first ones, 256 on each at most."""
+    events = [tuple(account.events[at : at + MAX_RANGES]) for at in range(0, len(account.events), MAX_RANGES)]
+    acks = [
+        Ack(recording, boot, next_sample, wanted, events.pop(0) if events else ())
+        for (recording, boot), (next_sample, wanted) in account.states.items()
+    ]
+    return [Ack(None, 0, 0, (), ids) for ids in events] + acks

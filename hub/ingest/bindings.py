@@ -1,0 +1,139 @@
+"""Which devices and recordings there are, as the tick knows them: loaded when first named, forgotten when changed.
+
+A device's authority is its (device, recording) binding: ECG is attributed by the recording a packet names, and only
+if that recording was started on this very device.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from devices.packet import WaveformPacket
+from hub.core import db
+from hub.core.db import Connection
+
+FORGET_ABSENT_S = 5.0  # what was not there is asked for again after this
+KEPT = 100_000  # devices or recordings in memory; beyond, all are forgotten and loaded anew
+CANCELLED = "discarded"
+SCALE_TOLERANCE = 1e-6  # uv_per_lsb went through a 4-byte float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    id: str
+    number: int
+    shard: str
+    driver: str
+    organisation_id: UUID
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the tick needs of a recording; a row of the table of that name."""
+
+    id: UUID
+    device_id: str
+    patient_id: UUID
+    organisation_id: UUID
+    status: str
+    started: bool  # its first samples are stored
+    fs_hz: int
+    leads: tuple[str, ...]
+    uv_per_lsb: float | None  # None until the first packet fixes rate, leads and scale
+    paced: bool
+
+    def fits(self, packet: WaveformPacket) -> bool:
+        """Whether a packet has the rate, leads and scale of what is stored already."""
+        if self.uv_per_lsb is None:
+            return True
+        same_scale = abs(packet.uv_per_lsb - self.uv_per_lsb) <= SCALE_TOLERANCE * self.uv_per_lsb
+        return packet.fs_hz == self.fs_hz and packet.leads == self.leads and same_scale
+
+
+class Bindings:
+    """The cache. Absence is remembered too, so that a stranger's flood costs no queries."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, Device | None] = {}
+        self.recordings: dict[bytes, Recording | None] = {}
+        self.open_recordings: dict[str, bytes | None] = {}  # device -> its running recording
+        self._absent_since_s = 0.0
+
+    def fix_format(self, recording: Recording, packet: WaveformPacket) -> Recording:
+        """The first packet decides how the recording is made; the table learns it in the same transaction."""
+        if recording.uv_per_lsb is not None:
+            return recording
+        fixed = replace(recording, fs_hz=packet.fs_hz, leads=packet.leads, uv_per_lsb=packet.uv_per_lsb)
+        self.recordings[packet.recording] = fixed
+        return fixed
+
+    def mark_started(self, recording_ids: Iterable[UUID]) -> None:
+        """Their first samples are committed."""
+        for recording_id in recording_ids:
+            recording = self.recordings.get(recording_id.bytes)
+            if recording is not None:
+                self.recordings[recording_id.bytes] = replace(recording, started=True)
+
+    def missing_devices(self, device_ids: Iterable[str], now_s: float) -> set[str]:
+        """Devices of these that have to be loaded."""
+        if now_s - self._absent_since_s > FORGET_ABSENT_S:
+            self._forget_absent(now_s)
+        return {name for name in device_ids if name not in self.devices}
+
+    def missing_recordings(self, recordings: Iterable[bytes]) -> set[bytes]:
+        """Recordings of these that have to be loaded."""
+        return {name for name in recordings if name not in self.recordings}
+
+    def forget(self) -> None:
+        """Devices or recordings changed: load anew what is named next."""
+        self.devices.clear()
+        self.recordings.clear()
+        self.open_recordings.clear()
+
+    def _forget_absent(self, now_s: float) -> None:
+        self._absent_since_s = now_s
+        self.devices = {name: row for name, row in self.devices.items() if row is not None}
+        self.recordings = {name: row for name, row in self.recordings.items() if row is not None}
+        if max(len(self.devices), len(self.recordings)) > KEPT:
+            self.forget()
+
+
+async def load_devices(conn: Connection, bindings: Bindings, device_ids: set[str]) -> None:
+    """Learn of devices, and of the recording that runs on each."""
+    found = await db.rows(
+        conn,
+        "SELECT d.id, d.number, d.shard, d.driver, d.organisation_id, d.retired_at,"
+        "  (SELECT r.id FROM recording r WHERE r.device_id = d.id"
+        "   AND r.status IN ('requested', 'recording', 'stopping') ORDER BY r.requested_at DESC LIMIT 1) AS open_id"
+        " FROM device d WHERE d.id = ANY(%s)",
+        (list(device_ids),),
+    )
+    bindings.devices.update(dict.fromkeys(device_ids))
+    for row in found:
+        bindings.devices[row["id"]] = Device(
+            row["id"], row["number"], row["shard"], row["driver"], row["organisation_id"],
+            row["retired_at"] is not None,
+        )  # fmt: skip
+        bindings.open_recordings[row["id"]] = row["open_id"].bytes if row["open_id"] else None
+
+
+async def load_recordings(conn: Connection, bindings: Bindings, recordings: set[bytes]) -> None:
+    """Learn of recordings."""
+    found = await db.rows(
+        conn,
+        "SELECT id, device_id, patient_id, organisation_id, status, started_at, fs_hz, leads, uv_per_lsb, paced"
+        " FROM recording WHERE id = ANY(%s)",
+        ([UUID(bytes=name) for name in recordings],),
+    )
+    bindings.recordings.update(dict.fromkeys(recordings))
+    for row in found:
+        bindings.recordings[row["id"].bytes] = recording_of(row)
+
+
+def recording_of(row: dict[str, Any]) -> Recording:
+    return Recording(
+        row["id"], row["device_id"], row["patient_id"], row["organisation_id"], row["status"],
+        row["started_at"] is not None, row["fs_hz"], tuple(row["leads"]), row["uv_per_lsb"], row["paced"],
+    )  # fmt: skip

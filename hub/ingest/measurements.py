@@ -1,0 +1,161 @@
+"""Vitals of a batch: each measured value to the patient or thing its device was paired with at that time.
+
+`received = stored + set aside`: a value no pairing covers, or that contradicts one of the same time, is set aside
+with its message. The key (device, code, time as the device told it) makes a second delivery a no-op.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from devices.senml import Measurement
+from hub.core import db
+from hub.core.db import Connection
+from hub.ingest.bindings import Device
+from hub.ingest.days import DAY_S, Days
+from hub.ingest.decoding import Refusal
+
+PAST = timedelta(days=60)
+FUTURE = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """One value of one message; `offset_s` (hub minus device clock) is applied to find the pairing only."""
+
+    position: int
+    device: Device
+    measurement: Measurement
+    offset_s: float
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.measurement.device_time_s, UTC)
+
+    @property
+    def key(self) -> tuple[str, str, datetime]:
+        return self.device.id, self.measurement.code, self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """A stored value, for live pages."""
+
+    patient_id: UUID
+    device_id: str
+    code: str
+    at: datetime
+    value: float | None
+    text_value: str | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVitals:
+    vitals: tuple[Vital, ...]
+    refused: tuple[tuple[int, Refusal], ...]
+
+
+async def store_vitals(
+    conn: Connection, at: datetime, readings: Sequence[Reading], days: Days
+) -> StoredVitals:
+    """Store what has a subject; say what has none."""
+    in_time = [reading for reading in readings if _is_in_time(reading, at)]
+    refused = [(r.position, _BAD_TIME) for r in readings if not _is_in_time(r, at)]
+    subjects = await _subjects(conn, in_time)
+    rows: dict[tuple[str, str, datetime], tuple[Reading, Any, Any]] = {}
+    for reading, subject in zip(in_time, subjects, strict=True):
+        if subject is None:
+            refused.append(
+                (reading.position, Refusal("no-pairing", "measured while the device was not paired"))
+            )
+        elif reading.key not in rows:
+            rows[reading.key] = (reading, *subject)
+        elif _value(rows[reading.key][0]) != _value(reading):
+            refused.append((reading.position, _CONTRADICTION))
+    await days.ensure(conn, {round(row[0].measurement.device_time_s) // DAY_S for row in rows.values()})
+    stored = await _insert(conn, at, list(rows.values()))
+    refused += await _contradictions(conn, [row[0] for key, row in rows.items() if key not in stored])
+    return StoredVitals(
+        tuple(_vital(*rows[key][:2]) for key in stored if rows[key][1] is not None), tuple(refused)
+    )
+
+
+def _is_in_time(reading: Reading, at: datetime) -> bool:
+    return at - PAST <= reading.at <= at + FUTURE
+
+
+_BAD_TIME = Refusal("bad-time", "measured too long ago, or in the future")
+_CONTRADICTION = Refusal("conflict", "another value of the same time is stored")
+
+
+def _value(reading: Reading) -> tuple[float | None, str]:
+    return reading.measurement.value, reading.measurement.text
+
+
+async def _subjects(
+    conn: Connection, readings: Sequence[Reading]
+) -> list[tuple[UUID | None, str | None] | None]:
+    """(patient, equipment) of each value by the pairing that covers it."""
+    if not readings:
+        return []
+    found = await db.rows(
+        conn,
+        "SELECT k.place, p.patient_id, p.equipment"
+        " FROM unnest(%s::bigint[], %s::timestamptz[]) WITH ORDINALITY AS k (number, at, place)"
+        " JOIN device_pairing p ON p.device_number = k.number AND p.during @> k.at",
+        (
+            [r.device.number for r in readings],
+            [r.at + timedelta(seconds=r.offset_s) for r in readings],
+        ),
+    )
+    by_place = {row["place"]: (row["patient_id"], row["equipment"]) for row in found}
+    return [by_place.get(place) for place in range(1, len(readings) + 1)]
+
+
+async def _insert(
+    conn: Connection, at: datetime, rows: Sequence[tuple[Reading, UUID | None, str | None]]
+) -> set[tuple[str, str, datetime]]:
+    if not rows:
+        return set()
+    found = await db.rows(
+        conn,
+        "INSERT INTO vital (device_id, patient_id, equipment, code, at, value, text_value, unit, received_at)"
+        " SELECT k.*, %s FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[],"
+        "  %s::float8[], %s::text[], %s::text[]) AS k"
+        " ON CONFLICT DO NOTHING RETURNING device_id, code, at",
+        (
+            at,
+            [r.device.id for r, _, _ in rows],
+            [patient_id for _, patient_id, _ in rows],
+            [equipment for _, _, equipment in rows],
+            [r.measurement.code for r, _, _ in rows],
+            [r.at for r, _, _ in rows],
+            [r.measurement.value for r, _, _ in rows],
+            [r.measurement.text or None for r, _, _ in rows],
+            [r.measurement.unit for r, _, _ in rows],
+        ),
+    )
+    return {(row["device_id"], row["code"], row["at"]) for row in found}
+
+
+async def _contradictions(conn: Connection, known: Sequence[Reading]) -> list[tuple[int, Refusal]]:
+    """Of values that were there already, those that say something else."""
+    if not known:
+        return []
+    found = await db.rows(
+        conn,
+        "SELECT v.device_id, v.code, v.at, v.value, coalesce(v.text_value, '') AS text_value FROM vital v"
+        " JOIN unnest(%s::text[], %s::text[], %s::timestamptz[]) AS k (device_id, code, at)"
+        "  USING (device_id, code, at)",
+        ([r.device.id for r in known], [r.measurement.code for r in known], [r.at for r in known]),
+    )
+    values = {(row["device_id"], row["code"], row["at"]): (row["value"], row["text_value"]) for row in found}
+    return [(r.position, _CONTRADICTION) for r in known if values.get(r.key) != _value(r)]
+
+
+def _vital(reading: Reading, patient_id: UUID) -> Vital:
+    m = reading.measurement
+    return Vital(patient_id, reading.device.id, m.code, reading.at, m.value, m.text or None, m.unit)

@@ -1,0 +1,180 @@
+"""One tick: sort out what came, and bring all of it into one transaction.
+
+`sort_out` is pure; `store` is the transaction. A message is acknowledged to the broker only after `store` has
+committed, and then wholly: each of its parts is stored or set aside.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from hub.core import db
+from hub.core.db import Connection
+from hub.ingest import happenings, measurements, samples
+from hub.ingest.accounting import LONGEST_BOOT_S, Boot, Key, at_us
+from hub.ingest.bindings import CANCELLED, Bindings, Device, Recording
+from hub.ingest.days import Days
+from hub.ingest.decoding import Item, Refusal
+from hub.ingest.happenings import OF_THE_DEVICE, Happening
+from hub.ingest.measurements import Reading, Vital
+from hub.ingest.samples import Arrival
+from hub.ingest.set_aside import SetAside, set_aside
+from hub.telemetry import closing
+
+BATTERY_CODE: Final = "MDC_ATTR_VAL_BATT_CHARGE"
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch of messages by what has to be done with each part."""
+
+    items: Sequence[Item]
+    arrivals: list[Arrival] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    refused: list[SetAside] = field(default_factory=list)
+
+    def refuse(self, position: int, refusal: Refusal) -> None:
+        self.refused.append(SetAside(self.items[position], refusal))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What one transaction has committed."""
+
+    boots: Mapping[Key, Boot]
+    with_duplicates: frozenset[Key]
+    with_end: frozenset[Key]
+    event_ids: tuple[tuple[Device, str], ...]
+    started: tuple[UUID, ...]
+    ended: tuple[UUID, ...]
+    vitals: tuple[Vital, ...]
+    refused: tuple[SetAside, ...]
+    samples: int
+
+
+def named_recordings(items: Iterable[Item]) -> set[bytes]:
+    """Recordings that packets and events name."""
+    named = {packet.recording for item in items for packet in item.packets}
+    return named | {event.recording for item in items for event in item.events if event.recording is not None}
+
+
+def sort_out(items: Sequence[Item], bindings: Bindings, offsets_s: Mapping[str, float]) -> Sorted:
+    """Bind every part of every message to what it belongs to; `offsets_s` are device clocks' errors."""
+    batch = Sorted(items)
+    for position, item in enumerate(items):
+        if item.refusal is not None or item.device is None:
+            batch.refuse(position, item.refusal or Refusal("unknown-device"))
+            continue
+        _sort_packets(batch, position, item, item.device, bindings)
+        _sort_events(batch, position, item, item.device, bindings)
+        offset_s = offsets_s.get(item.device.id, 0.0)
+        for measurement in item.measurements:
+            own_s = 0.0 if measurement.by_hub_clock else offset_s
+            batch.readings.append(Reading(position, item.device, measurement, own_s))
+        for rejected in item.rejected:
+            batch.refuse(position, Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}"))
+    return batch
+
+
+def _sort_packets(batch: Sorted, position: int, item: Item, device: Device, bindings: Bindings) -> None:
+    for packet in item.packets:
+        recording = bindings.recordings.get(packet.recording)
+        refusal = _foreign(recording, device)
+        if refusal is None and recording is not None:
+            if at_us(0, packet.end_sample, packet.fs_hz) > LONGEST_BOOT_S * 1_000_000:
+                refusal = Refusal("bad-time", "sample index beyond what a device makes in one run")
+            elif not recording.fits(packet):
+                refusal = Refusal("other-format", "rate, leads or scale differ from those of the recording")
+            else:
+                recording = bindings.fix_format(recording, packet)
+                batch.arrivals.append(Arrival(position, recording, packet, item.received.received_s))
+        if refusal is not None:
+            batch.refuse(position, refusal)
+
+
+def _sort_events(batch: Sorted, position: int, item: Item, device: Device, bindings: Bindings) -> None:
+    for event in item.events:
+        name = event.recording or bindings.open_recordings.get(device.id)
+        recording = bindings.recordings.get(name) if name else None
+        refusal = _foreign(recording, device) if event.recording else None
+        if recording is None and refusal is None and event.kind not in OF_THE_DEVICE:
+            refusal = Refusal("no-recording", f"{event.kind} while nothing is recorded")
+        if refusal is not None:
+            batch.refuse(position, refusal)
+        own = None if refusal is not None else recording
+        batch.happenings.append(Happening(position, device, own, event, item.received.received_s))
+
+
+def _foreign(recording: Recording | None, device: Device) -> Refusal | None:
+    """Whether this device may add to this recording."""
+    if recording is None:
+        return Refusal("unknown-recording", "no recording of this id was started")
+    if recording.device_id != device.id:
+        return Refusal("foreign-recording", "this recording belongs to another device")
+    if recording.status == CANCELLED:
+        return Refusal("cancelled-recording", "this recording was cancelled before it began")
+    return None
+
+
+async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> Stored:
+    """Bring a batch into the database; to be called within one transaction."""
+    started = await _begin(conn, at, batch.arrivals)
+    kept = await samples.store_samples(conn, batch.arrivals, days) if batch.arrivals else _NO_SAMPLES
+    boots, _ = await happenings.store_events(conn, at, batch.happenings)
+    vitals = await measurements.store_vitals(conn, at, batch.readings, days) if batch.readings else None
+    later = [(position, _CONFLICT) for position in kept.conflicts]
+    later += [(position, _IMPLAUSIBLE) for position in kept.implausible]
+    later += vitals.refused if vitals else ()
+    refused = batch.refused + [SetAside(batch.items[position], refusal) for position, refusal in later]
+    if refused:
+        await set_aside(conn, at, refused)
+    all_boots = kept.boots | boots
+    ended = await _end(conn, at, batch.happenings, all_boots)
+    with_end = {
+        h.recording.id for h in batch.happenings if h.recording and h.event.kind in ("end", "discard")
+    }
+    return Stored(
+        all_boots,
+        kept.with_duplicates,
+        frozenset(key for key in boots if key[0] in with_end),
+        tuple((h.device, h.event.id) for h in batch.happenings),
+        started,
+        tuple(ended),
+        vitals.vitals if vitals else (),
+        tuple(refused),
+        kept.samples,
+    )
+
+
+_NO_SAMPLES: Final = samples.Stored({}, frozenset(), (), (), 0)
+_CONFLICT: Final = Refusal("conflict", "other samples of the same indices are stored")
+_IMPLAUSIBLE: Final = Refusal("bad-time", "sample index and the start of this boot don't fit together")
+
+
+async def _begin(conn: Connection, at: datetime, arrivals: Iterable[Arrival]) -> tuple[UUID, ...]:
+    """The first samples of recordings: from now on rate, leads and scale are fixed."""
+    first = {a.recording.id: a for a in arrivals if not a.recording.started}
+    for recording_id, arrival in first.items():
+        packet = arrival.packet
+        await db.run(
+            conn,
+            "UPDATE recording SET status = CASE status WHEN 'requested' THEN 'recording' ELSE status END,"
+            "  started_at = %s, fs_hz = %s, leads = %s, uv_per_lsb = %s WHERE id = %s AND started_at IS NULL",
+            (at, packet.fs_hz, list(packet.leads), packet.uv_per_lsb, recording_id),
+        )
+        await db.notify(conn, closing.CHANNEL, recording_id=str(recording_id))
+    return tuple(first)
+
+
+async def _end(
+    conn: Connection, at: datetime, happened: Iterable[Happening], boots: Mapping[Key, Boot]
+) -> list[UUID]:
+    """Recordings that are complete now."""
+    ending = {h.recording.id for h in happened if h.recording is not None and h.event.kind == "end"}
+    if ending:
+        await closing.end_seen(conn, at, list(ending))
+    candidates = {key[0] for key, boot in boots.items() if boot.ledger.final is not None}
+    return await closing.close_settled(conn, at, list(candidates)) if candidates else []

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from hub.core import broker as core_broker
 from hub.core import migrate, postgres
 from hub.core.db import Database
+from hub.core.settings import Settings
 from tests import parts
-from tests.parts import Databases
+from tests.parts import Broker, Databases
 
 # Tests may lose their data with the machine; they ask for speed instead.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal"} | {
@@ -88,3 +90,12 @@ async def database(cluster: str, template: str) -> AsyncIterator[Databases]:
     async with Database(dsn, "hub_app") as app, Database(dsn, "hub_ingest") as ingest:
         yield Databases(app, ingest, dsn)
     await _drop(cluster, name)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    """A real mosquitto as the hub runs it, on free ports, without devices."""
+    ports = {"mqtt_port": parts.free_port(), "mqtt_devices_port": parts.free_port()}
+    settings = Settings(data_dir=tmp_path / "hub", **ports)
+    async with core_broker.running(settings) as process:
+        yield Broker(settings, process)

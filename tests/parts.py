@@ -2,9 +2,12 @@
 
 import random
 import socket
+from asyncio.subprocess import Process
 from dataclasses import dataclass
 
+from hub.core import broker
 from hub.core.db import Database
+from hub.core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,22 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running mosquitto with the hub's configuration."""
+
+    settings: Settings
+    process: Process
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User name and password of the hub's own account."""
+        return self.settings.mqtt_username, broker.hub_password(self.settings)
+
+    def set_devices(self, passwords: dict[str, str]) -> None:
+        """Make these `{shard}/{device}` accounts, with their passwords, the only ones of devices."""
+        accounts = [broker.Account(name, broker.password_hash(word)) for name, word in passwords.items()]
+        broker.write_accounts(self.settings, accounts)
+        broker.reload(self.process)

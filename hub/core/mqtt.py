@@ -107,8 +107,10 @@ class Session:
         """Read about `max_bytes` at most, answer what needs an answer; the messages, in order received."""
         self._advance()
         if self.state in ("waiting", "connected"):
-            self._read(max_bytes)
-            self._take()
+            gone = self._read(max_bytes)
+            self._take()  # a broker that refuses says why before it closes
+            if gone is not None:
+                self.close(gone)
             self._keep_alive()
             self.flush()
         messages, self._inbox = self._inbox, []
@@ -143,7 +145,7 @@ class Session:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 break
             except OSError as failure:
-                return self.close(f"send: {failure.strerror}")
+                return self.close(f"send: {failure}")
             del self._unsent[:sent]
             self._spoke_s = clock.monotonic_s()
         if len(self._unsent) > MAX_UNSENT_BYTES:
@@ -212,23 +214,25 @@ class Session:
         self.state = "waiting"
         self.flush()
 
-    def _read(self, max_bytes: int) -> None:
-        total = 0
+    def _read(self, max_bytes: int) -> str | None:
+        """Fill the buffer; why the connection is gone, if it is."""
+        total, gone = 0, None
         while total < max_bytes:
             try:
                 data = self._sock.recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 break
             except OSError as failure:
-                self.close(f"receive: {failure.strerror}")
+                gone = f"receive: {failure}"
                 break
             if not data:
-                self.close("closed by the broker")
+                gone = "closed by the broker"
                 break
             self._received += data
             total += len(data)
         if total:
             self._heard_s, self._pinged_s = clock.monotonic_s(), None
+        return gone
 
     def _take(self) -> None:
         try:
@@ -293,5 +297,5 @@ async def opened(session: Session, timeout_s: float = 10.0) -> Session:
         if session.closed is not None:
             raise ConnectionError(session.closed)
         await wait(session, 0.5)
-        session._inbox += session.poll()
+        session._inbox = session.poll()
     return session

@@ -15,7 +15,9 @@ _NUMBERS: Final = {
     "V3R": 11, "V4R": 12, "V5R": 13, "V6R": 14, "V7R": 15, "X": 16, "Y": 17, "Z": 18, "CC5": 19, "CM5": 20,
     "LA": 21, "RA": 22, "LL": 23, "FI": 24, "FE": 25, "FC": 26, "FA": 27, "FM": 28, "FF": 29, "FH": 30,
     "III": 61, "AVR": 62, "AVL": 63, "AVF": 64, "AVRneg": 65, "V8": 66, "V9": 67, "V8R": 68, "V9R": 69,
-    "D": 70, "A": 71, "J": 72,
+    "D": 70, "A": 71, "J": 72, "MCL": 91, "MCL1": 92, "MCL2": 93, "MCL3": 94, "MCL4": 95, "MCL5": 96, "MCL6": 97,
+    "CC": 98, "CC1": 99, "CC2": 100, "CC3": 101, "CC4": 102, "CC6": 103, "CC7": 104, "CM": 105, "CM1": 106,
+    "CM2": 107, "CM3": 108, "CM4": 109, "CM6": 110, "CM7": 121, "ES": 131, "AS": 132, "AI": 133,
 }  # fmt: skip
 
 LEAD_BY_CODE: Final = {_BASE + number: f"MDC_ECG_LEAD_{name}" for name, number in _NUMBERS.items()}

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from devices import DecodeError, control, event, packet, senml
+from devices import DecodeError, control, event, packet, senml, vocabulary
+from devices.drivers import DRIVERS
+from devices.errors import REASONS
+from devices.leads import CODE_BY_LEAD
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol" / "packets.md"
@@ -99,3 +102,31 @@ LAYOUTS = {"Ack": control.ACK_LAYOUT, "Command": control.COMMAND_LAYOUT, "Event"
 def test_each_field_is_documented_with_its_key(title: str, row: Any) -> None:
     section = DOCUMENT.read_text().split(f"## {title}", 1)[1].split("\n## ", 1)[0]
     assert f"| {row.key} | `{row.name}` |" in section
+
+
+PACKET_KEYS = {name: key for name, key in vars(packet).items() if name.startswith("KEY_")}
+
+
+@pytest.mark.parametrize("key", PACKET_KEYS.values())
+def test_each_key_of_the_packet_is_documented(key: int) -> None:
+    section = DOCUMENT.read_text().split("## Waveform packet", 1)[1].split("\n## ", 1)[0]
+    assert f"\n| {key} | `" in section
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *control.KINDS,
+        *event.KINDS,
+        *REASONS,
+        *DRIVERS,
+        *(quantity.code for quantity in vocabulary.QUANTITIES),
+    ],
+)
+def test_each_kind_reason_driver_and_quantity_is_documented(word: str) -> None:
+    assert f"`{word}`" in DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize(("lead", "code"), CODE_BY_LEAD.items())
+def test_each_lead_is_documented(lead: str, code: int) -> None:
+    assert f"{lead.removeprefix('MDC_ECG_LEAD_')} {code}" in DOCUMENT.read_text()

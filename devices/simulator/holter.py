@@ -84,6 +84,12 @@ class Holter:
         self._heard_at_s = 0.0
         self._has_announced_boot = False
 
+    def resume(self, recording: bytes, now_s: float) -> None:
+        """Go on with a recording that a former run of the simulation began: a device keeps its id in flash."""
+        self.recording = recording
+        self._sample_from(recording, now_s)
+        self._recording_since_s = self._sampling_since_s
+
     # What happens to the device. Times are true time; every method returns what to publish.
 
     def connected(self, now_s: float) -> list[Publish]:
@@ -131,7 +137,9 @@ class Holter:
     def press_button(self, now_s: float) -> list[Publish]:
         return self._report_now("button", now_s)
 
-    def press_sos(self, now_s: float, latitude_deg: float, longitude_deg: float) -> list[Publish]:
+    def press_sos(
+        self, now_s: float, latitude_deg: float | None = None, longitude_deg: float | None = None
+    ) -> list[Publish]:
         return self._report_now("sos", now_s, latitude_deg=latitude_deg, longitude_deg=longitude_deg)
 
     def set_electrodes_off(self, now_s: float, mask: int) -> list[Publish]:
@@ -336,9 +344,7 @@ class Holter:
             return "done" if self.recording == recording else "refused: another recording is running"
         if (command.fs_hz, command.leads) != (self.fs_hz, self.leads):
             return "refused: no such rate or leads"
-        self.recording = recording
-        self._sample_from(recording, now_s)
-        self._recording_since_s = self._sampling_since_s
+        self.resume(recording, now_s)
         return "done"
 
     def _stop(self, command: Command, now_s: float) -> str:

@@ -395,3 +395,12 @@ def test_two_recordings_are_kept_apart() -> None:
         RECORDING: 4 * FS_HZ,
         bytes([9]) * 16: 3 * FS_HZ,
     }
+
+
+def test_a_restarted_simulation_goes_on_with_the_recording_in_a_new_boot() -> None:
+    device = Holter("h-1", signal, FS_HZ, LEADS, 2.5, rng=Random(1), boot=7)
+    device.resume(RECORDING, START_S)
+    (boot,) = [e for e in events(device.connected(START_S)) if e.kind == "boot"]
+    (sent,) = packets(run(device, START_S, START_S + 1.5))
+    assert (boot.recording, boot.boot, boot.previous_count) == (RECORDING, 7, None)
+    assert (sent.recording, sent.boot, sent.first_sample) == (RECORDING, 7, 0)

@@ -8,7 +8,7 @@ CREATE TABLE study (
     service_request_id uuid REFERENCES service_request,
     recording_id uuid UNIQUE REFERENCES recording,
     reading_organisation_id uuid REFERENCES organisation,
-    routed_by text, -- the rule that matched, in words of its id
+    routed_by text, -- the name of the rule that matched, as it then was
     created_at timestamptz NOT NULL
 );
 CREATE INDEX ON study (organisation_id, created_at);
@@ -38,6 +38,7 @@ ALTER TABLE analysis ENABLE ROW LEVEL SECURITY;
 ALTER TABLE analysis FORCE ROW LEVEL SECURITY;
 CREATE POLICY reach ON analysis USING (EXISTS (SELECT FROM recording r WHERE r.id = recording_id));
 GRANT SELECT, INSERT ON analysis TO hub_app;
+GRANT DELETE ON finding TO hub_app; -- findings of record are those of the newest analysis
 
 CREATE TABLE analysis_edit (
     analysis_id uuid NOT NULL REFERENCES analysis,
@@ -67,14 +68,15 @@ CREATE TABLE task (
     id uuid PRIMARY KEY,
     study_id uuid NOT NULL REFERENCES study,
     patient_id uuid NOT NULL,
-    organisation_id uuid NOT NULL REFERENCES organisation,      -- the reading centre
+    organisation_id uuid REFERENCES organisation,               -- the reading centre; none while nobody may have it
     from_organisation_id uuid NOT NULL REFERENCES organisation, -- the clinic
     kind text NOT NULL,
     tier text NOT NULL CHECK (tier IN ('township', 'district', 'province')),
     status text NOT NULL CHECK (status IN ('requested', 'accepted', 'in-progress', 'on-hold', 'completed', 'rejected',
         'cancelled', 'failed', 'entered-in-error')),
     priority text NOT NULL CHECK (priority IN ('routine', 'urgent', 'asap', 'stat')),
-    reasons jsonb NOT NULL DEFAULT '[]', -- why it stands where it stands
+    reasons jsonb NOT NULL DEFAULT '[]', -- why it stands where it stands: [{"zh-CN": ..., "en": ...}]
+    hold_reason jsonb,                   -- why it is on hold, in the same words
     sex text NOT NULL,
     age_years int NOT NULL,
     question text NOT NULL,
@@ -82,9 +84,12 @@ CREATE TABLE task (
     claimed_by uuid REFERENCES account,
     lease_until timestamptz,
     created_at timestamptz NOT NULL,
-    completed_at timestamptz
+    completed_at timestamptz,
+    CHECK (organisation_id IS NOT NULL OR status IN ('on-hold', 'cancelled')),
+    CHECK ((claimed_by IS NULL) = (lease_until IS NULL))
 );
 CREATE INDEX ON task (organisation_id, status, due_at);
+CREATE INDEX task_leases ON task (lease_until) WHERE status = 'in-progress';
 CREATE UNIQUE INDEX task_open ON task (study_id) WHERE status IN ('requested', 'accepted', 'in-progress', 'on-hold');
 ALTER TABLE task ENABLE ROW LEVEL SECURITY;
 ALTER TABLE task FORCE ROW LEVEL SECURITY;
@@ -117,7 +122,7 @@ CREATE TABLE report (
     version int NOT NULL,
     status text NOT NULL CHECK (status IN ('registered', 'preliminary', 'final', 'amended', 'corrected', 'appended',
         'entered-in-error')),
-    content jsonb NOT NULL,
+    content jsonb NOT NULL, -- the same document, to be searched
     signed_content bytea NOT NULL, -- the exact bytes under the signature
     signature bytea NOT NULL,
     signer_key_id text NOT NULL,
@@ -128,7 +133,11 @@ CREATE TABLE report (
 );
 ALTER TABLE report ENABLE ROW LEVEL SECURITY;
 ALTER TABLE report FORCE ROW LEVEL SECURITY;
-CREATE POLICY reach ON report USING (EXISTS (SELECT FROM patient p WHERE p.id = patient_id));
+-- The centre keeps what it signed after the claim's grant has ended.
+CREATE POLICY reach ON report USING (
+    EXISTS (SELECT FROM patient p WHERE p.id = patient_id)
+    OR organisation_id IN (SELECT hub_reading_organisations())
+);
 GRANT SELECT, INSERT ON report TO hub_app;
 GRANT UPDATE (pdf_sha256) ON report TO hub_app;
 

@@ -1,1 +1,3 @@
-"""Reading studies, analyses and edits, routing, tasks and reports."""
+"""From an ended recording to a signed report: studies, analyses, routing, tasks, reports (DESIGN.md
+section 8).
+"""

@@ -1,0 +1,132 @@
+"""Analysing an ended recording: an immutable row per state of its samples (DESIGN.md sections 7 and 8).
+
+The key is the algorithm and the Merkle root of the samples. Asked again without new samples, nothing happens;
+late samples give version n+1, and the reader is told: an open task goes on with the newer analysis (the
+signature refuses the older one), a signed study gets a new task.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ecg import holter, integrity
+from hub.core import ids
+from hub.core.actor import Actor
+from hub.core.db import Connection, Database, Row, maybe, notify, one, rows, run
+from hub.people import audit
+from hub.reading.drafts import carry_over_edits
+from hub.reading.routing import route_study
+from hub.reading.timeline import Timeline, read_contacts, read_record, read_timeline
+
+LATE_WORDS = {
+    "zh-CN": "报告签发后又收到数据，需复核",
+    "en": "Data came in after the report was signed: review it",
+}
+
+
+async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID) -> None:
+    """Read the samples, analyse them off the loop, store the analysis and route the study."""
+    async with db.transaction(actor, at) as conn:
+        study = await one(conn, "SELECT * FROM study WHERE id = %s", (study_id,))
+        recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (study["recording_id"],))
+        timeline = await read_timeline(conn, recording["id"])
+        completeness = await read_completeness(conn, recording["id"])
+        record = await read_record(conn, recording, timeline)
+        electrodes_on = await read_contacts(conn, recording, timeline)
+    root = (await asyncio.to_thread(integrity.record_root, record)).hex()
+    analysis = await asyncio.to_thread(
+        holter.analyse, record, paced=recording["paced"], electrodes_on=electrodes_on
+    )
+    async with db.transaction(actor, at) as conn:
+        await _store(conn, actor, at, study, timeline, root, analysis, completeness)
+
+
+async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, Any]:
+    """The ledger as paper states it, per channel (all leads of a packet come together): exact sample
+    counts.
+    """
+    recording = await one(conn, "SELECT fs_hz, leads FROM recording WHERE id = %s", (recording_id,))
+    boots = await rows(conn, "SELECT * FROM recording_boots(%s)", (recording_id,))
+    produced = sum(boot["produced_samples"] for boot in boots)
+    stored = sum(r.upper - r.lower for boot in boots for r in boot["have"])
+    return {
+        "fs_hz": recording["fs_hz"],
+        "leads": recording["leads"],
+        "produced": produced,
+        "stored": stored,
+        "lost": produced - stored,
+        "boots": len(boots),
+        "end_not_known": sum(not boot["final_known"] for boot in boots),
+    }
+
+
+async def _store(
+    conn: Connection,
+    actor: Actor,
+    at: datetime,
+    study: Row,
+    timeline: Timeline,
+    root: str,
+    analysis: holter.Analysis,
+    completeness: Mapping[str, Any],
+) -> None:
+    recording_id, algorithm = study["recording_id"], f"{analysis.algorithm}/{analysis.version}"
+    await run(conn, "SELECT FROM study WHERE id = %s FOR UPDATE", (study["id"],))  # one writer per study
+    stored = await maybe(
+        conn,
+        "INSERT INTO analysis (id, recording_id, version, algorithm, input_sha256, packed, summary,"
+        " completeness, analysed_at) SELECT %s, %s, coalesce(max(version), 0) + 1, %s, %s, %s, %s::jsonb,"
+        " %s::jsonb, %s"
+        " FROM analysis WHERE recording_id = %s"
+        " ON CONFLICT (recording_id, algorithm, input_sha256) DO NOTHING RETURNING id, version",
+        (
+            ids.new(at), recording_id, algorithm, root, analysis.to_bytes(),
+            json.dumps(holter.summary(analysis, timeline.instant(0))), json.dumps(completeness), at,
+            recording_id,
+        ),
+    )  # fmt: skip
+    if stored is None:
+        return
+    await carry_over_edits(conn, stored["id"], recording_id, stored["version"])
+    await _store_findings(conn, at, recording_id, timeline, analysis)
+    await audit.record(
+        conn, actor, at, "analysis.create", "analysis", stored["id"],
+        organisation_id=study["organisation_id"], patient_id=study["patient_id"], version=stored["version"],
+    )  # fmt: skip
+    await notify(conn, "hub_recording", recording_id=str(recording_id))
+    await _ask_reader(conn, actor, at, study)
+
+
+async def _ask_reader(conn: Connection, actor: Actor, at: datetime, study: Row) -> None:
+    """A task for the first analysis; for a later one a new task if the study was already signed."""
+    signed = await maybe(
+        conn, "SELECT status FROM report WHERE study_id = %s ORDER BY version DESC LIMIT 1", (study["id"],)
+    )
+    if signed is None or signed["status"] != "entered-in-error":
+        await route_study(conn, actor, at, study["id"], extra=[LATE_WORDS] if signed else [])
+
+
+async def _store_findings(
+    conn: Connection, at: datetime, recording_id: UUID, timeline: Timeline, analysis: holter.Analysis
+) -> None:
+    """The findings of record, on the samples of their boots, in place of those of an earlier analysis."""
+    await run(conn, "DELETE FROM finding WHERE recording_id = %s AND pass = 'record'", (recording_id,))
+    for finding in analysis.findings:
+        boot, onset = timeline.locate(finding.onset_sample)
+        end = finding.offset_sample
+        await run(
+            conn,
+            "INSERT INTO finding (recording_id, pass, rule, version, boot, onset_sample, offset_sample,"
+            " onset_at, offset_at, priority, leads, numbers, quality, note, found_at) VALUES"
+            " (%s, 'record', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (
+                recording_id, finding.rule, finding.version, boot, onset,
+                None if end is None else onset + end - finding.onset_sample,
+                timeline.instant(finding.onset_sample), None if end is None else timeline.instant(end),
+                finding.priority, list(finding.leads), json.dumps(dict(finding.numbers)), finding.quality,
+                finding.note, at,
+            ),
+        )  # fmt: skip

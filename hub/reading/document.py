@@ -1,0 +1,113 @@
+"""The document under a report's signature: everything a reader vouched for, in one JSON value.
+
+It binds the samples (Merkle root), the analysis, the edits up to the last and the data completeness to
+the reader's words. The paper is drawn from this document and the samples alone, so what is printed is
+what was signed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ecg import holter
+from hub.core.actor import Actor
+from hub.core.db import Connection, Row, one
+from hub.core.fields import to_json
+from hub.reading.cases import finding_view, numbered_findings, read_request, recording_events
+from hub.reading.routing import age_years
+from hub.reading.signing import Signer, canonical
+from hub.reading.timeline import Timeline, read_timeline
+
+FORMAT = "telehub-report/1"
+PAPER_EVENTS = ("button", "sos", "diary")  # symptoms: each gets its strip
+
+
+async def write_document(
+    conn: Connection,
+    actor: Actor,
+    at: datetime,
+    signer: Signer,
+    task: Row,
+    heading: Mapping[str, Any],
+    content: Mapping[str, Any],
+    analysis: Row,
+    edits: Sequence[Row],
+    seen: holter.Analysis,
+) -> dict[str, Any]:
+    """The document of a signature that is about to be made; plain JSON values only."""
+    patient = await one(conn, "SELECT * FROM patient WHERE id = %s", (task["patient_id"],))
+    timeline = await read_timeline(conn, task["recording_id"])
+    document = {
+        "format": FORMAT,
+        "report": heading,
+        "patient": {
+            **{key: patient[key] for key in ("id", "name", "sex", "birth_date")},
+            "age_years": age_years(patient["birth_date"], at),
+        },
+        "request": await read_request(conn, task["study_id"]),
+        "reading_organisation": await _organisation(conn, task["organisation_id"]),
+        "recording": await _recording(conn, task["recording_id"], analysis["input_sha256"], timeline),
+        "analysis": {
+            **{key: analysis[key] for key in ("id", "version", "algorithm", "analysed_at")},
+            "sha256": hashlib.sha256(bytes(analysis["packed"])).hexdigest(),
+            "summary": _figures(seen, timeline),
+        },
+        "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
+        "completeness": analysis["completeness"],
+        "content": {key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
+        "findings": _included(analysis, seen, timeline, content["included_findings"]),
+        "events": [
+            e for e in await recording_events(conn, task["recording_id"]) if e["kind"] in PAPER_EVENTS
+        ],
+        "withdrawn": None,
+        **await signature_fields(conn, actor, at, signer),
+    }
+    return dict(json.loads(to_json(document)))
+
+
+async def signature_fields(conn: Connection, actor: Actor, at: datetime, signer: Signer) -> dict[str, Any]:
+    """Who signs, when, with what; part of the signed bytes."""
+    account = await one(conn, "SELECT id, name FROM account WHERE id = %s", (actor.account_id,))
+    return {
+        "signer": {"id": str(account["id"]), "name": account["name"], "key_id": signer.key_id},
+        "signature_statement": signer.statement,
+        "signed_at": json.loads(to_json(at)),
+    }
+
+
+def edits_sha256(edits: Sequence[Row]) -> str:
+    """One hash over the edits in order: who, when, what."""
+    listed = [[e["sequence"], str(e["account_id"]), e["at"].isoformat(), e["operation"]] for e in edits]
+    return hashlib.sha256(canonical({"edits": listed})).hexdigest()
+
+
+async def _organisation(conn: Connection, organisation_id: Any) -> Row:
+    return await one(conn, "SELECT id, name, name_en FROM organisation WHERE id = %s", (organisation_id,))
+
+
+async def _recording(
+    conn: Connection, recording_id: Any, merkle_root: str, timeline: Timeline
+) -> dict[str, Any]:
+    recording = await one(
+        conn,
+        "SELECT r.id, r.device_id, d.name AS device_name, r.fs_hz, r.leads, r.uv_per_lsb, r.paced"
+        " FROM recording r JOIN device d ON d.id = r.device_id WHERE r.id = %s",
+        (recording_id,),
+    )
+    worn = {"worn_from": timeline.instant(0), "worn_to": timeline.instant(timeline.length)}
+    return {**recording, **worn, "merkle_root": merkle_root, "timeline": timeline.as_json()}
+
+
+def _figures(seen: holter.Analysis, timeline: Timeline) -> dict[str, Any]:
+    figures = holter.summary(seen, timeline.instant(0))
+    return {key: value for key, value in figures.items() if key != "findings"}
+
+
+def _included(
+    analysis: Row, seen: holter.Analysis, timeline: Timeline, numbers: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The findings whose strips go on the paper, in the reader's order; one dismissed since is left out."""
+    known = {number: finding for finding, number in numbered_findings(analysis, seen)}
+    return [finding_view(known[n], n, timeline) for n in numbers if n in known]

@@ -1,0 +1,158 @@
+"""Reading studies: made when a recording ends, followed at the clinic's desk by honest states (DESIGN.md
+section 8).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hub.core import ids, jobs
+from hub.core.actor import Actor
+from hub.core.db import Connection, Row, maybe, notify, one, rows, run
+from hub.people import access, audit
+
+LIST_MAX = 500
+
+
+async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id: UUID) -> UUID | None:
+    """The study of an ended recording and the job that analyses it; however often it is asked, one study.
+
+    A discarded recording, one nobody asked to have read, or one that ended without a sample makes none.
+    """
+    recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (recording_id,))
+    no_reading = recording["started_at"] is None or recording["service_request_id"] is None
+    if recording["status"] != "ended" or no_reading:
+        return None
+    await run(
+        conn,
+        "INSERT INTO study (id, kind, patient_id, organisation_id, service_request_id, recording_id,"
+        " created_at) SELECT %s, 'holter', r.patient_id, r.organisation_id, r.service_request_id, r.id, %s"
+        " FROM recording r WHERE r.id = %s ON CONFLICT (recording_id) DO NOTHING",
+        (ids.new(at), at, recording_id),
+    )
+    study = await one(conn, "SELECT id FROM study WHERE recording_id = %s", (recording_id,))
+    have = await one(
+        conn,
+        "SELECT coalesce(sum(upper(r) - lower(r)), 0) AS samples"
+        " FROM recording_boots(%s) b, unnest(b.have) r",
+        (recording_id,),
+    )
+    # The key holds how much was there, so that samples that come during an analysis queue the next one.
+    key = f"{study['id']}:{have['samples']}"
+    await jobs.enqueue(conn, at, "reading.analyse", key, {"study_id": str(study["id"])})
+    await notify(conn, "hub_recording", recording_id=str(recording_id))
+    await audit.record(
+        conn, actor, at, "study.create", "study", study["id"],
+        organisation_id=recording["organisation_id"], patient_id=recording["patient_id"],
+    )  # fmt: skip
+    return UUID(str(study["id"]))
+
+
+# One line per request: its latest recording that was not discarded, that one's study, task, newest
+# report, delivery.
+_DESK = """
+    SELECT q.id AS request_id, q.status AS request_status, q.created_at, q.kind,
+        p.id AS patient_id, p.name AS patient_name,
+        o.id AS organisation_id, o.name AS organisation_name, o.name_en AS organisation_name_en,
+        r.id AS recording_id, r.status AS recording_status, r.requested_at, r.started_at,
+        r.stop_requested_at, r.ended_at, s.id AS study_id, s.created_at AS study_at,
+        c.id AS centre_id, c.name AS centre_name, c.name_en AS centre_name_en,
+        t.status AS task_status, t.priority AS task_priority, t.created_at AS task_at, t.hold_reason,
+        t.lease_until, (SELECT max(j.failed_at) FROM job j WHERE j.failed_at IS NOT NULL
+            AND (j.kind = 'reading.analyse' AND j.payload ->> 'study_id' = s.id::text
+                 OR j.kind IN ('reading.pdf', 'reading.deliver')
+                    AND j.payload ->> 'report_id' = f.id::text)) AS failed_at,
+        f.id AS report_id, f.version AS report_version, f.status AS report_status, f.signed_at,
+        a.name AS signed_by_name, d.delivered_at, d.opened_at
+    FROM service_request q
+    JOIN patient p ON p.id = q.patient_id
+    JOIN organisation o ON o.id = q.organisation_id
+    LEFT JOIN LATERAL (SELECT * FROM recording r WHERE r.service_request_id = q.id AND r.status <> 'discarded'
+        ORDER BY r.requested_at DESC LIMIT 1) r ON true
+    LEFT JOIN study s ON s.recording_id = r.id
+    LEFT JOIN organisation c ON c.id = s.reading_organisation_id
+    LEFT JOIN LATERAL (SELECT * FROM task t WHERE t.study_id = s.id
+        ORDER BY t.created_at DESC LIMIT 1) t ON true
+    LEFT JOIN LATERAL (SELECT * FROM report f WHERE f.study_id = s.id
+        ORDER BY f.version DESC LIMIT 1) f ON true
+    LEFT JOIN account a ON a.id = f.signed_by
+    LEFT JOIN report_delivery d ON d.report_id = f.id AND d.recipient_kind = 'organisation'
+        AND d.recipient_id = q.organisation_id
+    WHERE q.kind = 'holter' AND q.organisation_id IN (SELECT hub_care_organisations())
+    ORDER BY q.created_at DESC LIMIT %s
+"""
+
+
+async def list_studies(
+    conn: Connection, actor: Actor, at: datetime, word: str | None = None
+) -> list[dict[str, Any]]:
+    """The desk: every request and how far it has come; `word` keeps one state only."""
+    await access.require(conn, actor, at, "study.list")
+    lines = [desk_view(row, at) for row in await rows(conn, _DESK, (LIST_MAX,))]
+    return [line for line in lines if word is None or line["state"]["word"] == word]
+
+
+def _claimed(row: Row, at: datetime) -> bool:
+    return bool(row["task_status"] == "in-progress" and row["lease_until"] > at)
+
+
+# The first row that holds is the state: its word, when it holds, and the column with the instant it began.
+# "report-back" only once the clinic has it: signed but not yet delivered is still "being-read".
+STATES: tuple[tuple[str, Callable[[Row, datetime], bool], str], ...] = (
+    ("failed", lambda r, at: r["failed_at"] is not None, "failed_at"),
+    ("withdrawn", lambda r, at: r["report_status"] == "entered-in-error", "signed_at"),
+    ("withdrawn", lambda r, at: r["request_status"] == "revoked", "created_at"),
+    ("opened", lambda r, at: r["opened_at"] is not None, "opened_at"),
+    ("report-back", lambda r, at: r["delivered_at"] is not None, "delivered_at"),
+    ("being-read", lambda r, at: r["report_id"] is not None, "signed_at"),
+    ("being-read", _claimed, "task_at"),
+    ("on-hold", lambda r, at: r["task_status"] == "on-hold", "task_at"),
+    ("in-queue", lambda r, at: r["task_status"] is not None, "task_at"),
+    ("analysing", lambda r, at: r["study_id"] is not None, "study_at"),
+    ("analysing", lambda r, at: r["recording_status"] == "ended" and r["started_at"] is not None, "ended_at"),
+    ("failed", lambda r, at: r["recording_status"] == "ended", "ended_at"),
+    ("ending", lambda r, at: r["recording_status"] == "stopping", "stop_requested_at"),
+    ("recording", lambda r, at: r["recording_status"] == "recording", "started_at"),
+    ("requested", lambda r, at: True, "created_at"),
+)  # fmt: skip
+
+
+def desk_view(row: Row, at: datetime) -> dict[str, Any]:
+    """One line of the desk."""
+    word, since = next((word, since) for word, holds, since in STATES if holds(row, at))
+    report = {
+        "id": row["report_id"], "version": row["report_version"], "status": row["report_status"],
+        "signed_at": row["signed_at"], "signed_by_name": row["signed_by_name"],
+        "delivered_at": row["delivered_at"], "opened_at": row["opened_at"],
+    }  # fmt: skip
+    return {
+        "id": row["study_id"] or row["request_id"],
+        "kind": row["kind"],
+        "patient": {"id": row["patient_id"], "name": row["patient_name"]},
+        "organisation": _organisation(row, "organisation"),
+        "reading_organisation": _organisation(row, "centre") if row["centre_id"] else None,
+        "created_at": row["created_at"],
+        "state": {
+            "word": word,
+            "at": row[since],
+            "reason": row["hold_reason"] if word == "on-hold" else None,
+        },
+        "task_priority": row["task_priority"],
+        "report": report if row["report_id"] else None,
+        "recording_id": row["recording_id"],
+        "request_id": row["request_id"],
+    }
+
+
+def _organisation(row: Row, prefix: str) -> dict[str, Any]:
+    return {
+        "id": row[f"{prefix}_id"],
+        "name": row[f"{prefix}_name"],
+        "name_en": row[f"{prefix}_name_en"],
+    }
+
+
+async def study_of_recording(conn: Connection, recording_id: UUID) -> Row | None:
+    """The reading study of a recording, if it has one."""
+    return await maybe(conn, "SELECT * FROM study WHERE recording_id = %s", (recording_id,))

@@ -1,0 +1,186 @@
+"""One recording as one line of samples: where each boot of the device lies on it, and how it is read.
+
+A device counts its samples from each boot on; an analysis needs one index for the whole recording. Boots are
+laid out by the instant of their sample 0, never overlapping and never further apart than a day: a clock that
+was set wrong puts no two samples in one place, and makes no line of years.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.record import Lead, Record
+from hub.core.db import Connection, Row, one, rows
+
+Range = tuple[int, int]
+WINDOW_S = 600  # read at a time
+BREAK_MAX_S = 86_400  # what a break between two boots takes on the line, at most
+MISSING = -32768  # what stands in a gap; the record's gaps say where
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A boot: its sample 0 lies at `offset` of the line; `have` are the stored ranges in its own samples."""
+
+    boot: int
+    offset: int
+    count: int
+    anchor_at: datetime
+    have: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The boots in order of time. Index 0 is sample 0 of the first."""
+
+    fs_hz: int
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def length(self) -> int:
+        last = self.stretches[-1] if self.stretches else None
+        return last.offset + last.count if last else 0
+
+    @property
+    def gaps(self) -> tuple[Range, ...]:
+        """Everything on the line that is not stored: between boots, and lost within one."""
+        at, gaps = 0, []
+        for stretch in self.stretches:
+            for first, end in stretch.have:
+                if stretch.offset + first > at:
+                    gaps.append((at, stretch.offset + first))
+                at = stretch.offset + end
+        if self.length > at:
+            gaps.append((at, self.length))
+        return tuple(gaps)
+
+    def stretch_of(self, index: int) -> Stretch:
+        """The boot that holds an index; between boots the one before."""
+        found = self.stretches[0]
+        for stretch in self.stretches:
+            if stretch.offset <= index:
+                found = stretch
+        return found
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """(boot, sample of that boot) of an index of the line."""
+        stretch = self.stretch_of(index)
+        return stretch.boot, index - stretch.offset
+
+    def index(self, boot: int, sample: int) -> int:
+        """The index of a boot's sample."""
+        return next(s.offset for s in self.stretches if s.boot == boot) + sample
+
+    def instant(self, index: int) -> datetime:
+        """When a sample was taken, by the anchor of its boot."""
+        stretch = self.stretch_of(index)
+        return stretch.anchor_at + timedelta(seconds=(index - stretch.offset) / self.fs_hz)
+
+    def window(self, onset: int, lead_in_s: float, length_s: float) -> dict[str, int]:
+        """The strip of an onset: within its boot, a little before it and the rest after."""
+        stretch = self.stretch_of(onset)
+        count = min(round(length_s * self.fs_hz), stretch.count)
+        first = max(0, onset - stretch.offset - round(lead_in_s * self.fs_hz))
+        return {"boot": stretch.boot, "first_sample": min(first, stretch.count - count), "count": count}
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [
+            {"boot": s.boot, "offset": s.offset, "count": s.count, "anchor_at": s.anchor_at}
+            for s in self.stretches
+        ]
+
+
+def lay_out(fs_hz: int, boots: Iterable[Row]) -> Timeline:
+    """Boots of the ledger (boot, anchor_at, produced_samples, have) on one line."""
+    placed: list[Stretch] = []
+    ordered = sorted(boots, key=lambda b: (b["anchor_at"], b["boot"]))
+    end = 0
+    for boot in ordered:
+        wanted = round((boot["anchor_at"] - ordered[0]["anchor_at"]).total_seconds() * fs_hz)
+        offset = min(max(wanted, end), end + BREAK_MAX_S * fs_hz)
+        have = tuple((r.lower, r.upper) for r in boot["have"])
+        placed.append(Stretch(boot["boot"], offset, boot["produced_samples"], boot["anchor_at"], have))
+        end = offset + boot["produced_samples"]
+    return Timeline(fs_hz, tuple(placed))
+
+
+async def read_timeline(conn: Connection, recording_id: UUID) -> Timeline:
+    """The line of a recording as the ledger stands now."""
+    recording = await one(conn, "SELECT fs_hz FROM recording WHERE id = %s", (recording_id,))
+    return lay_out(recording["fs_hz"], await rows(conn, "SELECT * FROM recording_boots(%s)", (recording_id,)))
+
+
+async def read_samples(
+    conn: Connection, recording: Row, boot: int, first: int, count: int
+) -> NDArray[np.int16]:
+    """Samples [first, first + count) of a boot, lead by sample; MISSING where nothing is stored."""
+    leads = len(recording["leads"])
+    window = np.full((leads, count), MISSING, np.int16)
+    packets = await rows(
+        conn,
+        "SELECT * FROM ecg_window(%s, %s, %s, %s)",
+        (recording["id"], boot, first, first + count),
+    )
+    for packet in packets:
+        samples = np.frombuffer(packet["samples"], "<i2").reshape(leads, packet["sample_count"])
+        left = max(first, packet["first_sample"])
+        right = min(first + count, packet["first_sample"] + packet["sample_count"])
+        skip = packet["first_sample"]
+        window[:, left - first : right - first] = samples[:, left - skip : right - skip]
+    return window
+
+
+async def windows(
+    conn: Connection, recording: Row, timeline: Timeline
+) -> AsyncIterator[tuple[int, NDArray[np.int16]]]:
+    """The whole line piece by piece: (index of its first sample, samples)."""
+    step = WINDOW_S * timeline.fs_hz
+    for stretch in timeline.stretches:
+        for first in range(0, stretch.count, step):
+            count = min(step, stretch.count - first)
+            yield (
+                stretch.offset + first,
+                await read_samples(conn, recording, stretch.boot, first, count),
+            )
+
+
+async def read_record(conn: Connection, recording: Row, timeline: Timeline) -> Record:
+    """The recording as the ECG package takes it: one day of three leads at 250 Hz is 130 MB."""
+    line = np.full((len(recording["leads"]), timeline.length), MISSING, np.int16)
+    async for index, samples in windows(conn, recording, timeline):
+        line[:, index : index + samples.shape[1]] = samples
+    scale = recording["uv_per_lsb"] or 1.0  # none is known before the first sample
+    return Record(
+        tuple(
+            Lead(code, float(timeline.fs_hz), scale, 0, line[i]) for i, code in enumerate(recording["leads"])
+        ),
+        timeline.instant(0),
+        timeline.gaps,
+        None,
+        recording["device_id"],
+    )
+
+
+async def read_contacts(conn: Connection, recording: Row, timeline: Timeline) -> NDArray[np.bool_] | None:
+    """Which electrodes had contact, lead by sample of the line; None if none was ever off."""
+    contact: NDArray[np.bool_] | None = None
+    for stretch in timeline.stretches:
+        off = await rows(
+            conn,
+            "SELECT first_sample, sample_count, electrodes_off FROM ecg_window(%s, %s, 0, %s)"
+            " WHERE electrodes_off <> 0",
+            (recording["id"], stretch.boot, stretch.count),
+        )
+        for packet in off:
+            if contact is None:
+                contact = np.ones((len(recording["leads"]), timeline.length), bool)
+            first = stretch.offset + packet["first_sample"]
+            for lead in range(len(recording["leads"])):
+                if packet["electrodes_off"] >> lead & 1:
+                    contact[lead, first : first + packet["sample_count"]] = False
+    return contact

@@ -1,0 +1,133 @@
+"""Whether a report still is what was signed: each thing it binds is computed anew and named if it changed."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ecg import integrity
+from hub.core.db import Connection, Row, one
+from hub.core.store import Store
+from hub.reading.document import edits_sha256
+from hub.reading.drafts import read_edits
+from hub.reading.signing import Signer
+from hub.reading.timeline import read_record, read_timeline
+
+Verdict = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks look at; `signed` is the document as the signed bytes say."""
+
+    conn: Connection
+    signer: Signer
+    store: Store
+    report: Row
+    signed: Mapping[str, Any]
+
+
+async def verify_report(conn: Connection, signer: Signer, store: Store, report_id: UUID) -> dict[str, Any]:
+    """All checks of a report. Runs in the name of the hub, since a reader no longer sees the samples
+    after signing; whoever asks must have been allowed to read the report (`reports.read_report`).
+    """
+    report = await one(conn, "SELECT * FROM report WHERE id = %s", (report_id,))
+    evidence = Evidence(conn, signer, store, report, _document(bytes(report["signed_content"])))
+    checks = []
+    for name, check in CHECKS:
+        ok, detail = await _verdict(check, evidence)
+        checks.append({"name": name, "ok": ok, "detail": detail})
+    return {"valid": all(check["ok"] for check in checks), "checks": checks}
+
+
+def _document(signed: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(signed)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+async def _verdict(check: Callable[[Evidence], Awaitable[Verdict]], evidence: Evidence) -> Verdict:
+    """A document so changed that a field is gone fails every check that needs the field."""
+    try:
+        return await check(evidence)
+    except (KeyError, TypeError, ValueError):
+        return False, "the signed bytes no longer hold what this check needs"
+
+
+async def _signature(e: Evidence) -> Verdict:
+    if e.report["signer_key_id"] != e.signer.key_id:
+        return False, f"signed with another key: {e.report['signer_key_id']}"
+    fits = e.signer.verify(bytes(e.report["signed_content"]), bytes(e.report["signature"]))
+    return fits, "fits the signed bytes" if fits else "does not fit the signed bytes"
+
+
+async def _content(e: Evidence) -> Verdict:
+    """The columns that lists and pages use say the same as the signed bytes."""
+    heading = e.signed["report"]
+    pairs = (
+        (e.report["content"], e.signed),
+        (str(e.report["id"]), heading["id"]),
+        (str(e.report["study_id"]), heading["study_id"]),
+        (e.report["version"], heading["version"]),
+        (e.report["status"], heading["status"]),
+        (str(e.report["patient_id"]), e.signed["patient"]["id"]),
+        (str(e.report["organisation_id"]), e.signed["reading_organisation"]["id"]),
+        (str(e.report["signed_by"]), e.signed["signer"]["id"]),
+        (e.report["signed_at"], datetime.fromisoformat(e.signed["signed_at"])),
+    )
+    same = all(column == signed for column, signed in pairs)
+    return same, "columns equal the signed document" if same else "columns differ from the signed document"
+
+
+async def _samples(e: Evidence) -> Verdict:
+    """The Merkle root over the samples stored now."""
+    recording = await one(
+        e.conn, "SELECT * FROM recording WHERE id = %s", (UUID(e.signed["recording"]["id"]),)
+    )
+    record = await read_record(e.conn, recording, await read_timeline(e.conn, recording["id"]))
+    root = (await asyncio.to_thread(integrity.record_root, record)).hex()
+    same = root == e.signed["recording"]["merkle_root"]
+    return same, f"Merkle root {root}" if same else f"Merkle root {root} is not the signed one"
+
+
+async def _analysis(e: Evidence) -> Verdict:
+    row = await one(e.conn, "SELECT packed FROM analysis WHERE id = %s", (UUID(e.signed["analysis"]["id"]),))
+    same = hashlib.sha256(bytes(row["packed"])).hexdigest() == e.signed["analysis"]["sha256"]
+    return same, "unchanged" if same else "the analysis was changed"
+
+
+async def _edits(e: Evidence) -> Verdict:
+    edits = await read_edits(e.conn, UUID(e.signed["analysis"]["id"]), up_to=e.signed["edits"]["sequence"])
+    same = edits_sha256(edits) == e.signed["edits"]["sha256"]
+    return same, f"{len(edits)} edits unchanged" if same else "the reader's edits were changed"
+
+
+async def _paper(e: Evidence) -> Verdict:
+    """The stored file still has the bytes its hash says."""
+    if e.report["pdf_sha256"] is None:
+        return True, "not made yet"
+    same = await asyncio.to_thread(_file_fits, e.store, e.report["pdf_sha256"])
+    return same, "file unchanged" if same else "file missing or changed"
+
+
+def _file_fits(store: Store, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(store.path(sha256).read_bytes()).hexdigest() == sha256
+    except FileNotFoundError:
+        return False
+
+
+CHECKS: tuple[tuple[str, Callable[[Evidence], Awaitable[Verdict]]], ...] = (
+    ("signature", _signature),
+    ("content", _content),
+    ("samples", _samples),
+    ("analysis", _analysis),
+    ("edits", _edits),
+    ("paper", _paper),
+)

@@ -58,7 +58,9 @@ class _Row(NamedTuple):
 ERRORS: dict[str, _Row] = {
     # Every domain adds its rows here; `docs/protocol/errors.md` lists them (tested).
     "bad_json": _Row(BadInput, "请求内容不是有效的 JSON。", "The request body is not valid JSON."),
-    "bad_field": _Row(BadInput, "字段缺失或格式不对：请按提示改正。", "A field is missing or malformed: mend it as shown."),
+    "bad_field": _Row(
+        BadInput, "字段缺失或格式不对：请按提示改正。", "A field is missing or malformed: mend it as shown."
+    ),
     "too_large": _Row(BadInput, "内容超过允许的大小。", "The content is larger than allowed."),
     "not_signed_in": _Row(NotAuthenticated, "请先登录。", "Please sign in first."),
     "wrong_credentials": _Row(NotAuthenticated, "账号或密码不对。", "Wrong account or password."),
@@ -72,6 +74,37 @@ ERRORS: dict[str, _Row] = {
     "csrf": _Row(NotAllowed, "页面已过期，请刷新后重试。", "The page has expired; reload and try again."),
     "not_found": _Row(NotFound, "未找到，或您无权查看。", "Not found, or not yours to see."),
     "conflict": _Row(Conflict, "状态已变化，请刷新后再试。", "The state has changed; reload and try again."),
+    "login_taken": _Row(Conflict, "该登录名已被使用，请换一个。", "This login is taken; choose another."),
+    "weak_password": _Row(
+        BadInput,
+        "密码太简单：至少 10 个字符，含字母、数字、符号中的两种，且不含登录名。",
+        "Password too simple: 10 characters or more, two of letters, digits, signs, without the login.",
+    ),
+    "bad_id_number": _Row(
+        BadInput,
+        "证件号码不正确，请与证件核对。",
+        "The id number is not right; compare it with the document.",
+    ),
+    "id_number_disagrees": _Row(
+        BadInput,
+        "证件号码与出生日期或性别不一致，请核对。",
+        "The id number does not agree with birth date or sex; compare with the document.",
+    ),
+    "guardian_needed": _Row(
+        BadInput,
+        "未满 14 周岁需填写监护人姓名和电话。",
+        "Under 14 years the guardian's name and phone are needed.",
+    ),
+    "patient_exists": _Row(
+        Conflict,
+        "该证件号已登记，请打开已有档案，不要重复登记。",
+        "This id number is registered already; open the existing record instead of a second one.",
+    ),
+    "consent_needed": _Row(
+        Conflict,
+        "患者尚未同意动态监测：请先在患者页登记同意书，再提交申请。",
+        "The patient has not agreed to monitoring: record the consent on the patient's page first.",
+    ),
     "too_many_streams": _Row(
         Conflict,
         "同时打开的实时页面过多，请关闭一些后再试。",
@@ -91,7 +124,9 @@ ERRORS: dict[str, _Row] = {
         "You no longer hold this task (the lease ended or it was released); the draft is kept.",
     ),
     "draft_stale": _Row(
-        Conflict, "草稿已在别处更新，请刷新后再改。", "The draft was changed elsewhere; reload before you go on."
+        Conflict,
+        "草稿已在别处更新，请刷新后再改。",
+        "The draft was changed elsewhere; reload before you go on.",
     ),
     "analysis_stale": _Row(
         Conflict,
@@ -100,7 +135,9 @@ ERRORS: dict[str, _Row] = {
     ),
     "draft_empty": _Row(BadInput, "没有结论，不能签名。", "A report without a conclusion can't be signed."),
     "report_withdrawn": _Row(Conflict, "该报告已撤回。", "This report has been withdrawn."),
-    "report_not_ready": _Row(Conflict, "报告文件正在生成，请稍候。", "The paper is being made; try again in a moment."),
+    "report_not_ready": _Row(
+        Conflict, "报告文件正在生成，请稍候。", "The paper is being made; try again in a moment."
+    ),
     "routing_fallback": _Row(
         BadInput,
         "最后一条启用的规则必须没有条件（兜底），且只能有一条。",

@@ -61,7 +61,6 @@ class Route:
     handler: Handler
     action: str
     kind: Literal["json", "bytes", "socket"] = "json"
-    csrf: bool = True  # False only for signing in, when there is no session to bind a token to
     loopback_only: bool = False
 
 
@@ -213,7 +212,7 @@ async def _admit(route: Route, raw: web.Request) -> Request:
         if caller is None:
             raise errors.error("not_signed_in")
         actor, csrf = caller
-        if route.csrf and raw.method not in SAFE_METHODS:
+        if raw.method not in SAFE_METHODS:
             _require_csrf(raw, csrf)
         await guard.allow(conn, actor, at, route.action, None, None)
     return Request(raw, route, actor, csrf, at)

@@ -3,7 +3,8 @@
 One sealer chains the rows: each second it takes the rows not yet sealed and writes a seal, the SHA-256 over
 the seal before and those rows. A chain inside every transaction would serialise the hub. A row that commits
 late has a lower id than rows already sealed, so a seal lists its ids. `verify` names the first broken seal.
-No patient data goes into the detail: ids, counts, and words of tables.
+Into the detail go ids, counts and words of tables, never a name or value of a patient; only the reason for
+breaking the glass is text somebody wrote.
 """
 
 import hashlib

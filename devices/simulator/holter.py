@@ -85,7 +85,7 @@ class Holter:
         self._has_announced_boot = False
 
     def resume(self, recording: bytes, now_s: float) -> None:
-        """Go on with a recording that a former run of the simulation began: a device keeps its id in flash."""
+        """Go on with a recording that a former run of the simulation began; devices keep its id in flash."""
         self.recording = recording
         self._sample_from(recording, now_s)
         self._recording_since_s = self._sampling_since_s

@@ -65,9 +65,26 @@ async function request(path: string, options: Options = {}): Promise<Response> {
     const response = await send(path, options);
     if (response.ok) return response;
     const error = await errorOf(response);
-    if (error.status !== 401 || options.promptOn401 === false) throw error;
-    if (!(await ask(error.code === 'step_up_needed' ? 'step-up' : 'sign-in'))) throw error;
+    if (!(await mended(error, options))) throw error;
   }
+}
+
+/** Whether the reason of a refusal is gone, so that the same request may go again. */
+async function mended(error: ApiError, { promptOn401 = true }: Options): Promise<boolean> {
+  if (error.code === 'csrf') return renewToken();
+  if (!promptOn401) return false;
+  if (error.code === 'not_signed_in') return ask('sign-in');
+  return error.code === 'step_up_needed' && ask('step-up');
+}
+
+/** Signing in again in another tab changed the token; a second refusal is not for that reason. */
+async function renewToken(): Promise<boolean> {
+  const response = await send('/api/me', {});
+  if (!response.ok) return false;
+  const fresh = ((await response.json()) as { csrf: string }).csrf;
+  const changed = fresh !== csrf.value;
+  csrf.value = fresh;
+  return changed;
 }
 
 async function json<T>(path: string, options: Options): Promise<T> {

@@ -26,9 +26,7 @@ export function CredentialsForm({ login: initial, submit }: { login: string; sub
 }
 
 function refusal(error: ApiError): string {
-  const until = error.detail.locked_until ?? error.detail.until;
+  const until = error.detail.until;
   if (error.code === 'locked_out' && typeof until === 'string') return t('signin.locked', { time: formatShort(until) });
-  const left = error.detail.attempts_left;
-  if (error.code === 'wrong_credentials' && typeof left === 'number') return t('signin.wrong', { left });
   return error.text;
 }

@@ -57,3 +57,10 @@ export function splitDuration(seconds: number): [number, DurationUnit][] {
 function withRest(a: number, unitA: DurationUnit, b: number, unitB: DurationUnit, keep: boolean): [number, DurationUnit][] {
   return keep && b > 0 ? [[a, unitA], [b, unitB]] : [[a, unitA]];
 }
+
+/** The instant a wall clock of the person's zone shows: "2026-11-21", "14:05" -> ISO 8601 UTC. */
+export function instantOf(date: string, clock: string, zone = timeZone.value): string {
+  const asUtc = Date.parse(`${date}T${clock}:00Z`);
+  const shown = Date.parse(`${formatDate(asUtc, zone)}T${formatClock(asUtc, true, zone)}Z`);
+  return new Date(2 * asUtc - shown).toISOString();
+}

@@ -1,8 +1,35 @@
-import { Shell, startPage } from '../core/shell';
+// The township desk: today's people and their studies, residents, requests, devices on the patient, reports back.
 import { t } from '../core/i18n';
+import { place } from '../core/place';
+import { Shell, startPage } from '../core/shell';
+import './desk.css';
+import { PatientPage } from './patient';
+import { PairingPage } from './pairing';
+import { RegisterPage } from './register';
+import { RequestPage } from './request';
+import { RequestFormPage } from './request-form';
+import { ResidentsPage } from './residents';
+import { TodayPage } from './today';
 
-function Page() {
-  return <Shell page="desk" title={t('core.page.desk')}>{null}</Shell>;
+function Desk() {
+  const at = (name: string) => place.value.get(name);
+  const [request, patient, pair] = [at('request'), at('patient'), at('pair')];
+  if (pair) return <Framed title={t('desk.pair.title')}><PairingPage key={pair} requestId={pair} /></Framed>;
+  if (request) return <Framed title={t('desk.request.title')}><RequestPage key={request} requestId={request} /></Framed>;
+  if (patient && at('new')) return <Framed title={t('desk.new.title')}><RequestFormPage key={patient} patientId={patient} /></Framed>;
+  if (patient) return <Framed title={t('desk.patient.title')}><PatientPage key={patient} patientId={patient} /></Framed>;
+  if (at('register')) return <Framed title={t('desk.register.title')}><RegisterPage /></Framed>;
+  if (at('residents')) return <Framed title={t('desk.residents.title')}><ResidentsPage /></Framed>;
+  return <Shell page="desk" title={t('desk.today.title')}><TodayPage /></Shell>;
 }
 
-void startPage(Page);
+function Framed({ title, children }: { title: string; children: preact.ComponentChildren }) {
+  return (
+    <Shell page="desk" title={title}>
+      <nav class="crumbs" aria-label={t('desk.crumbs')}><a href="/desk">{t('desk.today.title')}</a><a href="/desk?residents=1">{t('desk.residents.title')}</a></nav>
+      {children}
+    </Shell>
+  );
+}
+
+void startPage(Desk);

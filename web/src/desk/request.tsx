@@ -1,0 +1,72 @@
+// One request from asking to the report: what was asked, the recording as it runs, the report when it is back.
+import { useState } from 'preact/hooks';
+import { api } from '../core/api';
+import { duration, t } from '../core/i18n';
+import { Loaded, useResource } from '../core/resource';
+import { Button, ButtonLink, Confirm, Facts, Time, toast } from '../core/ui';
+import { Diary } from './diary';
+import { RecordingCard } from './recording';
+import { ReportCard } from './report';
+import { StudyState } from './states';
+import type { ServiceRequest, StudyLine } from './types';
+
+const CANCELLABLE = ['requested', 'on-hold'];
+
+export function RequestPage({ requestId }: { requestId: string }) {
+  const request = useResource<ServiceRequest>(`/api/requests/${requestId}`, ['requests', 'recordings']);
+  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports']);
+  const study = studies.data?.studies.find((each) => each.request_id === requestId) ?? null;
+  return (
+    <Loaded from={request}>
+      {(data) => (
+        <>
+          <div class="card-head">
+            <div class="stack-tight">
+              <p class="who"><a href={`/desk?patient=${data.patient.id}`}>{data.patient.name}</a> <span class="soft">{t(`core.sex.${data.patient.sex}`)} {t('core.age_years', { count: data.patient.age_years })}</span></p>
+              {study && <StudyState study={study} />}
+            </div>
+            <NextStep request={data} study={study} />
+          </div>
+          {study?.report && <ReportCard report={study.report} />}
+          {study?.recording_id && <RecordingCard key={study.recording_id} recordingId={study.recording_id} />}
+          <div class="columns">
+            <Asked request={data} study={study} changed={request.reload} />
+            {study?.recording_id && <Diary recordingId={study.recording_id} />}
+          </div>
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function NextStep({ request, study }: { request: ServiceRequest; study: StudyLine | null }) {
+  if (study?.state.word !== 'requested' || request.status !== 'active') return null;
+  return <ButtonLink kind="primary" href={`/desk?pair=${request.id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
+}
+
+function Asked({ request, study, changed }: { request: ServiceRequest; study: StudyLine | null; changed: () => void }) {
+  const [cancelling, setCancelling] = useState(false);
+  const open = request.status === 'active' && CANCELLABLE.includes(study?.state.word ?? 'requested');
+  return (
+    <section class="card">
+      <h2>{t('desk.request.asked')}</h2>
+      <Facts rows={[
+        [t('desk.new.question'), request.question],
+        [t('desk.new.symptoms'), request.symptoms || '—'],
+        [t('desk.new.drugs'), request.drugs || '—'],
+        [t('desk.new.pacemaker.short'), t(request.pacemaker ? 'core.yes' : 'core.no')],
+        [t('desk.new.priority'), t(`core.priority.${request.priority}`)],
+        [t('desk.new.hours.short'), duration(request.planned_hours * 3600)],
+        [t('desk.column.requested'), <><Time at={request.created_at} /> {request.requester.name}</>],
+        request.revoked_reason ? [t('desk.request.cancel.reason'), request.revoked_reason] : null,
+      ]} />
+      {open && <div class="actions"><Button onClick={() => setCancelling(true)}>{t('desk.request.cancel')}</Button></div>}
+      {cancelling && (
+        <Confirm
+          title={t('desk.request.cancel')} confirm={t('desk.request.cancel')} reason={t('desk.request.cancel.reason')} grave close={() => setCancelling(false)}
+          run={async (reason) => { await api.post(`/api/requests/${request.id}/cancel`, { reason }); toast(t('desk.request.cancelled')); changed(); }}
+        >{t('desk.request.cancel.text', { name: request.patient.name })}</Confirm>
+      )}
+    </section>
+  );
+}

@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,10 +15,16 @@ LOG_ROTATE_BYTES = 10_000_000
 _libc = ctypes.CDLL(None)
 
 
-def _tie_to(parent: int, number: int) -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
+def tied_to_us(number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """A preexec_fn: the kernel sends this signal to the child when this process dies."""
+    parent = os.getpid()
+
+    def tie() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+    return tie
 
 
 def open_log(path: Path) -> BinaryIO:
@@ -37,7 +43,6 @@ async def start(
     pass_fds: Sequence[int] = (),
 ) -> Process:
     """Start a child in a session of its own (so Ctrl-C reaches only the supervisor, which stops in order)."""
-    parent = os.getpid()
     with open_log(log_file) as output:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -47,7 +52,7 @@ async def start(
             env=environ,
             pass_fds=pass_fds,
             start_new_session=True,
-            preexec_fn=lambda: _tie_to(parent, death_signal),
+            preexec_fn=tied_to_us(death_signal),
         )
 
 

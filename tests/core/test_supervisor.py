@@ -1,6 +1,7 @@
 """The supervisor with real processes: order, restart, silence, and nothing left behind."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import sys
@@ -50,9 +51,8 @@ async def test_killed_child_is_started_again(tmp_path: Path) -> None:
     async def on_end(pid: int) -> None:
         ended.append(pid)
 
-    spec = child("worker", tmp_path)
     async with Supervisor(tmp_path / "log") as parent:
-        await parent.start(Child(spec.name, spec.command, environ=spec.environ, on_end=on_end))
+        await parent.start(dataclasses.replace(child("worker", tmp_path), on_end=on_end))
         first = parent.process("worker")
         assert first is not None
         first.kill()
@@ -65,7 +65,7 @@ async def test_silent_child_is_killed_and_started_again(
 ) -> None:
     monkeypatch.setattr(supervisor, "SILENT_AFTER_S", 0.5)
     async with Supervisor(tmp_path / "log") as parent:
-        await parent.start(child("stuck", tmp_path))
+        await parent.start(dataclasses.replace(child("stuck", tmp_path), stop_timeout_s=0.1))
         await until(lambda: len(written(tmp_path, "pid")) >= 2)
         first = int(written(tmp_path, "pid")[0].split()[1])
         assert not psutil.pid_exists(first)

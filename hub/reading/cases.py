@@ -17,8 +17,8 @@ from ecg.rhythms import RULES
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows
 from hub.people import access, audit
+from hub.people.patients import age_years
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
-from hub.reading.routing import age_years
 from hub.reading.tasks import read_task, task_view
 from hub.reading.timeline import Timeline, read_timeline
 from hub.telemetry import recordings

@@ -15,8 +15,8 @@ from ecg import holter
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one
 from hub.core.fields import to_json
+from hub.people.patients import age_years
 from hub.reading.cases import finding_view, numbered_findings, read_request, recording_events
-from hub.reading.routing import age_years
 from hub.reading.signing import Signer, canonical
 from hub.reading.timeline import Timeline, read_timeline
 

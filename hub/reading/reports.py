@@ -13,6 +13,7 @@ from hub.core import errors, ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, run
 from hub.core.store import StoredFile
+from hub.orders import requests
 from hub.people import access, audit, grants
 from hub.reading.document import signature_fields, write_document
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
@@ -137,12 +138,8 @@ async def _insert(
 
 async def _complete(conn: Connection, actor: Actor, at: datetime, task: Row) -> None:
     """The task and the request are done; the reader's grant ends with the claim."""
-    await run(
-        conn,
-        "UPDATE service_request q SET status = 'completed' FROM study s"
-        " WHERE s.id = %s AND q.id = s.service_request_id AND q.status IN ('active', 'on-hold')",
-        (task["study_id"],),
-    )
+    study = await one(conn, "SELECT service_request_id FROM study WHERE id = %s", (task["study_id"],))
+    await requests.complete_request(conn, actor, at, study["service_request_id"])
     await run(
         conn,
         "UPDATE task SET status = 'completed', completed_at = %s, claimed_by = NULL, lease_until = NULL"
@@ -152,7 +149,6 @@ async def _complete(conn: Connection, actor: Actor, at: datetime, task: Row) -> 
     await run(conn, "DELETE FROM report_draft WHERE task_id = %s", (task["id"],))
     await grants.revoke(conn, at, GRANT_SOURCE, task["id"])
     await notify(conn, "hub_task", task_id=str(task["id"]))
-    await notify(conn, "hub_request", study_id=str(task["study_id"]))
 
 
 async def store_pdf(conn: Connection, at: datetime, report_id: UUID, file: StoredFile) -> None:

@@ -17,6 +17,7 @@ from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
 from hub.people import access, audit
+from hub.people.patients import age_years
 from hub.reading.rules import DUE, Condition, Match, Rule, Words, fault, match, prioritise
 
 HOLD_NO_RULE: Words = {"zh-CN": "没有适用的转诊规则", "en": "No routing rule applies"}
@@ -158,12 +159,6 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
         "found": findings,
         "question": row["question"] or "",
     }
-
-
-def age_years(birth_date: Any, at: datetime) -> int:
-    """Completed years."""
-    had_birthday = (at.month, at.day) >= (birth_date.month, birth_date.day)
-    return int(at.year - birth_date.year - (0 if had_birthday else 1))
 
 
 async def _with_ancestors(conn: Connection, organisation_id: UUID) -> list[str]:

@@ -62,7 +62,8 @@ async def claim_task(conn: Connection, actor: Actor, at: datetime, task_id: UUID
     taken = await maybe(
         conn,
         "UPDATE task SET status = 'in-progress', claimed_by = %(me)s, lease_until = %(until)s"
-        " WHERE id = %(id)s AND (status = 'requested' OR status = 'in-progress' AND (claimed_by = %(me)s OR lease_until <= %(at)s))"
+        " WHERE id = %(id)s AND (status = 'requested'"
+        " OR status = 'in-progress' AND (claimed_by = %(me)s OR lease_until <= %(at)s))"
         " RETURNING patient_id",
         {"me": actor.account_id, "until": at + LEASE, "id": task_id, "at": at},
     )

@@ -1,0 +1,99 @@
+"""Routing of real studies: under an agreement, else on hold and seen at the desk; the dry run decides alike."""
+
+import json
+
+import pytest
+
+from hub.core import db, errors, ids
+from hub.core.db import Row
+from hub.reading import routing, studies
+from tests.reading.world import SEEDER, World, agree, ended_recording, route_to
+
+
+async def make_study(world: World, priority: str = "routine") -> Row:
+    recording = await ended_recording(world, seconds=2, priority=priority)
+    async with world.transaction(SEEDER) as conn:
+        await studies.make_study(conn, SEEDER, world.at, recording)
+        return await db.one(conn, "SELECT * FROM study WHERE recording_id = %s", (recording,))
+
+
+async def route(world: World, study: Row) -> Row:
+    async with world.transaction(SEEDER) as conn:
+        return await routing.route_study(conn, SEEDER, world.at, study["id"])
+
+
+async def desk(world: World) -> Row:
+    async with world.transaction(world.doctor) as conn:
+        (line,) = await studies.list_studies(conn, world.doctor, world.at)
+    return line
+
+
+async def test_a_study_is_made_once(world: World) -> None:
+    recording = await ended_recording(world, seconds=2)
+    async with world.transaction(SEEDER) as conn:
+        first = await studies.make_study(conn, SEEDER, world.at, recording)
+        again = await studies.make_study(conn, SEEDER, world.at, recording)
+        jobs = await db.rows(conn, "SELECT payload FROM job WHERE kind = 'reading.analyse'")
+    assert first == again and [job["payload"]["study_id"] for job in jobs] == [str(first)]
+
+
+async def test_no_agreement_means_on_hold_and_the_desk_says_why(world: World) -> None:
+    async with world.transaction(SEEDER) as conn:
+        await route_to(world, conn, world.centre)
+    task = await route(world, await make_study(world))
+    line = await desk(world)
+    assert (task["status"], task["organisation_id"]) == ("on-hold", None)
+    assert line["state"]["word"] == "on-hold" and line["state"]["reason"] == routing.HOLD_NO_AGREEMENT
+
+
+async def test_a_task_on_hold_is_routed_once_there_is_an_agreement(world: World) -> None:
+    await route(world, await make_study(world))
+    await agree(world)
+    async with world.transaction(SEEDER) as conn:
+        assert await routing.route_on_hold(conn, SEEDER, world.at) == 1
+    assert (await desk(world))["state"]["word"] == "in-queue"
+
+
+async def test_a_centre_without_agreement_sees_no_task(world: World) -> None:
+    await route(world, await make_study(world))
+    async with world.transaction(world.reader) as conn:
+        assert await db.rows(conn, "SELECT * FROM task") == []
+
+
+@pytest.mark.parametrize("priority", ["routine", "stat"])
+async def test_dry_run_equals_routing(agreed: World, priority: str) -> None:
+    async with agreed.transaction(SEEDER) as conn:
+        await db.run(conn, "UPDATE routing_rule SET position = 9")
+        await db.run(
+            conn,
+            "INSERT INTO routing_rule VALUES (%s, 0, 'immediate to the province', %s, %s)",
+            (
+                ids.new(agreed.at),
+                json.dumps([{"keyword": "priority", "operator": "equals", "value": "stat"}]),
+                agreed.other_centre,
+            ),
+        )
+    study = await make_study(agreed, priority)
+    await route(agreed, study)
+    facts = {"study_kind": "holter", "priority": priority, "from_organisation_id": agreed.clinic}
+    async with agreed.transaction(agreed.admin) as conn:
+        dry = await routing.dry_run(conn, agreed.admin, agreed.at, facts)
+    async with agreed.transaction(SEEDER) as conn:
+        routed = await db.one(conn, "SELECT routed_by FROM study WHERE id = %s", (study["id"],))
+    assert dry.rule is not None and routed["routed_by"] == dry.rule.name
+
+
+async def test_rules_need_one_true_fallback(world: World) -> None:
+    bad = {"name": "only old", "enabled": True, "to_organisation_id": world.centre} | {
+        "conditions": [{"keyword": "age_years", "operator": "at-least", "value": 80}]
+    }
+    async with world.transaction(world.admin) as conn:
+        with pytest.raises(errors.BadInput) as refused:
+            await routing.replace_rules(conn, world.admin, world.at, [bad])
+    assert refused.value.code == "routing_fallback"
+
+
+async def test_only_the_administrator_of_the_tree_edits_rules(world: World) -> None:
+    async with world.transaction(world.reader) as conn:
+        with pytest.raises(errors.NotAllowed):
+            await routing.replace_rules(conn, world.reader, world.at, [])

@@ -47,7 +47,7 @@ HEARTS: Mapping[str, Sequence[Segment]] = {
 
 @dataclass(frozen=True)
 class Virtual:
-    """One line of a plan. `heart` is a row of HEARTS or the path of a WFDB record; flaps are mean seconds up and down."""
+    """A line of a plan. `heart` is a row of HEARTS or the path of a WFDB record; flaps: mean seconds up, down."""
 
     id: str
     shard: str
@@ -80,7 +80,7 @@ def _virtual(row: Mapping[str, Any]) -> Virtual:
 
 
 def record_signal(path: Path) -> tuple[Signal, int, tuple[str, ...], float]:
-    """A WFDB record played round and round: signal, fs_hz, leads, uv_per_lsb; integers unchanged but for the baseline."""
+    """A WFDB record played round and round, its baseline at 0: signal, fs_hz, leads, uv_per_lsb."""
     leads = main_group(wfdb.read(path))
     samples: NDArray[np.int16] = np.stack([lead.samples - lead.offset for lead in leads]).astype(np.int16)
     length = samples.shape[1]
@@ -94,16 +94,20 @@ def record_signal(path: Path) -> tuple[Signal, int, tuple[str, ...], float]:
     return signal, fs_hz, tuple(lead.code for lead in leads), leads[0].uv_per_lsb
 
 
+def heart_signal(virtual: Virtual) -> tuple[Signal, int, tuple[str, ...], float]:
+    """What the electrodes of a device see: a synthetic heart, or a record."""
+    if virtual.heart not in HEARTS:
+        return record_signal(Path(virtual.heart))
+    heart = Synthesiser(virtual.seed, virtual.fs_hz, virtual.leads, HEARTS[virtual.heart])
+    return heart.samples, virtual.fs_hz, virtual.leads, heart.uv_per_lsb
+
+
 def make_device(virtual: Virtual, boot: int) -> Holter | Wearable:
     """The pure device of a line of the plan."""
     rng = Random(f"{virtual.id}/{virtual.seed}")
     if virtual.kind == "wearable":
         return Wearable(virtual.id, rng=rng)
-    if virtual.heart in HEARTS:
-        heart = Synthesiser(virtual.seed, virtual.fs_hz, virtual.leads, HEARTS[virtual.heart])
-        signal, fs_hz, leads, uv_per_lsb = heart.samples, virtual.fs_hz, virtual.leads, heart.uv_per_lsb
-    else:
-        signal, fs_hz, leads, uv_per_lsb = record_signal(Path(virtual.heart))
+    signal, fs_hz, leads, uv_per_lsb = heart_signal(virtual)
     return Holter(
         virtual.id, signal, fs_hz, leads, uv_per_lsb, rng=rng, boot=boot, buffer_s=virtual.buffer_s,
         clock=DeviceClock(error_s=virtual.error_s),
@@ -185,7 +189,7 @@ class Line:
 async def run(plan: Sequence[Virtual], broker: tuple[str, int], flash: Path, stop: asyncio.Event) -> None:
     """Play all devices of a plan until stopped; `flash` keeps what devices remember over restarts."""
     now = clock.now()
-    remembered: dict[str, str | None] = json.loads(flash.read_text()) if flash.exists() else {}
+    remembered = _remembered(flash)
     lines = []
     for virtual in plan:
         device = make_device(virtual, boot=int(now.timestamp()))
@@ -201,6 +205,10 @@ async def run(plan: Sequence[Virtual], broker: tuple[str, int], flash: Path, sto
         await asyncio.sleep(max(0.0, STEP_S - (clock.monotonic_s() - begun_s)))
     for line in lines:
         line.close()
+
+
+def _remembered(flash: Path) -> dict[str, str | None]:
+    return dict(json.loads(flash.read_text())) if flash.exists() else {}
 
 
 def _keep(flash: Path, lines: Sequence[Line], before: Mapping[str, str | None]) -> dict[str, str | None]:

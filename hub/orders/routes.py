@@ -14,7 +14,7 @@ async def _create(request: Request) -> dict[str, Any]:
     new = _new_request(await request.body())
     async with request.transaction() as conn:
         request_id = await requests.create_request(conn, request.actor, request.at, new)
-        return await requests.request(conn, request.actor, request.at, request_id)
+        return {"request": await requests.request(conn, request.actor, request.at, request_id)}
 
 
 def _new_request(body: Fields) -> requests.NewRequest:
@@ -45,7 +45,8 @@ async def _list(request: Request) -> dict[str, Any]:
 
 async def _one(request: Request) -> dict[str, Any]:
     async with request.transaction() as conn:
-        return await requests.request(conn, request.actor, request.at, request.uuid("request_id"))
+        found = await requests.request(conn, request.actor, request.at, request.uuid("request_id"))
+    return {"request": found}
 
 
 async def _cancel(request: Request) -> None:

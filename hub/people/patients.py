@@ -135,8 +135,9 @@ async def patient(
     row = await db.one(conn, f"{_PATIENT_SQL} WHERE p.id = %s", (patient_id,))
     consents = await db.rows(
         conn,
-        """SELECT id, kind, given_how, given_by, given_at, withdrawn_at FROM consent
-           WHERE patient_id = %s ORDER BY given_at DESC, id DESC""",
+        """SELECT c.id, c.kind, c.given_how, c.given_by, c.given_at, c.withdrawn_at, a.name AS recorded_by_name
+           FROM consent c JOIN account a ON a.id = c.recorded_by
+           WHERE c.patient_id = %s ORDER BY c.given_at DESC, c.id DESC""",
         (patient_id,),
     )
     merges = await db.rows(

@@ -123,7 +123,8 @@ def _new_patient(body: Fields) -> patients.NewPatient:
 async def _patient(request: Request) -> dict[str, Any]:
     keys = request.resource(KEYS)
     async with request.transaction() as conn:
-        return await patients.patient(conn, request.actor, request.at, keys, request.uuid("patient_id"))
+        shown = await patients.patient(conn, request.actor, request.at, keys, request.uuid("patient_id"))
+    return {"patient": shown}
 
 
 async def _record_consent(request: Request) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,24 +160,21 @@ _PLAIN = ("algorithm", "version", "fs_hz", "leads", "length", "readable_s", "rec
 _ARRAYS = (("sample", "<i8"), ("kind", "|u1"), ("rr_s", "<f4"), ("breaks", "<i8"), ("quality", "|u1"))
 
 
-def _edit_to_dict(edit: Edit) -> dict[str, object]:
+def edit_to_dict(edit: Edit) -> dict[str, object]:
+    """An edit as the hub stores it (JSON)."""
     return {**edit.__dict__, "finding": None if edit.finding is None else to_dict(edit.finding)}
 
 
 def edit_from_dict(row: Mapping[str, object]) -> Edit:
-    """An edit as stored by the hub (JSON)."""
+    """The edit that `edit_to_dict` wrote."""
     finding = row.get("finding")
     return Edit(**{**row, "finding": from_dict(finding) if isinstance(finding, Mapping) else None})  # type: ignore[arg-type]
-
-
-def edit_to_dict(edit: Edit) -> dict[str, object]:
-    return _edit_to_dict(edit)
 
 
 def _pack(a: Analysis) -> bytes:
     head = {name: getattr(a, name) for name in _PLAIN}
     head["findings"] = [to_dict(f) for f in a.findings]
-    head["unmatched"] = [_edit_to_dict(e) for e in a.unmatched]
+    head["unmatched"] = [edit_to_dict(e) for e in a.unmatched]
     head["counts"] = {name: getattr(a, name).size for name, _ in _ARRAYS}
     text = json.dumps(head, separators=(",", ":")).encode("utf-8")
     arrays = [np.ascontiguousarray(getattr(a, name), np.dtype(kind)).tobytes() for name, kind in _ARRAYS]
@@ -189,14 +187,16 @@ def _unpack(data: bytes) -> Analysis:
         if (magic, version) != (MAGIC, VERSION):
             raise ValueError("not a stored analysis of this version")
         head = json.loads(data[PREFIX.size : PREFIX.size + length])
-        at, arrays = PREFIX.size + length, {}
+        at, arrays = PREFIX.size + length, dict[str, Any]()
         for name, kind in _ARRAYS:
             arrays[name] = np.frombuffer(data, np.dtype(kind), head["counts"][name], at).copy()
             at += arrays[name].nbytes
     except (struct.error, KeyError, UnicodeDecodeError) as error:
         raise ValueError("not a stored analysis") from error
-    plain = {name: head[name] for name in _PLAIN}
-    plain.update(leads=tuple(head["leads"]), notes=tuple(head["notes"]))
+    plain = {name: head[name] for name in _PLAIN} | {
+        "leads": tuple(head["leads"]),
+        "notes": tuple(head["notes"]),
+    }
     arrays["quality"] = arrays["quality"].reshape(-1, len(head["leads"]))
     findings = tuple(from_dict(row) for row in head["findings"])
     unmatched = tuple(edit_from_dict(row) for row in head["unmatched"])

@@ -27,6 +27,7 @@ NEIGHBOUR = 25  # 195 ms: two beats are never closer (ventricular refractory per
 REACH = NEIGHBOUR + (ENERGY - 1) // 2 + 1 + (BASELINE - 1) // 2  # 44: samples each side that a hop looks at
 SPOILS = (ENERGY - 1) // 2 + 1 + (BASELINE - 1) // 2  # 19: how far one bad sample reaches through the filters
 
+RAGGED_LAG = 2  # second difference over 2 x 16 ms: greatest at 32 Hz, above the QRS band
 LSB_PARTS = 64  # resampled integers are in 1/64 LSB
 GRID = 3200  # 128 Hz and the 20-ms window both fall on 1/3200 s x fs
 IMPOSSIBLE_UV = 8000  # uV in the QRS band: beyond any heart, so a burst, a step or a pacing artefact
@@ -37,14 +38,16 @@ RAIL = 32767  # an int16 at its end tells nothing
 class Conditioned:
     """What the hops [first, first+h) of g devices look like; all arrays start REACH samples before the first hop.
 
-    band_uv, envelope_uv: [g, lead, m]; bad: [g, lead, m]; peak_uv, floor_uv: [g, lead, h], nan-free, inf where the
-    hop is spoilt; spoilt: [g, lead, h] share of bad samples above a quarter.
+    band_uv, envelope_uv: [g, lead, m]; peak_uv, floor_uv, rough_uv: [g, lead, h], inf where a sample of the hop is
+    bad: the envelope's summit, its quietest 62 ms, and how ragged (near 30 Hz) the quiet parts are; spoilt
+    [g, lead, h]: more than a quarter of the hop is bad.
     """
 
     band_uv: Real
     envelope_uv: Real
     peak_uv: Real
     floor_uv: Real
+    rough_uv: Real
     spoilt: Bool
 
 
@@ -126,20 +129,35 @@ def condition(
     spoils |= _spread(np.abs(band_uv) > IMPOSSIBLE_UV, SPOILS - margin)  # margin is in the band already
     if spoils.any():
         envelope[spoils] = 0.0
-    return Conditioned(band_uv, envelope, *_hop_numbers(envelope, spoils, hops))
+    ragged = np.zeros(grid.shape)
+    ragged[..., RAGGED_LAG:-RAGGED_LAG] = (
+        np.abs(
+            2 * grid[..., RAGGED_LAG:-RAGGED_LAG] - grid[..., : -2 * RAGGED_LAG] - grid[..., 2 * RAGGED_LAG :]
+        )
+        * (uv_per_lsb / LSB_PARTS)[:, None, None]
+    )
+    return Conditioned(band_uv, envelope, *_hop_numbers(envelope, ragged, spoils, hops))
 
 
-def _hop_numbers(envelope: Real, spoils: Bool, hops: int) -> tuple[Real, Real, Bool]:
+def _parts(curve: Real, hops: int) -> Real:
+    """Means over eighths of each hop (62 ms), added in a fixed order whatever the array's shape."""
+    own = curve[..., REACH : REACH + hops * HOP]
+    eighths = own.reshape(*own.shape[:-1], hops, 8, HOP // 8)
+    total = eighths[..., 0].copy()
+    for k in range(1, HOP // 8):
+        total += eighths[..., k]
+    return total / (HOP // 8)
+
+
+def _hop_numbers(envelope: Real, ragged: Real, spoils: Bool, hops: int) -> tuple[Real, Real, Real, Bool]:
     shape = (*envelope.shape[:-1], hops, HOP)
     own = envelope[..., REACH : REACH + hops * HOP].reshape(shape)
     peak = own.max(axis=-1)
-    parts = own.reshape(*shape[:-1], 8, 8)
-    floor = parts[..., 0].copy()
-    for k in range(1, 8):  # added one by one: a fixed order of additions, whatever the array's shape
-        floor += parts[..., k]
-    lowest = floor.min(axis=-1) / 8
+    lowest = _parts(envelope, hops).min(axis=-1)
+    rough = np.partition(_parts(ragged, hops), 1, axis=-1)[..., 1]
     marks = spoils[..., REACH : REACH + hops * HOP].reshape(shape)
     some, many = marks.any(axis=-1), marks.sum(axis=-1) > HOP // 4
     peak[some] = np.inf
     lowest[some] = np.inf
-    return peak, lowest, many
+    rough[some] = np.inf
+    return peak, lowest, rough, many

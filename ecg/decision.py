@@ -10,8 +10,9 @@ from ecg import detection, episodes, shapes
 from ecg.conditioning import HOP, RATE_HZ
 from ecg.fiducials import Candidate
 from ecg.findings import Finding
-from ecg.fusion import QUALITIES, UNREADABLE
+from ecg.fusion import GOOD, QUALITIES, UNREADABLE
 
+NO_BEAT = -(2**62)
 SAME_BEAT_S = 0.1  # two summits whose R lies closer are one beat
 
 
@@ -97,12 +98,14 @@ def decide(
         certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP)
         for candidate in certain:
             sample = candidate.sample + clock.origin
-            if until is not None and sample >= until or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
+            outside = sample < clock.origin or (until is not None and sample >= until)
+            if outside or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
                 continue
-            kinds.append(_classified(mind, clock, candidate, sample))
+            kinds.append(_classified(mind, clock, candidate, sample, min(lead_codes) == GOOD))
             beats.append(sample)
             told += episodes.on_beat(mind.tracker, sample, kinds[-1])
         if until is not None and now > until:
+            quality = quality[:k]
             break
         told += episodes.on_hop(mind.tracker, start, now, lead_codes)
         if min(lead_codes) >= UNREADABLE:
@@ -110,11 +113,13 @@ def decide(
     return _outcome(mind, clock, quality, beats, kinds, told)
 
 
-def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> str:
+def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int, clean: bool) -> str:
+    """The beat's class; where no lead is good a ventricular shape may be noise, so nobody can say."""
     known = mind.tracker.beats
     rr_s = (sample - known[-1]) / clock.fs_hz if known else None
     mind.last_beat = sample
-    return shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
+    kind = shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
+    return kind if clean or kind == "N" else "Q"
 
 
 def _outcome(

@@ -7,7 +7,6 @@ of what is known, so one burst cannot poison it; and a T wave is told by height 
 
 from dataclasses import dataclass, field
 
-from ecg.conditioning import RATE_HZ
 from ecg.fiducials import Candidate
 
 THRESHOLD = 0.20  # of the way from noise to signal; tuned on MIT-BIH DS1

@@ -1,7 +1,7 @@
 """What is known about each summit of the fused curve before anyone decides whether it is a beat.
 
-The R extremum on the lead that counts most, on the recorder's own samples; the width of its steep part; and its
-shape on up to three leads. Worked out for all candidates of a batch at once.
+The R extremum on the lead with the largest readable QRS, on the recorder's own samples; the width of its steep
+part; and its shape on up to three leads. Worked out for all candidates of a batch at once.
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def describe(
 ) -> Found:
     device, hop, place, height = summits
     at = hop * HOP + place + REACH
-    lead = judged.weight[device, :, hop].argmax(axis=1)
+    lead = judged.size_uv[device, :, hop].argmax(axis=1)
     near = at[:, None] + np.arange(-R_REACH, R_REACH + 1)
     band = c.band_uv[device[:, None], lead[:, None], near]
     r = at - R_REACH + np.abs(band).argmax(axis=1)

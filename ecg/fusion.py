@@ -7,7 +7,7 @@ Elementwise arithmetic only, so a device's result does not depend on its compani
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,8 +25,11 @@ NOISE_HOPS = 8  # 4 s of half-second floors: noise is noticed within 2 s
 LEVEL_RISES = 1.05  # at most, per half second
 LEVEL_FALLS = 0.985  # at most, per half second: an asystole of 30 s leaves 40 % of the level
 LEVEL_TOO_SMALL_UV = 10.0  # uV of envelope, about a 50-uV QRS: no beat can be told from the recorder's noise
-NOISY_ABOVE = 0.30  # noise over level
-UNREADABLE_ABOVE = 0.50  # noise over level; white noise gives 0.55 to 0.8, a clean lead 0.01 to 0.1
+NOISY_ABOVE = 0.45  # noise over level: smooth, so perhaps VT; ragged noise disturbs much sooner
+RAGGED_NOISY_ABOVE = 0.14
+UNREADABLE_ABOVE = 0.50  # noise over level; a clean lead has 0.01 to 0.1, VT and VF up to 0.45
+RAGGED_UNREADABLE_ABOVE = 0.27  # the same when the noise is broadband: white noise alone has 0.30 to 0.47
+RAGGED_ABOVE = 1.7  # raggedness over noise: white and muscle noise 2.0 to 3.0, VT and VF 0.3 to 1.7
 CANDIDATE_ABOVE = 0.08  # of the level: less is not even remembered
 WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
 
@@ -38,35 +41,37 @@ class Memory:
     peaks_uv: Real  # [.., LEVEL_HOPS] greatest of two neighbouring hops, inf = spoilt
     last_peak_uv: Real  # [..] of the newest hop alone
     floors_uv: Real  # [.., NOISE_HOPS]
+    roughs_uv: Real  # [.., NOISE_HOPS]
     level_uv: Real  # [..]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Per hop: quality [g, lead, h] codes and the gain [g, lead, h] with which a lead enters the sum."""
+    """Per hop [g, lead, h]: quality codes, the gain with which a lead enters the sum, and its QRS size.
+
+    size_uv is quartered on a noisy lead and 0 on an unreadable one: the largest is where R is sought. It changes
+    slowly, so that R does not jump from one lead's R to another lead's S.
+    """
 
     quality: Codes
     gain_per_uv: Real
-    weight: Real
+    size_uv: Real
 
 
 def empty_memory(leads: int) -> Memory:
     nothing = np.full((leads, LEVEL_HOPS), np.inf)
-    return Memory(nothing, np.full(leads, np.inf), nothing[:, :NOISE_HOPS].copy(), np.zeros(leads))
+    short = nothing[:, :NOISE_HOPS]
+    return Memory(nothing, np.full(leads, np.inf), short.copy(), short.copy(), np.zeros(leads))
 
 
 def stacked(rows: Sequence[Memory]) -> Memory:
     """Memories of several devices as one, device first."""
-    return Memory(
-        np.stack([m.peaks_uv for m in rows]),
-        np.stack([m.last_peak_uv for m in rows]),
-        np.stack([m.floors_uv for m in rows]),
-        np.stack([m.level_uv for m in rows]),
-    )
+    return Memory(*(np.stack([getattr(m, f.name) for m in rows]) for f in fields(Memory)))
 
 
 def unstacked(m: Memory) -> list[Memory]:
-    return [Memory(*own) for own in zip(m.peaks_uv, m.last_peak_uv, m.floors_uv, m.level_uv, strict=True)]
+    columns = (getattr(m, f.name) for f in fields(Memory))
+    return [Memory(*own) for own in zip(*columns, strict=True)]
 
 
 def _rank(windows: Real, numerator: int, denominator: int) -> Real:
@@ -104,20 +109,30 @@ def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> 
     if hop[0] == 0:
         target[..., : START_HOPS - 1] = target[..., START_HOPS - 1 : START_HOPS]
     level = _levels(target, memory.level_uv, hop)
+    roughs = np.concatenate([memory.roughs_uv, c.rough_uv], axis=-1)
     noise = _rank(sliding_window_view(floors, NOISE_HOPS, axis=-1)[..., 1:, :], 1, 2)
+    rough = _rank(sliding_window_view(roughs, NOISE_HOPS, axis=-1)[..., 1:, :], 1, 2)
     still = (
         sliding_window_view(peaks, NOISE_HOPS, axis=-1)[..., LEVEL_HOPS - NOISE_HOPS + 1 :, :].max(axis=-1)
         == 0.0
     )
-    judged = _grade(level, noise, still | c.spoilt, off)
-    kept = Memory(peaks[..., -LEVEL_HOPS:], c.peak_uv[..., -1], floors[..., -NOISE_HOPS:], level[..., -1])
+    ragged = rough > RAGGED_ABOVE * noise
+    judged = _grade(level, noise, ragged, still | c.spoilt, off)
+    kept = Memory(
+        peaks[..., -LEVEL_HOPS:],
+        c.peak_uv[..., -1],
+        floors[..., -NOISE_HOPS:],
+        roughs[..., -NOISE_HOPS:],
+        level[..., -1],
+    )
     return judged, kept
 
 
-def _grade(level: Real, noise: Real, useless: Bool, off: Bool) -> Judged:
+def _grade(level: Real, noise: Real, ragged: Bool, useless: Bool, off: Bool) -> Judged:
     ratio = noise / np.maximum(level, LEVEL_TOO_SMALL_UV)
-    quality = (ratio > NOISY_ABOVE).astype(np.uint8)
-    quality[(ratio > UNREADABLE_ABOVE) | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
+    quality = (ratio > np.where(ragged, RAGGED_NOISY_ABOVE, NOISY_ABOVE)).astype(np.uint8)
+    drowned = ratio > np.where(ragged, RAGGED_UNREADABLE_ABOVE, UNREADABLE_ABOVE)
+    quality[drowned | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
     quality[off] = OFF
     softened = np.where(quality < UNREADABLE, ratio, 0.0) + WEIGHT_SOFTENING
     weight = np.where(quality < UNREADABLE, 1.0 / (softened * np.sqrt(softened)), 0.0)
@@ -125,7 +140,8 @@ def _grade(level: Real, noise: Real, useless: Bool, off: Bool) -> Judged:
     for lead in range(1, weight.shape[1]):  # a fixed order of additions
         total += weight[:, lead]
     gain = weight / (np.where(total > 0, total, 1.0)[:, None] * np.maximum(level, LEVEL_TOO_SMALL_UV))
-    return Judged(quality, gain, weight)
+    size = level * np.array([1.0, 0.25, 0.0, 0.0])[quality]
+    return Judged(quality, gain, size)
 
 
 def fuse(c: Conditioned, judged: Judged) -> Real:

@@ -80,7 +80,10 @@ def _chunk(lead: Lead, shift: int, first: int, last: int) -> NDArray[np.int16]:
     piece = lead.samples[first:last]
     if piece.dtype == np.int16:
         return np.asarray(piece, np.int16)
-    return np.clip((piece.astype(np.int64) - lead.offset) >> shift, -32766, 32766).astype(np.int16)
+    narrow: NDArray[np.int16] = np.clip(
+        (piece.astype(np.int64) - lead.offset) >> shift, -32766, 32766
+    ).astype(np.int16)
+    return narrow
 
 
 def _stretch(
@@ -93,27 +96,32 @@ def _stretch(
     for a in range(first, last, CHUNK_S * fs_hz):
         b = min(last, a + CHUNK_S * fs_hz)
         rows = [_chunk(lead, shift, a, b) for lead, (shift, _) in zip(leads, scales, strict=True)]
-        samples = _one_scale(np.stack(rows), ratio)
-        valid = np.stack(
-            [
-                lead.samples[a:b] != lead.missing if lead.missing is not None else np.ones(b - a, bool)
-                for lead in leads
-            ]
-        )
-        contact = np.ones((len(leads), 1), bool) if on is None else on[:, a:b]
         batch = stream.Batch(
-            fs_hz, codes, samples[None], np.array([scales[0][1]]), valid[None], contact[None], np.array([a]), np.array([paced])
-        )  # fmt: skip
+            fs_hz=fs_hz,
+            leads=codes,
+            samples=_one_scale(np.stack(rows), ratio)[None],
+            uv_per_lsb=np.array([scales[0][1]]),
+            valid=np.stack([_valid(lead, a, b) for lead in leads])[None],
+            electrodes_on=np.ones((1, len(leads)), bool) if on is None else on[None, :, a:b],
+            first_sample=np.array([a]),
+            paced=np.array([paced]),
+        )
         (state,), (outcome,) = stream.step([state], batch)
         outcomes.append(outcome)
     return [*outcomes, stream.finish(state)]
+
+
+def _valid(lead: Lead, first: int, last: int) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = lead.samples[first:last] != lead.missing
+    return known if lead.missing is not None else np.ones(last - first, bool)
 
 
 def _one_scale(samples: NDArray[np.int16], ratio: NDArray[np.float64]) -> NDArray[np.int16]:
     """Leads of different scale are brought to the first one's; equal scales stay untouched."""
     if (ratio == 1.0).all():
         return samples
-    return np.clip(np.rint(samples * ratio), -32766, 32766).astype(np.int16)
+    scaled: NDArray[np.int16] = np.clip(np.rint(samples * ratio), -32766, 32766).astype(np.int16)
+    return scaled
 
 
 def _collected(
@@ -191,7 +199,7 @@ def summary(
         "version": analysis.version,
         "beats_total": len(sample),
         "beats_by_class": counts,
-        "mean_rate_bpm": round(60.0 / known.mean(), 1) if len(known) else None,
+        "mean_rate_bpm": round(60.0 / float(known.mean()), 1) if len(known) else None,
         "recorded_h": round(analysis.recorded_s / 3600, 3),
         "analysable_h": round(analysis.readable_s / 3600, 3),
         "notes": list(analysis.notes),
@@ -242,10 +250,9 @@ def _periods(analysis: Analysis, seconds: int, instant: Any) -> list[dict[str, A
         rr = rr[np.isfinite(rr)]
         row: dict[str, Any] = {"beats": int(edges[k + 1] - edges[k]), "mean_rate_bpm": None}
         if len(rr):
-            low, high = np.percentile(rr, [98, 2]) if len(rr) > 50 else (rr.max(), rr.min())
-            row.update(
-                mean_rate_bpm=round(60 / rr.mean(), 1), lowest_rate_bpm=round(60 / low, 1), highest_rate_bpm=round(60 / high, 1)
-            )  # fmt: skip
+            slow, fast = np.percentile(rr, [98, 2]) if len(rr) > 50 else (rr.max(), rr.min())
+            rates = (("mean", rr.mean()), ("lowest", slow), ("highest", fast))
+            row |= {f"{name}_rate_bpm": round(60 / float(value), 1) for name, value in rates}
         if instant is not None:
             kind = analysis.kind[part]
             row.update(

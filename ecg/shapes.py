@@ -1,25 +1,33 @@
 """N, V or Q: a causal first judgement of each beat from its shape, width and prematurity.
 
 The patient's own beats are the reference: up to four shapes are learnt (leader clustering, integer arithmetic), the
-commonest narrow one counts as the patient's usual beat. V needs a foreign shape and either width or prematurity.
+commonest narrow one counts as the patient's usual beat. V is a weighing of four pieces of evidence against it.
 AAMI EC57 classes; S and F are not told apart from N yet, and a beat nobody can judge is Q.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate, Shape
 
 KINDS = 4  # shapes remembered per patient
 PARTS = 16  # a remembered shape is kept in 1/16 of full scale
 SAME_SHAPE = 0.90  # correlation at which two beats are of one kind
-LIKE_USUAL = 0.80  # correlation at which a beat still counts as the usual one
-FOREIGN_SHAPE = 0.55  # correlation below which width alone is enough
-WIDER = 1.20  # of the usual width
-PREMATURE = 0.87  # of the usual RR
-RR_KNOWN = 8  # usual RR: median of the last eight
+UNKNOWN_SHAPE = 0.55  # correlation below which a beat resembles none seen so far
+RR_KNOWN = 8  # usual RR and height: median of the last eight usual beats
+RR_CHANGE = 0.6  # prematurity counts up to this share of the usual RR, either way
+EXPERIENCE = 3  # usual beats needed before anything is called ventricular
+
+# Weights of the evidence for V, in logits: logistic regression on MIT-BIH DS1 with these detections (N, S against V;
+# gross Se/+P 89/91 % on the same records, 85/90 % leaving each record out).
+V_START = -5.73
+V_UNLIKE = 5.47  # per 1 - correlation with the usual beat
+V_WIDE = 7.11  # per natural logarithm of width over the usual width
+V_EARLY = 6.85  # per share of the usual RR that the beat comes early
+V_TALL = 3.40  # per natural logarithm of height over the usual height
+_SHIFTS = np.arange(2 * SHAPE_SLACK + 1)[:, None] + np.arange(2 * SHAPE_REACH + 1)
 COUNT_LIMIT = 240  # counts are halved here, so that a new usual beat can take over within minutes
 
 
@@ -28,40 +36,58 @@ class Shapes:
     """The kinds of beat seen so far: bank [kind, lead, sample], how often, how wide."""
 
     bank: Shape
+    norms: list[list[int]]
     counts: list[int] = field(default_factory=lambda: [0] * KINDS)
     widths_ms: list[float] = field(default_factory=lambda: [0.0] * KINDS)
     rr_s: list[float] = field(default_factory=list)
+    heights: list[float] = field(default_factory=list)
     last_class: str = "N"
 
 
 def empty_shapes(leads: int) -> Shapes:
-    return Shapes(np.zeros((KINDS, leads, 2 * SHAPE_REACH + 1), np.int32))
+    return Shapes(
+        np.zeros((KINDS, leads, 2 * SHAPE_REACH + 1), np.int32), [[0] * leads for _ in range(KINDS)]
+    )
 
 
 def copied(s: Shapes) -> Shapes:
-    return Shapes(s.bank, s.counts[:], s.widths_ms[:], s.rr_s[:], s.last_class)
+    return Shapes(
+        s.bank,
+        [row[:] for row in s.norms],
+        s.counts[:],
+        s.widths_ms[:],
+        s.rr_s[:],
+        s.heights[:],
+        s.last_class,
+    )
 
 
 def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
     """Best correlation with each kind over small shifts, and the shift; exact integer sums."""
-    moved = (
-        sliding_window_view(c.shape, 2 * SHAPE_REACH + 1, axis=-1).transpose(1, 0, 2)[None].astype(np.int64)
-    )
-    bank = s.bank[:, None]
-    product = (bank * moved).sum(axis=(2, 3))
-    own = (moved * moved).sum(axis=(2, 3))
-    known = (s.bank.astype(np.int64) ** 2).sum(axis=2)
-    norm = known[:, list(c.readable)].sum(axis=1)
-    value = product / np.sqrt(np.maximum(own * norm[:, None], 1))
-    shift = value.argmax(axis=1)
-    return value[np.arange(KINDS), shift].tolist(), shift.tolist()
+    moved = c.shape[:, _SHIFTS].transpose(1, 0, 2).reshape(2 * SHAPE_SLACK + 1, -1)
+    products = (s.bank.reshape(KINDS, -1) @ moved.T).tolist()
+    own = (moved * moved).sum(axis=1).tolist()
+    values, shifts = [], []
+    for kind, row in enumerate(products):
+        known = sum(norm for norm, readable in zip(s.norms[kind], c.readable, strict=True) if readable)
+        likeness = [product / math.sqrt(size * known or 1) for product, size in zip(row, own, strict=True)]
+        best = max(likeness)
+        values.append(best)
+        shifts.append(likeness.index(best))
+    return values, shifts
 
 
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
     seen = c.shape[:, shift : shift + 2 * SHAPE_REACH + 1] * PARTS
     bank = s.bank.copy()
-    bank[kind] = seen if fresh else bank[kind] + ((seen - bank[kind]) >> 3) * np.array(c.readable)[:, None]
+    if fresh:
+        bank[kind] = seen
+    else:
+        for lead, readable in enumerate(c.readable):
+            if readable:
+                bank[kind, lead] += (seen[lead] - bank[kind, lead]) >> 3
     s.bank = bank
+    s.norms[kind] = (bank[kind] * bank[kind]).sum(axis=1).tolist()
     s.counts[kind] = 1 if fresh else s.counts[kind] + 1
     s.widths_ms[kind] = c.width_ms if fresh else s.widths_ms[kind] + (c.width_ms - s.widths_ms[kind]) / 8
     if s.counts[kind] > COUNT_LIMIT:
@@ -73,27 +99,49 @@ def _usual(s: Shapes) -> int:
     return max(range(KINDS), key=lambda k: s.counts[k] / max(s.widths_ms[k], 1.0))
 
 
+def _middle(values: list[float], otherwise: float) -> float:
+    return sorted(values)[len(values) // 2] if values else otherwise
+
+
+def _ventricular(
+    s: Shapes, c: Candidate, like_usual: float, width_ms: float, rr_s: float | None
+) -> tuple[bool, bool]:
+    """Whether the evidence is for V, and whether the beat is early."""
+    early = 0.0
+    if rr_s is not None and len(s.rr_s) >= EXPERIENCE:
+        early = max(-RR_CHANGE, min(RR_CHANGE, 1.0 - rr_s / _middle(s.rr_s, rr_s)))
+    evidence = (
+        V_START
+        + V_UNLIKE * (1.0 - like_usual)
+        + V_WIDE * math.log(c.width_ms / max(width_ms, 30.0))
+        + V_EARLY * early
+        + V_TALL * math.log(c.height / _middle(s.heights, c.height))
+    )
+    return evidence > 0.0, early > 0.1
+
+
 def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> str:
     """The beat's class; learns its shape. rr_s is None after a gap or an unreadable stretch."""
     likeness, shifts = _correlations(s, c)
     usual = _usual(s)
+    like_usual, width_ms, experience = likeness[usual], s.widths_ms[usual], s.counts[usual]
     nearest = max(range(KINDS), key=lambda k: likeness[k])
-    known_width, like_usual = s.widths_ms[usual], likeness[usual]
-    experience = s.counts[usual]
     if likeness[nearest] >= SAME_SHAPE:
         _learn(s, c, nearest, shifts[nearest], fresh=False)
     else:
         _learn(s, c, min(range(KINDS), key=lambda k: s.counts[k]), SHAPE_SLACK, fresh=True)
     kind = "N"
-    if experience >= 3 and like_usual < LIKE_USUAL and nearest != usual:
-        wide = c.width_ms > WIDER * known_width
-        early = rr_s is not None and len(s.rr_s) >= 3 and rr_s < PREMATURE * sorted(s.rr_s)[len(s.rr_s) // 2]
-        if wide and (early or like_usual < FOREIGN_SHAPE) or early and like_usual < FOREIGN_SHAPE:
-            kind = "Q" if paced and not early else "V"
-        elif not any(c.readable) or likeness[nearest] < FOREIGN_SHAPE:
+    if experience >= EXPERIENCE:
+        ventricular, early = _ventricular(s, c, like_usual, width_ms, rr_s)
+        if ventricular:
+            kind = "Q" if paced and not early else "V"  # a wide beat on time is the pacemaker's
+        elif likeness[nearest] < UNKNOWN_SHAPE:
             kind = "Q"
-    if rr_s is not None and kind == "N" and s.last_class == "N":
-        s.rr_s.append(rr_s)
-        del s.rr_s[:-RR_KNOWN]
+    if kind == "N":
+        s.heights.append(c.height)
+        del s.heights[:-RR_KNOWN]
+        if rr_s is not None and s.last_class == "N":
+            s.rr_s.append(rr_s)
+            del s.rr_s[:-RR_KNOWN]
     s.last_class = kind
     return kind

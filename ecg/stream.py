@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from ecg import conditioning as cond
 from ecg import detection, episodes, fiducials, fusion, shapes
-from ecg.decision import Clock, Mind, Outcome, decide, empty_outcome, joined
+from ecg.decision import NO_BEAT, Clock, Mind, Outcome, decide, empty_outcome, joined
+from ecg.findings import Finding
 from ecg.record import SHAPE_PREFERENCE
+
+__all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step"]
 
 STEP_LIMIT_S = 60  # longer chunks are cut: memory stays bounded
 LONGEST_LEADS = 16
@@ -83,7 +86,7 @@ def new_state(fs_hz: int, leads: Sequence[str]) -> State:
     return State(
         fs_hz, tuple(leads), -1, 0, 0, 1.0, False, np.zeros((n, tail), np.int16), np.zeros((n, tail), np.uint8),
         fusion.empty_memory(n), detection.Detector(), shapes.empty_shapes(len(shape_leads(leads))),
-        episodes.Tracker(fs_hz, tuple(leads)), -1,
+        episodes.Tracker(fs_hz, tuple(leads)), NO_BEAT,
     )  # fmt: skip
 
 
@@ -148,7 +151,9 @@ def _flags(batch: Batch) -> NDArray[np.uint8]:
 
     rail = (batch.samples == cond.RAIL) | (batch.samples <= -cond.RAIL)
     off = ~full(batch.electrodes_on)
-    return (~full(batch.valid) | rail | off).astype(np.uint8) | (off.astype(np.uint8) << 1)
+    marks: NDArray[np.uint8] = (~full(batch.valid) | rail | off).astype(np.uint8)
+    marks[off] |= 2
+    return marks
 
 
 def _held(
@@ -171,7 +176,7 @@ def _started(
     return State(
         state.fs_hz, state.leads, int(batch.first_sample[k]), 0, 0, float(batch.uv_per_lsb[k]), bool(batch.paced[k]),
         np.repeat(value, state.tail.shape[1], axis=1), state.tail_flags, state.memory, state.detector, state.shapes,
-        state.tracker, -1,
+        state.tracker, NO_BEAT,
     )  # fmt: skip
 
 

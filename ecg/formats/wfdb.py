@@ -39,7 +39,7 @@ def read(path: Path) -> Record:
 
 def _narrow(samples: NDArray[np.int64]) -> Samples:
     fits = samples.size == 0 or (samples.min() >= -32768 and samples.max() <= 32767)
-    return samples.astype(np.int16 if fits else np.int32)
+    return samples.astype(np.int16) if fits else samples.astype(np.int32)
 
 
 def _start(header: wfdb.Record) -> datetime | None:

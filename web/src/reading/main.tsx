@@ -1,8 +1,98 @@
-import { Shell, startPage } from '../core/shell';
+// /reading: queue left, case in the middle, report right; /reading?task=ID opens that task.
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError } from '../core/api';
 import { t } from '../core/i18n';
+import { go, place } from '../core/place';
+import { Shell, startPage } from '../core/shell';
+import { Button, EmptyState, ErrorState, NoRight, Skeleton } from '../core/ui';
+import { CasePane, LostClaim } from './case-pane';
+import { KeysDialog, useKeys } from './keys';
+import { openCase, type OpenCase } from './open-case';
+import { Panes } from './panes';
+import { nextTask, QueuePane, useQueue, type Queue } from './queue';
+import './reading.css';
+import { ReportPane } from './report';
 
-function Page() {
-  return <Shell page="reading" title={t('core.page.reading')}>{null}</Shell>;
+type State = { open: OpenCase | null; error: ApiError | null };
+
+/** Claims and opens the task of the address; leaving it stores the draft and gives the task back. */
+function useCase(task_id: string | null): State & { again: () => Promise<void> } {
+  const [state, setState] = useState<State>({ open: null, error: null });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    if (task_id === null) return;
+    let wanted = true;
+    let opened: OpenCase | null = null;
+    openCase(task_id).then(
+      (open) => {
+        opened = open;
+        if (wanted) setState({ open, error: null });
+        else void leaveCase(open);
+      },
+      (error: unknown) => { if (wanted && error instanceof ApiError) setState({ open: null, error }); },
+    );
+    return () => {
+      wanted = false;
+      setState({ open: null, error: null });
+      if (opened) void leaveCase(opened);
+    };
+  }, [task_id, round]);
+  /** A lost claim taken again: the same text goes on, unless somebody wrote a newer draft, which the draft then says. */
+  const again = async (): Promise<void> => {
+    const before = state.open;
+    const open = await openCase(task_id!);
+    if (before) {
+      open.draft.change(before.draft.text.value);
+      before.close();
+    }
+    setState({ open, error: null });
+  };
+  return { ...state, again: state.open ? again : async () => setRound(round + 1) };
 }
 
-void startPage(Page);
+async function leaveCase(open: OpenCase): Promise<void> {
+  const held = open.claim.state.value;
+  if (held === 'held' || held === 'unsure') {
+    await open.draft.flush();
+    await open.claim.release().catch(() => undefined); // not reached: the lease ends by itself
+  }
+  open.close();
+}
+
+function ReadingPage() {
+  const task_id = place.value.get('task');
+  const queue = useQueue('open');
+  const { open, error, again } = useCase(task_id);
+  const [help, setHelp] = useState(false);
+  useKeys(open, () => setHelp(true));
+  const next = nextTask(queue, task_id);
+  const leave = (): void => go({});
+  const goNext = next ? () => go({ task: next.id }) : null;
+  return (
+    <Shell page="reading" wide title={t('reading.title')}>
+      <Panes
+        left={<QueuePane open={queue} chosen={task_id} choose={(task) => go({ task: task.id })} />}
+        middle={open ? <CasePane key={open.task_id} open={open} help={() => setHelp(true)} leave={leave} /> : <NoCase task_id={task_id} error={error} queue={queue} start={goNext} retry={again} />}
+        right={open && <ReportPane key={open.task_id} open={open} next={goNext} />}
+      />
+      {open && open.claim.state.value === 'lost' && <LostClaim open={open} again={again} leave={leave} />}
+      {help && <KeysDialog close={() => setHelp(false)} />}
+    </Shell>
+  );
+}
+
+type NoCaseProps = { task_id: string | null; error: ApiError | null; queue: Queue; start: (() => void) | null; retry: () => Promise<void> };
+
+function NoCase({ task_id, error, queue, start, retry }: NoCaseProps) {
+  if (error?.status === 403) return <NoRight />;
+  if (error) return <ErrorState error={error} retry={() => { void retry(); }} />;
+  if (task_id !== null) return <Skeleton rows={12} />;
+  if (queue.data === null) return null;
+  return (
+    <EmptyState title={t(start ? 'reading.start.title' : 'reading.start.none')}>
+      {start ? <Button kind="primary" data-testid="start" onClick={start}>{t('reading.start')}</Button> : <p>{t('reading.start.text')}</p>}
+    </EmptyState>
+  );
+}
+
+void startPage(ReadingPage);

@@ -1,0 +1,142 @@
+// One open case: the data, where the record stands, the chosen finding and beat, the edits and the draft, as signals.
+import { signal, type Signal } from '@preact/signals';
+import { api, ApiError } from '../core/api';
+import { t } from '../core/i18n';
+import { toast } from '../core/ui';
+import { ruleName } from '../ecg/rules';
+import { Samples } from '../ecg/samples';
+import { claimTask, type Claim } from './claim';
+import { openDraft, type DraftDesk } from './draft';
+import { Line } from './line';
+import type { Case, CaseFinding, RecordingEvent, Summary } from './types';
+
+export type Operation = { operation: string; sample: number; beat_class?: string; rule?: string; finding?: Record<string, unknown> };
+
+export type OpenCase = {
+  task_id: string;
+  data: Signal<Case>;
+  line: Line;
+  samples: Samples;
+  claim: Claim;
+  draft: DraftDesk;
+  /** Left edge of the strip, on the line. */
+  place: Signal<number>;
+  /** Samples the strip shows. */
+  across: Signal<number>;
+  finding: Signal<string | null>;
+  beat: Signal<number | null>;
+  /** Beats changed on this page: class by sample of the line, null = deleted. */
+  changed: Signal<ReadonlyMap<number, string | null>>;
+  sequence: Signal<number>;
+  editError: Signal<ApiError | null>;
+  signed: Signal<boolean>;
+  goTo: (index: number, forward?: boolean) => void;
+  choose: (finding: CaseFinding) => void;
+  relabel: (sample: number, label: string | null, before: string | null) => void;
+  dismiss: (finding: CaseFinding) => void;
+  reload: () => Promise<void>;
+  close: () => void;
+};
+
+export function keyOf(finding: Pick<CaseFinding, 'rule' | 'boot' | 'onset_sample'>): string {
+  return `${finding.rule}/${finding.boot}/${finding.onset_sample}`;
+}
+
+export function eventPlace(line: Line, event: RecordingEvent): number {
+  return event.boot !== null && event.sample !== null ? line.index(event.boot, event.sample) : line.indexAt(Date.parse(event.at));
+}
+
+export async function openCase(task_id: string): Promise<OpenCase> {
+  const claim = await claimTask(task_id);
+  try {
+    return setUp(claim, await api.get<Case>(`/api/tasks/${task_id}/case`));
+  } catch (error) {
+    claim.done();
+    throw error;
+  }
+}
+
+function setUp(claim: Claim, found: Case): OpenCase {
+  const task_id = found.task.id;
+  const data = signal(found);
+  const line = new Line(found.recording.fs_hz, found.timeline);
+  const places = () => new Map(data.value.findings.map((finding) => [keyOf(finding), finding.finding_index]));
+  const included = found.findings.filter((finding) => found.draft?.content.included_findings.includes(finding.finding_index)).map(keyOf);
+  const draft = openDraft(task_id, found.draft, included, places);
+  const state = {
+    place: signal(0), across: signal(found.recording.fs_hz * 8), finding: signal<string | null>(null), beat: signal<number | null>(null),
+    changed: signal<ReadonlyMap<number, string | null>>(new Map()), sequence: signal(found.edits.length), editError: signal<ApiError | null>(null), signed: signal(false),
+  };
+  const goTo = (index: number, forward = true): void => { state.place.value = line.settle(Math.round(index), state.across.value, forward); };
+
+  async function reload(): Promise<void> {
+    data.value = await api.get<Case>(`/api/tasks/${task_id}/case`);
+    state.sequence.value = data.value.edits.length;
+  }
+
+  // One edit at a time: each names its place in the list.
+  let last: Promise<unknown> = Promise.resolve();
+  function edit(operation: Operation): Promise<void> {
+    const next = last.then(async () => {
+      const analysis = data.value.analysis;
+      const done = await api.post<{ sequence: number; summary: Summary }>(`/api/analyses/${analysis.id}/edits`, { operation });
+      state.sequence.value = done.sequence;
+      state.editError.value = null;
+      data.value = { ...data.value, analysis: { ...analysis, summary: done.summary } };
+    });
+    last = next.catch(() => undefined);
+    return next;
+  }
+
+  function failed(error: unknown): void {
+    if (!(error instanceof ApiError)) throw error;
+    state.editError.value = error;
+  }
+
+  function relabel(sample: number, label: string | null, before: string | null): void {
+    const mark = (value: string | null): void => { state.changed.value = new Map(state.changed.value).set(sample, value); };
+    mark(label);
+    const operation = label === null ? { operation: 'delete', sample } : before === null ? { operation: 'add', sample, beat_class: label } : { operation: 'reclassify', sample, beat_class: label };
+    edit(operation).then(
+      () => toast(label === null ? t('reading.beat.deleted') : t('reading.beat.stored', { label }), () => relabel(sample, before, label)),
+      (error: unknown) => { mark(before); failed(error); },
+    );
+  }
+
+  function dismiss(finding: CaseFinding): void {
+    const sample = line.index(finding.boot, finding.onset_sample);
+    const before = data.value;
+    if (draft.included.value.has(keyOf(finding))) draft.include(keyOf(finding), false);
+    data.value = { ...before, findings: before.findings.filter((other) => other !== finding) };
+    edit({ operation: 'dismiss', rule: finding.rule, sample }).then(renumber).then(
+      () => toast(t('reading.dismissed', { what: ruleName(finding.rule) }), () => restore(finding, sample)),
+      (error: unknown) => { data.value = before; failed(error); },
+    );
+  }
+
+  function restore(finding: CaseFinding, onset_sample: number): void {
+    const { rule, version, phase, priority, leads, numbers, quality, note } = finding;
+    const offset_sample = finding.offset_sample === null ? null : onset_sample + finding.offset_sample - finding.onset_sample;
+    const stored = { rule, version, onset_sample, offset_sample, phase, priority, leads, numbers, quality, note };
+    edit({ operation: 'insert', sample: onset_sample, finding: stored }).then(renumber).then(
+      () => { state.finding.value = keyOf(finding); }, failed,
+    );
+  }
+
+  /** An edit of the list moves the findings' places: read them anew, and store the draft with the new ones. */
+  async function renumber(): Promise<void> {
+    await reload();
+    if (draft.included.value.size > 0) draft.change({});
+  }
+
+  return {
+    task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, reload,
+    samples: new Samples(api.bytes, found.recording.id, found.recording.fs_hz, true),
+    choose: (finding) => {
+      state.finding.value = keyOf(finding);
+      state.beat.value = null;
+      goTo(line.index(finding.strip.boot, finding.strip.first_sample));
+    },
+    close: () => { draft.close(); claim.done(); },
+  };
+}

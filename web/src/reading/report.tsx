@@ -1,0 +1,154 @@
+// The report while it is written: findings, conclusion, advice, included strips; stored all the time; signed once.
+import { useState } from 'preact/hooks';
+import { api } from '../core/api';
+import { t } from '../core/i18n';
+import { useAction } from '../core/resource';
+import { formatClock, formatInstant } from '../core/time';
+import { Banner, Button, Dialog, ErrorBanner, TextArea } from '../core/ui';
+import { ruleName } from '../ecg/rules';
+import { keyOf, type OpenCase } from './open-case';
+import { FIELDS, figuresText, PHRASES, type Field } from './phrases';
+import { Signed } from './signed';
+import type { CaseFinding, Draft, ReportBrief } from './types';
+
+type Props = { open: OpenCase; next: (() => void) | null };
+
+export function ReportPane({ open, next }: Props) {
+  return (
+    <div class="report">
+      <div class="card-head"><h2>{t('reading.report')}</h2>{!open.signed.value && <SavedWord open={open} />}</div>
+      {open.data.value.reports.length > 0 && <Signed open={open} next={open.signed.value ? next : null} />}
+      {!open.signed.value && <Writing open={open} />}
+    </div>
+  );
+}
+
+/** "Saved" only once the hub has it. */
+function SavedWord({ open }: { open: OpenCase }) {
+  const saved = open.draft.saved.value;
+  const words = {
+    none: () => t('reading.saved.none'),
+    changed: () => t('reading.saved.not'),
+    saving: () => t('reading.saved.saving'),
+    stale: () => t('reading.saved.not'),
+    failed: () => t('reading.saved.not'),
+    stored: () => t('reading.saved.at', { at: saved.kind === 'stored' ? formatClock(saved.at, true) : '' }),
+  }[saved.kind]();
+  return <span class={`saved saved-${saved.kind}`} role="status" data-testid="draft-state" data-state={saved.kind}>{words}</span>;
+}
+
+export function includedFindings(open: OpenCase): CaseFinding[] {
+  const keys = open.draft.included.value;
+  return open.data.value.findings.filter((finding) => keys.has(keyOf(finding))).sort((a, b) => a.onset_at.localeCompare(b.onset_at));
+}
+
+function Writing({ open }: { open: OpenCase }) {
+  const [field, setField] = useState<Field>('conclusion');
+  const [signing, setSigning] = useState(false);
+  const [missing, setMissing] = useState(false);
+  const text = open.draft.text.value;
+  const included = includedFindings(open);
+  const add = (name: Field, words: string): void => open.draft.change({ [name]: text[name].trim() ? `${text[name].trimEnd()}\n${words}` : words });
+  const saved = open.draft.saved.value;
+  return (
+    <>
+      {saved.kind === 'failed' && <Banner kind="error">{t('reading.saved.failed', { reason: saved.error.text })}</Banner>}
+      {saved.kind === 'stale' && <StaleDraft open={open} />}
+      <Button onClick={() => add('findings_text', figuresText(open.data.value, open.line, included))}>{t('reading.figures.insert')}</Button>
+      {FIELDS.map((name) => (
+        <div key={name} onFocusIn={() => setField(name)}>
+          <TextArea label={t(`reading.field.${name}`)} rows={name === 'findings_text' ? 7 : 4} maxLength={8000} data-field={name} required={name === 'conclusion'}
+            value={text[name]} change={(value) => open.draft.change({ [name]: value })}
+            error={name === 'conclusion' && missing && !text.conclusion.trim() ? t('reading.sign.missing') : null} />
+        </div>
+      ))}
+      <label class="choice">
+        <input type="checkbox" checked={text.critical} onChange={(event) => open.draft.change({ critical: event.currentTarget.checked })} />
+        <span>{t('reading.critical')}</span>
+      </label>
+      <Phrases field={field} add={add} />
+      <Included open={open} findings={included} />
+      <Button kind="primary" data-testid="sign" onClick={() => { if (text.conclusion.trim()) setSigning(true); else setMissing(true); }}>{t('reading.sign')}</Button>
+      {signing && <SignDialog open={open} included={included} close={() => setSigning(false)} />}
+    </>
+  );
+}
+
+function Phrases({ field, add }: { field: Field; add: (field: Field, words: string) => void }) {
+  return (
+    <div class="phrases" role="group" aria-label={t('reading.phrases', { field: t(`reading.field.${field}`) })}>
+      <h3>{t('reading.phrases', { field: t(`reading.field.${field}`) })}</h3>
+      <ul>{PHRASES[field].map((key) => <li key={key}><button type="button" class="phrase" onClick={() => add(field, t(key))}>{t(key)}</button></li>)}</ul>
+    </div>
+  );
+}
+
+function Included({ open, findings }: { open: OpenCase; findings: readonly CaseFinding[] }) {
+  return (
+    <div class="stack-tight" data-testid="included" data-count={findings.length}>
+      <h3>{t('reading.included.title', { count: findings.length })}</h3>
+      {findings.length === 0 && <p class="soft small">{t('reading.included.none')}</p>}
+      <ul class="included">
+        {findings.map((finding) => (
+          <li key={keyOf(finding)}>
+            <Button kind="quiet" onClick={() => open.choose(finding)}>{formatInstant(finding.onset_at, true).slice(5)} {ruleName(finding.rule)}</Button>
+            <Button kind="quiet" aria-label={t('reading.included.remove', { what: ruleName(finding.rule) })} onClick={() => open.draft.include(keyOf(finding), false)}>×</Button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** Somebody, or this reader elsewhere, wrote a newer draft: nothing is overwritten unasked. */
+function StaleDraft({ open }: { open: OpenCase }) {
+  const settle = async (keepMine: boolean): Promise<void> => {
+    const { draft } = await api.get<{ draft: Draft | null }>(`/api/tasks/${open.task_id}/case`);
+    if (draft) open.draft.settle(draft, keepMine);
+  };
+  const mine = useAction(() => settle(true));
+  const theirs = useAction(() => settle(false));
+  return (
+    <div class="banner banner-error stack-tight" role="alert">
+      <p>{t('reading.stale')}</p>
+      <div class="actions">
+        <Button busy={mine.busy} onClick={mine.run}>{t('reading.stale.mine')}</Button>
+        <Button busy={theirs.busy} onClick={theirs.run}>{t('reading.stale.theirs')}</Button>
+      </div>
+    </div>
+  );
+}
+
+function SignDialog({ open, included, close }: { open: OpenCase; included: readonly CaseFinding[]; close: () => void }) {
+  const text = open.draft.text.value;
+  const { analysis } = open.data.value;
+  const [unsaved, setUnsaved] = useState(false);
+  const work = useAction(async () => {
+    const stored = await open.draft.flush();
+    setUnsaved(!stored);
+    if (!stored) return;
+    const named = { revision: open.draft.revision.value, analysis_id: analysis.id, edit_sequence: open.sequence.value };
+    const { report } = await api.post<{ report: ReportBrief }>(`/api/tasks/${open.task_id}/sign`, named);
+    open.data.value = { ...open.data.value, reports: [...open.data.value.reports, report] };
+    open.signed.value = true;
+    open.claim.done();
+    open.draft.close();
+    close();
+  });
+  return (
+    <Dialog title={t('reading.sign.title')} close={close} wide>
+      <p>{t('reading.sign.text', { patient: open.data.value.patient.name })}</p>
+      <div class="sign-preview">
+        {FIELDS.map((name) => <div key={name}><h3>{t(`reading.field.${name}`)}</h3><p>{text[name].trim() || t('core.none')}</p></div>)}
+        <p class="soft">{t('reading.sign.binds', { strips: included.length, version: analysis.version, edits: open.sequence.value })}</p>
+      </div>
+      {unsaved && <Banner kind="error">{t('reading.sign.unsaved')}</Banner>}
+      {work.error && <ErrorBanner error={work.error} />}
+      {work.error?.code === 'analysis_stale' && <Button onClick={() => { void open.reload().then(close); }}>{t('reading.sign.reload')}</Button>}
+      <div class="actions">
+        <Button kind="primary" busy={work.busy} data-testid="sign-confirm" onClick={work.run}>{t('reading.sign.confirm')}</Button>
+        <Button onClick={close}>{t('core.cancel')}</Button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,38 @@
+// The reading room's JSON (docs/protocol/http.md, Reading). Samples of an analysis count along the line of all boots.
+import type { Bilingual } from '../core/i18n';
+import type { Finding, Organisation, Priority, Recording, Sex } from '../core/types';
+
+export type TaskStatus = 'requested' | 'accepted' | 'in-progress' | 'on-hold' | 'completed' | 'rejected' | 'cancelled' | 'failed' | 'entered-in-error';
+export type Task = {
+  id: string; study_id: string; kind: 'holter' | 'ecg-12-lead' | 'imaging'; tier: string; status: TaskStatus; priority: Priority;
+  reasons: Bilingual[]; from_organisation: Organisation; sex: Sex; age_years: number; question: string; due_at: string;
+  created_at: string; completed_at: string | null; claimed_by: { id: string; name: string } | null; lease_until: string | null;
+};
+
+export type CaseFinding = Finding & {
+  finding_index: number; name: Bilingual | null; phase: string;
+  strip: { boot: number; first_sample: number; count: number };
+};
+export type Extreme = { sample: number };
+export type Period = { beats: number; mean_rate_bpm: number | null; lowest_rate_bpm?: number; highest_rate_bpm?: number };
+export type Hour = Period & { sample: number; by_class: Record<string, number>; longest_rr_s: number | null };
+export type Summary = {
+  beats_total: number; beats_by_class: Record<string, number>; mean_rate_bpm: number | null; recorded_h: number; analysable_h: number;
+  lowest_rate: (Extreme & { bpm: number }) | null; highest_rate: (Extreme & { bpm: number }) | null;
+  longest_rr: (Extreme & { rr_s: number }) | null; hours: Hour[]; rate_trend: Period[];
+};
+export type Completeness = { produced: number; stored: number; lost: number; boots: number; end_not_known: number };
+export type Analysis = { id: string; version: number; algorithm: string; analysed_at: string; summary: Summary; completeness: Completeness };
+export type RecordingEvent = { id: string; kind: string; at: string; boot: number | null; sample: number | null; detail: Record<string, unknown> };
+export type Stretch = { boot: number; offset: number; count: number; anchor_at: string };
+export type DraftContent = { findings_text: string; conclusion: string; advice: string; included_findings: number[]; critical: boolean };
+export type Draft = { content: DraftContent; revision: number; saved_at: string };
+export type ReportBrief = { id: string; version: number; status: string; signed_at: string; signed_by_name: string };
+
+export type Case = {
+  task: Task;
+  patient: { id: string; name: string; sex: Sex; birth_date: string; age_years: number };
+  request: { question: string; symptoms: string; drugs: string; pacemaker: boolean; priority: Priority };
+  recording: Recording; analysis: Analysis; timeline: Stretch[]; findings: CaseFinding[]; events: RecordingEvent[];
+  edits: { sequence: number }[]; draft: Draft | null; reports: ReportBrief[];
+};

@@ -1,8 +1,44 @@
-import { Shell, startPage } from '../core/shell';
+// Administration: devices, what was set aside, people and rights, agreements, routing rules, audit, the hub's health.
+import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
+import { place } from '../core/place';
+import { hasRole } from '../core/session';
+import { Shell, startPage } from '../core/shell';
+import { AgreementsSection } from './agreements';
+import './admin.css';
+import { AuditSection } from './audit';
+import { DevicesSection } from './devices';
+import { HealthSection } from './health';
+import { PeopleSection } from './people';
+import { RoutingSection } from './routing';
+import { SetAsideSection } from './set-aside';
 
-function Page() {
-  return <Shell page="admin" title={t('core.page.admin')}>{null}</Shell>;
+// Who sees what is decided by the hub; these only leave out what would be refused anyway. No role listed = everybody.
+const SECTIONS = {
+  devices: { roles: ['device_manager', 'technician', 'township_doctor', 'village_doctor'], Section: DevicesSection },
+  'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
+  people: { roles: ['organisation_admin'], Section: PeopleSection },
+  agreements: { roles: ['organisation_admin'], Section: AgreementsSection },
+  routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: RoutingSection },
+  audit: { roles: ['auditor'], Section: AuditSection },
+  health: { roles: [], Section: HealthSection },
+} as const satisfies Record<string, { roles: readonly string[]; Section: ComponentType }>;
+type SectionName = keyof typeof SECTIONS;
+const NAMES = Object.keys(SECTIONS) as SectionName[];
+
+function Admin() {
+  const mine = NAMES.filter((name) => SECTIONS[name].roles.length === 0 || hasRole(...SECTIONS[name].roles));
+  const asked = place.value.get('section');
+  const name = mine.find((each) => each === asked) ?? mine[0] ?? 'health';
+  const { Section } = SECTIONS[name];
+  return (
+    <Shell page="admin" title={t('admin.title')}>
+      <nav class="sections" aria-label={t('admin.sections')}>
+        {mine.map((each) => <a key={each} href={`/admin?section=${each}`} aria-current={each === name ? 'page' : undefined}>{t(`admin.section.${each}`)}</a>)}
+      </nav>
+      <Section key={name} />
+    </Shell>
+  );
 }
 
-void startPage(Page);
+void startPage(Admin);

@@ -4,24 +4,29 @@ import { api } from '../core/api';
 import { t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { formatClock, formatDate, instantOf } from '../core/time';
-import { Button, EmptyState, ErrorBanner, TextField, Time, toast } from '../core/ui';
+import { Button, Check, EmptyState, ErrorBanner, TextField, Time, toast } from '../core/ui';
 import type { RecordingEvent } from './types';
 
-const KINDS = ['diary', 'button', 'sos', 'boot', 'offline', 'online', 'battery', 'lead-off', 'lead-on', 'position', 'end', 'started', 'refused'] as const;
+const KINDS = ['diary', 'button', 'sos', 'lead-off', 'lead-on', 'end', 'boot', 'online', 'offline', 'battery', 'position', 'discard', 'command'] as const;
+const OF_THE_PATIENT: readonly string[] = ['diary', 'button', 'sos', 'lead-off', 'lead-on'];
 
 export function Diary({ recordingId }: { recordingId: string }) {
   const events = useResource<{ events: RecordingEvent[] }>(`/api/recordings/${recordingId}/events`, ['recordings'], 15);
+  const [all, setAll] = useState(false);
   return (
     <section class="card">
       <h2>{t('desk.diary.title')}</h2>
       <Entry recordingId={recordingId} stored={events.reload} />
-      <Loaded from={events}>
-        {(data) => data.events.length === 0
-          ? <EmptyState title={t('desk.diary.empty')} />
-          : <ol class="plain-list events">{[...data.events].reverse().map((event) => <Line key={event.id} event={event} />)}</ol>}
-      </Loaded>
+      <Check label={t('desk.diary.all')} checked={all} change={setAll} />
+      <Loaded from={events}>{(data) => <Lines events={data.events.filter((event) => all || OF_THE_PATIENT.includes(event.kind))} />}</Loaded>
     </section>
   );
+}
+
+function Lines({ events }: { events: RecordingEvent[] }) {
+  if (events.length === 0) return <EmptyState title={t('desk.diary.empty')} />;
+  const newestFirst = [...events].sort((a, b) => b.at.localeCompare(a.at));
+  return <ol class="plain-list events">{newestFirst.map((event) => <Line key={event.id} event={event} />)}</ol>;
 }
 
 function Line({ event }: { event: RecordingEvent }) {

@@ -87,7 +87,7 @@ async def _person(conn: Connection, at: datetime, login: str, organisation: UUID
         conn,
         "INSERT INTO session (token_sha256, account_id, csrf_token, created_at, last_seen_at, expires_at,"
         " stepped_up_at) VALUES (%s, %s, 'c', %s, %s, %s, %s)",
-        (session, account, at, at, at + timedelta(days=9), at + timedelta(days=1)),
+        (session, account, at, at, at + timedelta(days=9), at),
     )
     return Actor("person", str(account), session)
 

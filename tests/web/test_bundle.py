@@ -1,0 +1,60 @@
+"""The bundle asks nobody but the hub for anything, keeps nothing of a patient, and stays small for a village's line."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+BUNDLE = Path(__file__).parents[2] / "hub" / "web"
+ENTRIES = ("index", "desk", "live", "reading", "admin")
+ADDRESS = re.compile(rb"""(?:https?:)?//([a-z0-9-]+(?:\.[a-z0-9-]+)+)""")
+# Names of XML namespaces, never fetched.
+NAMESPACES = frozenset({b"www.w3.org"})
+# First paint within 1.5 s at 1.6 Mbit/s: what a page loads takes at most a third of that.
+# Kibibytes, compressed; never raise silently.
+LARGEST_KIB = {"index": 60, "desk": 90, "live": 90, "reading": 100, "admin": 80}
+STYLE_OR_SCRIPT = re.compile(r"""(?:src|href)="(/assets/[^"]+)\"""")
+
+pytestmark = pytest.mark.skipif(not BUNDLE.joinpath("index.html").exists(), reason="the bundle is not built")
+
+
+def loaded_by(entry: str) -> list[Path]:
+    """Files named in the page, and the larger of the two catalogues."""
+    html = (BUNDLE / f"{entry}.html").read_text()
+    catalogue = max(
+        (*BUNDLE.glob("assets/zh-CN-*.js"), *BUNDLE.glob("assets/en-*.js")),
+        key=lambda path: path.stat().st_size,
+    )
+    return [BUNDLE / name.lstrip("/") for name in STYLE_OR_SCRIPT.findall(html)] + [catalogue]
+
+
+def test_no_file_names_a_third_party_host() -> None:
+    found = {
+        (path.name, host)
+        for path in BUNDLE.rglob("*")
+        if path.is_file()
+        for host in ADDRESS.findall(path.read_bytes())
+        if host not in NAMESPACES
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_pages_run_under_a_policy_without_inline_code(entry: str) -> None:
+    html = (BUNDLE / f"{entry}.html").read_text()
+    assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html) == []
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_page_is_small(entry: str, request: pytest.FixtureRequest) -> None:
+    size_kib = sum(len(gzip.compress(path.read_bytes())) for path in loaded_by(entry)) / 1024
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"{entry}: {size_kib:.1f} KiB compressed")
+    assert size_kib <= LARGEST_KIB[entry]
+
+
+def test_nothing_but_preferences_is_kept_in_the_browser() -> None:
+    kept = re.compile(rb"sessionStorage|indexedDB|caches\.open|serviceWorker")
+    assert [path.name for path in BUNDLE.glob("assets/*.js") if kept.search(path.read_bytes())] == []

@@ -1,1 +1,1 @@
-"""Alarms: one condition, one owner, from the finding or the timer to the outcome."""
+"""Findings of the rhythm rules and the alarms made of them: raised, owned by one person, resolved, never lost."""

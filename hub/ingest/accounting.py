@@ -7,7 +7,7 @@ is set aside and the first stays (design section 4).
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -26,6 +26,7 @@ FUTURE_US: Final = 2 * 86_400 * MICROSECOND
 LONGEST_BOOT_S: Final = 400 * 86_400  # no device runs longer without a restart
 
 Key = tuple[UUID, int]  # recording, boot
+M = TypeVar("M")  # whatever the caller knows a packet's message by
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +61,22 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class Claim(Generic[M]):
     """A packet that says something about samples already stored: to be compared."""
 
-    position: int  # of the message in the batch
+    message: M
     packet: WaveformPacket
     ranges: Ranges
 
 
 @dataclass(slots=True)
-class Account:
+class Account(Generic[M]):
     """One boot after new packets."""
 
     boot: Boot
     pieces: list[Piece] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    implausible: list[int] = field(default_factory=list)  # positions of packets no time can be given to
+    claims: list[Claim[M]] = field(default_factory=list)
+    implausible: list[M] = field(default_factory=list)  # those no time can be given to
 
 
 def at_us(anchor_us: int, sample: int, fs_hz: int) -> int:
@@ -91,21 +92,21 @@ def anchor_for(packet: WaveformPacket, received_s: float) -> int:
     return (device_us if is_plausible else received_us) - before_us
 
 
-def account(boot: Boot, packets: Iterable[tuple[int, WaveformPacket, float]]) -> Account:
-    """Account for packets of one boot: (position, packet, received_s), in order of arrival."""
-    result = Account(boot)
+def account(boot: Boot, packets: Iterable[tuple[M, WaveformPacket, float]]) -> Account[M]:
+    """Account for packets of one boot: (message it came in, packet, received_s), in order of arrival."""
+    result: Account[M] = Account(boot)
     ledger = boot.ledger
-    for position, packet, received_s in packets:
+    for message, packet, received_s in packets:
         first, end = packet.first_sample, packet.end_sample
         instant_us = at_us(boot.anchor_us, first, packet.fs_hz)
         if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US:
-            result.implausible.append(position)
+            result.implausible.append(message)
             continue
         ledger, new = sequencing.receive(ledger, first, end, packet.oldest)
         result.pieces += [_piece(boot, packet, of) for of in new]
         if new != ((first, end),):
             known = sequencing.subtract(((first, end),), new)
-            result.claims.append(Claim(position, packet, known))
+            result.claims.append(Claim(message, packet, known))
     result.boot = replace(boot, ledger=ledger)
     return result
 
@@ -122,14 +123,14 @@ def _piece(boot: Boot, packet: WaveformPacket, of: Range) -> Piece:
     )
 
 
-def contradicted(claims: Sequence[Claim], known: Iterable[Piece]) -> list[int]:
-    """Positions of the packets whose samples differ from those that were there first."""
+def contradicted(claims: Sequence[Claim[M]], known: Iterable[Piece]) -> list[M]:
+    """Messages whose samples differ from those that were there first."""
     pieces = sorted(known, key=lambda piece: piece.first)
     firsts = [piece.first for piece in pieces]
-    return [claim.position for claim in claims if _differs(claim, pieces, firsts)]
+    return [claim.message for claim in claims if _differs(claim, pieces, firsts)]
 
 
-def _differs(claim: Claim, pieces: Sequence[Piece], firsts: Sequence[int]) -> bool:
+def _differs(claim: Claim[M], pieces: Sequence[Piece], firsts: Sequence[int]) -> bool:
     origin, samples = claim.packet.first_sample, claim.packet.samples
     for first, end in claim.ranges:
         for piece in pieces[max(0, bisect_right(firsts, first) - 1) :]:

@@ -1,64 +1,59 @@
-"""How far the time line of a boot is off the hub's clock, from the moments its packets arrive.
+"""How far a clock is off the hub's, from the moments its messages arrive.
 
-A packet is late by any amount but never early, so the least (arrival - time line) in a minute is the offset plus the
-quickest way through the network. One estimate a minute is stored; `devices.sequencing.estimate_clock` joins them.
+A message is late by any amount but never early, so the least (arrival - its clock) in a minute is the offset plus
+the quickest way through the network. Kept for the time line of each boot, where one estimate a minute is stored
+(`devices.sequencing.estimate_clock` joins them), and for each device's own clock.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
-from uuid import UUID
+from typing import Final, NamedTuple
 
 WINDOW_S: Final = 60.0
 REMEMBERED_WINDOWS: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A row of `recording_clock`: hub clock minus time line, at an instant of the time line."""
+class Estimate(NamedTuple):
+    """Hub clock minus the other clock, at an instant of the other."""
 
-    recording_id: UUID
-    line_s: float
+    clock_s: float
     offset_s: float
 
 
 @dataclass(slots=True)
-class _Line:
+class _Minutes:
     window: int
-    line_s: float
-    offset_s: float
+    best: Estimate
     earlier: tuple[float, ...] = ()
-
-    def least_s(self) -> float:
-        return min((self.offset_s, *self.earlier))
 
 
 class ClockBook:
-    """The newest minutes of each (recording, boot)."""
+    """The newest minutes of many clocks."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[UUID, int], _Line] = {}
+        self._clocks: dict[Hashable, _Minutes] = {}
 
-    def observe(self, recording_id: UUID, boot: int, line_s: float, received_s: float) -> list[Estimate]:
-        """A sample made at `line_s` of the time line arrived; estimates to be stored."""
-        offset_s, window = received_s - line_s, int(line_s // WINDOW_S)
-        line = self._lines.get((recording_id, boot))
-        if line is None:
-            self._lines[recording_id, boot] = _Line(window, line_s, offset_s)
-            return [Estimate(recording_id, line_s, offset_s)]
-        if window > line.window:
-            done = Estimate(recording_id, line.line_s, line.offset_s)
-            line.earlier = (*line.earlier, line.offset_s)[-REMEMBERED_WINDOWS:]
-            line.window, line.line_s, line.offset_s = window, line_s, offset_s
-            return [done]
-        if window == line.window and offset_s < line.offset_s:
-            line.line_s, line.offset_s = line_s, offset_s
-        return []
+    def observe(self, key: Hashable, clock_s: float, received_s: float) -> Estimate | None:
+        """What was made at `clock_s` arrived; an estimate that is complete and should be stored."""
+        window, new = int(clock_s // WINDOW_S), Estimate(clock_s, received_s - clock_s)
+        minutes = self._clocks.get(key)
+        if minutes is None:
+            self._clocks[key] = _Minutes(window, new)
+            return new
+        if window > minutes.window:
+            done = minutes.best
+            minutes.earlier = (*minutes.earlier, done.offset_s)[-REMEMBERED_WINDOWS:]
+            minutes.window, minutes.best = window, new
+            return done
+        if window == minutes.window and new.offset_s < minutes.best.offset_s:
+            minutes.best = new
+        return None
 
-    def offset_s(self, recording_id: UUID, boot: int) -> float:
-        """The offset as far as it is known now."""
-        line = self._lines.get((recording_id, boot))
-        return line.least_s() if line else 0.0
+    def offset_s(self, key: Hashable) -> float:
+        """The offset as far as it is known now; 0 of a clock never heard."""
+        minutes = self._clocks.get(key)
+        return min((minutes.best.offset_s, *minutes.earlier)) if minutes else 0.0
 
-    def forget(self, recording_ids: set[UUID]) -> None:
-        """Recordings that are over."""
-        self._lines = {key: line for key, line in self._lines.items() if key[0] not in recording_ids}
+    def forget(self, key: Hashable) -> None:
+        """Nothing more will come of this one."""
+        self._clocks.pop(key, None)

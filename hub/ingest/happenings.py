@@ -18,6 +18,7 @@ from hub.core import db
 from hub.core.db import Connection
 from hub.ingest.accounting import MICROSECOND, Boot, Key
 from hub.ingest.bindings import Device, Recording
+from hub.ingest.decoding import Item
 from hub.ingest.samples import locked, open_boots, save_boots
 
 # Kinds that say something of the device itself; without a recording its state is all there is to keep.
@@ -33,11 +34,14 @@ _DETAIL_FIELDS: Final = (
 class Happening:
     """An event bound to a recording, if there is one."""
 
-    position: int
+    item: Item
     device: Device
     recording: Recording | None
     event: Event
-    received_s: float
+
+    @property
+    def received_s(self) -> float:
+        return self.item.received.received_s
 
     @property
     def id(self) -> str:

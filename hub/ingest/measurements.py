@@ -15,7 +15,8 @@ from hub.core import db
 from hub.core.db import Connection
 from hub.ingest.bindings import Device
 from hub.ingest.days import DAY_S, Days
-from hub.ingest.decoding import Refusal
+from hub.ingest.decoding import Item, Refusal
+from hub.ingest.set_aside import SetAside
 
 PAST = timedelta(days=60)
 FUTURE = timedelta(days=2)
@@ -25,7 +26,7 @@ FUTURE = timedelta(days=2)
 class Reading:
     """One value of one message; `offset_s` (hub minus device clock) is applied to find the pairing only."""
 
-    position: int
+    item: Item
     device: Device
     measurement: Measurement
     offset_s: float
@@ -55,7 +56,7 @@ class Vital:
 @dataclass(frozen=True, slots=True)
 class StoredVitals:
     vitals: tuple[Vital, ...]
-    refused: tuple[tuple[int, Refusal], ...]
+    refused: tuple[SetAside, ...]
 
 
 async def store_vitals(
@@ -63,18 +64,16 @@ async def store_vitals(
 ) -> StoredVitals:
     """Store what has a subject; say what has none."""
     in_time = [reading for reading in readings if _is_in_time(reading, at)]
-    refused = [(r.position, _BAD_TIME) for r in readings if not _is_in_time(r, at)]
+    refused = [SetAside(r.item, _BAD_TIME) for r in readings if not _is_in_time(r, at)]
     subjects = await _subjects(conn, in_time)
     rows: dict[tuple[str, str, datetime], tuple[Reading, Any, Any]] = {}
     for reading, subject in zip(in_time, subjects, strict=True):
         if subject is None:
-            refused.append(
-                (reading.position, Refusal("no-pairing", "measured while the device was not paired"))
-            )
+            refused.append(SetAside(reading.item, _NO_PAIRING))
         elif reading.key not in rows:
             rows[reading.key] = (reading, *subject)
         elif _value(rows[reading.key][0]) != _value(reading):
-            refused.append((reading.position, _CONTRADICTION))
+            refused.append(SetAside(reading.item, _CONTRADICTION))
     await days.ensure(conn, {round(row[0].measurement.device_time_s) // DAY_S for row in rows.values()})
     stored = await _insert(conn, at, list(rows.values()))
     refused += await _contradictions(conn, [row[0] for key, row in rows.items() if key not in stored])
@@ -88,6 +87,7 @@ def _is_in_time(reading: Reading, at: datetime) -> bool:
 
 
 _BAD_TIME = Refusal("bad-time", "measured too long ago, or in the future")
+_NO_PAIRING = Refusal("no-pairing", "measured while the device was not paired")
 _CONTRADICTION = Refusal("conflict", "another value of the same time is stored")
 
 
@@ -141,7 +141,7 @@ async def _insert(
     return {(row["device_id"], row["code"], row["at"]) for row in found}
 
 
-async def _contradictions(conn: Connection, known: Sequence[Reading]) -> list[tuple[int, Refusal]]:
+async def _contradictions(conn: Connection, known: Sequence[Reading]) -> list[SetAside]:
     """Of values that were there already, those that say something else."""
     if not known:
         return []
@@ -153,7 +153,7 @@ async def _contradictions(conn: Connection, known: Sequence[Reading]) -> list[tu
         ([r.device.id for r in known], [r.measurement.code for r in known], [r.at for r in known]),
     )
     values = {(row["device_id"], row["code"], row["at"]): (row["value"], row["text_value"]) for row in found}
-    return [(r.position, _CONTRADICTION) for r in known if values.get(r.key) != _value(r)]
+    return [SetAside(r.item, _CONTRADICTION) for r in known if values.get(r.key) != _value(r)]
 
 
 def _vital(reading: Reading, patient_id: UUID) -> Vital:

@@ -31,6 +31,7 @@ from hub.ingest.accounting import (
 )
 from hub.ingest.bindings import Recording
 from hub.ingest.days import DAY_US, Days
+from hub.ingest.decoding import Item
 
 LONGEST_PACKET_SAMPLES: Final = 32_768  # 65,536 bytes of one lead
 _EPOCH_2000_US: Final = 946_684_800 * MICROSECOND
@@ -43,12 +44,15 @@ _SINT16_LE: Final = np.dtype("<i2")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """A packet bound to its recording; `position` is that of its message in the batch."""
+    """A packet bound to its recording, and the message it came in."""
 
-    position: int
+    item: Item
     recording: Recording
     packet: WaveformPacket
-    received_s: float
+
+    @property
+    def received_s(self) -> float:
+        return self.item.received.received_s
 
     @property
     def key(self) -> Key:
@@ -61,8 +65,8 @@ class Stored:
 
     boots: dict[Key, Boot]
     with_duplicates: frozenset[Key]
-    conflicts: tuple[int, ...]
-    implausible: tuple[int, ...]
+    conflicts: tuple[Item, ...]
+    implausible: tuple[Item, ...]
     samples: int  # new ones, of one lead
 
 
@@ -84,7 +88,7 @@ async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Day
         grouped[arrival.key].append(arrival)
     boots = await lock_boots(conn, {key: own[0] for key, own in grouped.items()})
     accounts = {
-        key: account(boots[key], [(a.position, a.packet, a.received_s) for a in own])
+        key: account(boots[key], [(a.item, a.packet, a.received_s) for a in own])
         for key, own in grouped.items()
     }
     conflicts = await _conflicts(
@@ -98,7 +102,7 @@ async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Day
         {key: result.boot for key, result in accounts.items()},
         frozenset(key for key, result in accounts.items() if result.claims),
         tuple(conflicts),
-        tuple(position for result in accounts.values() for position in result.implausible),
+        tuple(item for result in accounts.values() for item in result.implausible),
         sum(piece.end - piece.first for piece in pieces),
     )
 
@@ -186,21 +190,23 @@ async def save_boots(conn: Connection, boots: Iterable[Boot]) -> None:
     )
 
 
-async def _conflicts(conn: Connection, accounts: dict[Key, Account], fs_hz: dict[Key, int]) -> list[int]:
+async def _conflicts(
+    conn: Connection, accounts: dict[Key, Account[Item]], fs_hz: dict[Key, int]
+) -> list[Item]:
     """Compare packets with what was stored before and with what came earlier in this batch."""
     claimed = {key: result for key, result in accounts.items() if result.claims}
     if not claimed:
         return []
     stored = await _stored_pieces(conn, claimed, fs_hz)
     return [
-        position
+        item
         for key, result in claimed.items()
-        for position in contradicted(result.claims, [*stored[key], *result.pieces])
+        for item in contradicted(result.claims, [*stored[key], *result.pieces])
     ]
 
 
 async def _stored_pieces(
-    conn: Connection, claimed: dict[Key, Account], fs_hz: dict[Key, int]
+    conn: Connection, claimed: dict[Key, Account[Item]], fs_hz: dict[Key, int]
 ) -> dict[Key, list[Piece]]:
     """The stored packets under the claims: one index range for each boot."""
     found: dict[Key, list[Piece]] = {key: [] for key in claimed}
@@ -223,7 +229,7 @@ async def _stored_pieces(
     return found
 
 
-def _span(result: Account, fs_hz: int) -> tuple[UUID, int, int, int, datetime, datetime]:
+def _span(result: Account[Item], fs_hz: int) -> tuple[UUID, int, int, int, datetime, datetime]:
     low = min(claim.ranges[0][0] for claim in result.claims) - LONGEST_PACKET_SAMPLES
     high = max(claim.ranges[-1][1] for claim in result.claims)
     boot = result.boot

@@ -4,7 +4,7 @@
 committed, and then wholly: each of its parts is stored or set aside.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -30,14 +30,19 @@ BATTERY_CODE: Final = "MDC_ATTR_VAL_BATT_CHARGE"
 class Sorted:
     """A batch of messages by what has to be done with each part."""
 
-    items: Sequence[Item]
+    items: list[Item]
     arrivals: list[Arrival] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     refused: list[SetAside] = field(default_factory=list)
 
-    def refuse(self, position: int, refusal: Refusal) -> None:
-        self.refused.append(SetAside(self.items[position], refusal))
+    def add(self, other: "Sorted") -> None:
+        """Take in what came later."""
+        self.items += other.items
+        self.arrivals += other.arrivals
+        self.readings += other.readings
+        self.happenings += other.happenings
+        self.refused += other.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +66,25 @@ def named_recordings(items: Iterable[Item]) -> set[bytes]:
     return named | {event.recording for item in items for event in item.events if event.recording is not None}
 
 
-def sort_out(items: Sequence[Item], bindings: Bindings, offsets_s: Mapping[str, float]) -> Sorted:
-    """Bind every part of every message to what it belongs to; `offsets_s` are device clocks' errors."""
-    batch = Sorted(items)
-    for position, item in enumerate(items):
+def sort_out(items: Sequence[Item], bindings: Bindings, offset_of_s: Callable[[str], float]) -> Sorted:
+    """Bind every part of every message to what it belongs to; `offset_of_s` tells how far a device's clock is off."""
+    batch = Sorted(list(items))
+    for item in items:
         if item.refusal is not None or item.device is None:
-            batch.refuse(position, item.refusal or Refusal("unknown-device"))
+            batch.refused.append(SetAside(item, item.refusal or Refusal("unknown-device")))
             continue
-        _sort_packets(batch, position, item, item.device, bindings)
-        _sort_events(batch, position, item, item.device, bindings)
-        offset_s = offsets_s.get(item.device.id, 0.0)
+        _sort_packets(batch, item, item.device, bindings)
+        _sort_events(batch, item, item.device, bindings)
         for measurement in item.measurements:
-            own_s = 0.0 if measurement.by_hub_clock else offset_s
-            batch.readings.append(Reading(position, item.device, measurement, own_s))
+            own_s = 0.0 if measurement.by_hub_clock else offset_of_s(item.device.id)
+            batch.readings.append(Reading(item, item.device, measurement, own_s))
         for rejected in item.rejected:
-            batch.refuse(position, Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}"))
+            why = Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}")
+            batch.refused.append(SetAside(item, why))
     return batch
 
 
-def _sort_packets(batch: Sorted, position: int, item: Item, device: Device, bindings: Bindings) -> None:
+def _sort_packets(batch: Sorted, item: Item, device: Device, bindings: Bindings) -> None:
     for packet in item.packets:
         recording = bindings.recordings.get(packet.recording)
         refusal = _foreign(recording, device)
@@ -90,12 +95,12 @@ def _sort_packets(batch: Sorted, position: int, item: Item, device: Device, bind
                 refusal = Refusal("other-format", "rate, leads or scale differ from those of the recording")
             else:
                 recording = bindings.fix_format(recording, packet)
-                batch.arrivals.append(Arrival(position, recording, packet, item.received.received_s))
+                batch.arrivals.append(Arrival(item, recording, packet))
         if refusal is not None:
-            batch.refuse(position, refusal)
+            batch.refused.append(SetAside(item, refusal))
 
 
-def _sort_events(batch: Sorted, position: int, item: Item, device: Device, bindings: Bindings) -> None:
+def _sort_events(batch: Sorted, item: Item, device: Device, bindings: Bindings) -> None:
     for event in item.events:
         name = event.recording or bindings.open_recordings.get(device.id)
         recording = bindings.recordings.get(name) if name else None
@@ -103,9 +108,9 @@ def _sort_events(batch: Sorted, position: int, item: Item, device: Device, bindi
         if recording is None and refusal is None and event.kind not in OF_THE_DEVICE:
             refusal = Refusal("no-recording", f"{event.kind} while nothing is recorded")
         if refusal is not None:
-            batch.refuse(position, refusal)
+            batch.refused.append(SetAside(item, refusal))
         own = None if refusal is not None else recording
-        batch.happenings.append(Happening(position, device, own, event, item.received.received_s))
+        batch.happenings.append(Happening(item, device, own, event))
 
 
 def _foreign(recording: Recording | None, device: Device) -> Refusal | None:
@@ -125,10 +130,12 @@ async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> St
     kept = await samples.store_samples(conn, batch.arrivals, days) if batch.arrivals else _NO_SAMPLES
     boots, _ = await happenings.store_events(conn, at, batch.happenings)
     vitals = await measurements.store_vitals(conn, at, batch.readings, days) if batch.readings else None
-    later = [(position, _CONFLICT) for position in kept.conflicts]
-    later += [(position, _IMPLAUSIBLE) for position in kept.implausible]
-    later += vitals.refused if vitals else ()
-    refused = batch.refused + [SetAside(batch.items[position], refusal) for position, refusal in later]
+    refused = [
+        *batch.refused,
+        *(SetAside(item, _CONFLICT) for item in kept.conflicts),
+        *(SetAside(item, _IMPLAUSIBLE) for item in kept.implausible),
+        *(vitals.refused if vitals else ()),
+    ]
     if refused:
         await set_aside(conn, at, refused)
     all_boots = kept.boots | boots

@@ -1,0 +1,161 @@
+"""How an alarm begins and how its condition ends; by the tick and by timers, in the transaction of their cause.
+
+Condition is active or gone; priorities are those of IEC 60601-1-8. One alarm for each episode: told again it is
+the same. A high one latches: it stays open after its condition is gone, until somebody resolves it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, Protocol
+from uuid import UUID
+
+from ecg.rhythms import RULES
+from hub.alarms.findings import Found
+from hub.core import db, ids
+from hub.core.actor import Actor
+from hub.core.db import Connection
+
+CHANNEL: Final = "hub_alarm"
+LATE_AFTER: Final = timedelta(seconds=120)  # design section 7: no bedside alarm for what is this old
+URGENCY: Final = {"low": 0, "medium": 1, "high": 2}
+
+Category = Literal["physiological", "technical"]
+
+
+class OfPatient(Protocol):
+    """What an alarm needs to know of a recording."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def patient_id(self) -> UUID: ...
+    @property
+    def organisation_id(self) -> UUID: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an alarm is about; `source_key` names the episode."""
+
+    source_key: str
+    rule: str
+    category: Category
+    priority: str
+    onset_at: datetime
+    numbers: dict[str, Any]
+    note: str = ""
+    late: bool = False
+
+
+async def raise_from_finding(
+    conn: Connection, actor: Actor, at: datetime, recording: OfPatient, found: Found
+) -> None:
+    """Raise, worsen or end the alarm of a finding; one without priority only enters the list."""
+    finding = found.finding
+    key = f"{found.pass_name}:{recording.id}:{finding.rule}:{found.boot}:{finding.onset_sample}"
+    late = at - found.onset_at > LATE_AFTER
+    if finding.priority is not None:
+        category: Category = "technical" if RULES[finding.rule].kind == "technical" else "physiological"
+        cause = Cause(
+            key,
+            finding.rule,
+            category,
+            finding.priority,
+            found.onset_at,
+            dict(finding.numbers),
+            finding.note,
+            late,
+        )
+        await _raise_or_worsen(conn, actor, at, recording, cause)
+    if finding.phase == "offset":
+        await end_condition(conn, actor, at, key, found.offset_at or at)
+
+
+async def _raise_or_worsen(
+    conn: Connection, actor: Actor, at: datetime, recording: OfPatient, cause: Cause
+) -> None:
+    known = await db.maybe(
+        conn,
+        "SELECT id, priority, recording_id FROM alarm WHERE source_key = %s FOR UPDATE",
+        (cause.source_key,),
+    )
+    if known is None:
+        if not cause.late or cause.priority == "high":
+            await raise_alarm(conn, actor, at, recording, cause)
+        return
+    await db.run(
+        conn, "UPDATE alarm SET numbers = %s WHERE id = %s", (json.dumps(cause.numbers), known["id"])
+    )
+    if URGENCY[cause.priority] > URGENCY[known["priority"]]:
+        await db.run(conn, "UPDATE alarm SET priority = %s WHERE id = %s", (cause.priority, known["id"]))
+        await log_step(conn, actor, at, known["id"], "worse", cause.priority)
+        await tell(conn, known["id"], recording.id)
+
+
+async def raise_alarm(
+    conn: Connection, actor: Actor, at: datetime, recording: OfPatient, cause: Cause
+) -> UUID | None:
+    """Raise it, unless this very episode has its alarm already."""
+    alarm_id = ids.new(at)
+    added = await db.run(
+        conn,
+        "INSERT INTO alarm (id, patient_id, organisation_id, recording_id, source_key, rule, category, priority,"
+        "  condition, handling, late, numbers, note, onset_at, raised_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'active', 'raised', %s, %s, %s, %s, %s)"
+        " ON CONFLICT (source_key) DO NOTHING",
+        (
+            alarm_id, recording.patient_id, recording.organisation_id, recording.id, cause.source_key, cause.rule,
+            cause.category, cause.priority, cause.late, json.dumps(cause.numbers), cause.note, cause.onset_at, at,
+        ),
+    )  # fmt: skip
+    if not added:
+        return None
+    await log_step(conn, actor, at, alarm_id, "raised", cause.priority)
+    await tell(conn, alarm_id, recording.id)
+    return alarm_id
+
+
+async def end_condition(
+    conn: Connection, actor: Actor, at: datetime, source_key: str, gone_at: datetime
+) -> None:
+    """The condition is gone. Nobody needs to resolve what nobody took and what is not high."""
+    gone = await db.maybe(
+        conn,
+        "UPDATE alarm SET condition = 'gone', gone_at = greatest(onset_at, %(gone)s),"
+        "  handling = CASE WHEN handling = 'raised' AND priority <> 'high' THEN 'resolved' ELSE handling END,"
+        "  resolved_at = CASE WHEN handling = 'raised' AND priority <> 'high' THEN %(at)s ELSE resolved_at END"
+        " WHERE source_key = %(key)s AND condition = 'active' RETURNING id, recording_id, handling",
+        {"gone": gone_at, "at": at, "key": source_key},
+    )
+    if gone is not None:
+        await log_step(conn, actor, at, gone["id"], "gone", "")
+        if gone["handling"] == "resolved":
+            await log_step(conn, actor, at, gone["id"], "closed", "")
+        await tell(conn, gone["id"], gone["recording_id"])
+
+
+async def log_step(
+    conn: Connection, actor: Actor, at: datetime, alarm_id: UUID, step: str, detail: str
+) -> None:
+    """Write down a step, for the people who share the alarm."""
+    await db.run(
+        conn,
+        "INSERT INTO alarm_log (alarm_id, sequence, at, step, account_id, detail)"
+        " SELECT %(alarm)s, coalesce(max(sequence), 0) + 1, %(at)s, %(step)s, %(account)s, %(detail)s"
+        " FROM alarm_log WHERE alarm_id = %(alarm)s",
+        {
+            "alarm": alarm_id,
+            "at": at,
+            "step": step,
+            "account": actor.account_id if actor.kind == "person" else None,
+            "detail": detail,
+        },
+    )
+
+
+async def tell(conn: Connection, alarm_id: UUID, recording_id: UUID | None) -> None:
+    """Tell open pages, once this is committed."""
+    await db.notify(
+        conn, CHANNEL, alarm_id=str(alarm_id), recording_id=str(recording_id) if recording_id else None
+    )

@@ -1,0 +1,233 @@
+"""Live analysis: the newest contiguous samples of each recording through `ecg.stream`, all devices at once. Pure.
+
+It starts anew after a gap and looks at nothing twice: a resend, or a backlog that comes after newer samples, is the
+record pass's business. What it finds does not wait for storage.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg import stream
+from ecg.findings import Finding
+from hub.ingest.bindings import Recording
+from hub.ingest.samples import Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A finding of the live pass, as far as it is known now."""
+
+    recording: Recording
+    boot: int
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What became certain of one recording since it was told last."""
+
+    recording: Recording
+    boot: int
+    sample: int  # end of the newest sample
+    rate_bpm: float | None
+    beats: tuple[int, ...]
+    quality: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of one recording's analyser, to be taken up by the shard's next owner."""
+
+    recording_id: UUID
+    boot: int
+    next_sample: int
+    state: bytes
+
+
+@dataclass(slots=True)
+class _Run:
+    recording: Recording
+    boot: int
+    next_sample: int
+    state: stream.State
+    told_sample: int
+    saved_s: float
+    rate_bpm: float | None = None
+    quality: tuple[str, ...] = ()
+    beats: list[int] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Samples that continue one run, under one electrode mask."""
+
+    run: _Run
+    first: int
+    electrodes_off: int
+    parts: list[NDArray[np.int16]]
+
+
+SAVE_EVERY_S: Final = 60.0
+
+
+class LiveAnalysis:
+    """The analysers of this process's recordings."""
+
+    def __init__(self) -> None:
+        self._runs: dict[UUID, _Run] = {}
+        self._known: set[UUID] = set()  # recordings that were looked up for a saved state
+
+    def unknown(self, arrivals: Iterable[Arrival]) -> dict[UUID, Recording]:
+        """Recordings whose saved state should be looked for before they go on."""
+        named = {a.recording.id: a.recording for a in arrivals}
+        return {key: recording for key, recording in named.items() if key not in self._known}
+
+    def take_up(self, recordings: dict[UUID, Recording], saved: Iterable[Snapshot], now_s: float) -> None:
+        """Go on from saved states; recordings without one begin with their next packet."""
+        self._known |= set(recordings)
+        for one in saved:
+            try:
+                state = stream.State.from_bytes(one.state)
+            except ValueError:
+                continue  # saved by an earlier version: begin anew
+            self._runs[one.recording_id] = _Run(
+                recordings[one.recording_id], one.boot, one.next_sample, state, one.next_sample, now_s
+            )
+
+    def advance(self, arrivals: Sequence[Arrival], now_s: float) -> list[Live]:
+        """Feed what is new and newest; findings that began, changed or ended."""
+        found: list[Live] = []
+        over: list[_Run] = []  # to be closed once their last samples have been looked at
+        for chunks in _rounds(self._continuing(arrivals, over, now_s)):
+            groups: dict[tuple[int, tuple[str, ...], int], list[_Chunk]] = defaultdict(list)
+            for chunk in chunks:
+                length = sum(part.shape[1] for part in chunk.parts)
+                groups[chunk.run.state.fs_hz, chunk.run.state.leads, length].append(chunk)
+            for group in groups.values():
+                found += _step(group)
+        return found + [finding for run in over for finding in _closed(run)]
+
+    def seconds(self) -> list[Second]:
+        """What to tell pages: recordings that have a second of news, or a finding."""
+        return [_told(run) for run in self._runs.values() if _has_news(run)]
+
+    def finish(self, recording_ids: Iterable[UUID]) -> list[Live]:
+        """These recordings are over: close what is open."""
+        found: list[Live] = []
+        for recording_id in recording_ids:
+            self._known.discard(recording_id)
+            run = self._runs.pop(recording_id, None)
+            found += _closed(run) if run is not None else []
+        return found
+
+    def snapshots(self, now_s: float, every_s: float = SAVE_EVERY_S) -> list[Snapshot]:
+        """States that are due to be saved."""
+        due = [run for run in self._runs.values() if now_s - run.saved_s >= every_s]
+        for run in due:
+            run.saved_s = now_s
+        return [Snapshot(run.recording.id, run.boot, run.next_sample, run.state.to_bytes()) for run in due]
+
+    def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run], now_s: float) -> list[_Chunk]:
+        """The chunks to analyse, in order for each recording; restarts happen here."""
+        chunks: list[_Chunk] = []
+        last: dict[UUID, _Chunk] = {}
+        for arrival in arrivals:
+            packet = arrival.packet
+            run = self._run_for(arrival, over, now_s)
+            if run is None:
+                continue
+            first, run.next_sample = run.next_sample, packet.end_sample
+            chunk = last.get(arrival.recording.id)
+            if chunk is None or chunk.run is not run or chunk.electrodes_off != packet.electrodes_off:
+                chunk = last[arrival.recording.id] = _Chunk(run, first, packet.electrodes_off, [])
+                chunks.append(chunk)
+            chunk.parts.append(packet.samples[:, first - packet.first_sample :])
+        return chunks
+
+    def _run_for(self, arrival: Arrival, over: list[_Run], now_s: float) -> _Run | None:
+        """The run this packet continues, a new one if it is newer than that, or None if it is older."""
+        recording, packet = arrival.recording, arrival.packet
+        run = self._runs.get(recording.id)
+        if run is not None:
+            if (packet.boot, packet.end_sample) <= (run.boot, run.next_sample):
+                return None
+            if packet.boot == run.boot and packet.first_sample <= run.next_sample:
+                return run
+        if not stream.FS_RANGE_HZ[0] <= packet.fs_hz <= stream.FS_RANGE_HZ[1]:
+            return None
+        if run is not None:
+            over.append(run)
+        state = stream.new_state(packet.fs_hz, packet.leads)
+        first = packet.first_sample
+        self._runs[recording.id] = _Run(recording, packet.boot, first, state, first, now_s)
+        return self._runs[recording.id]
+
+
+def _rounds(chunks: Sequence[_Chunk]) -> list[list[_Chunk]]:
+    """Chunks that can be analysed together: of each recording at most one, in order."""
+    rounds: list[list[_Chunk]] = []
+    depth: dict[UUID, int] = defaultdict(int)
+    for chunk in chunks:
+        place = depth[chunk.run.recording.id]
+        depth[chunk.run.recording.id] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(chunk)
+    return rounds
+
+
+def _step(group: Sequence[_Chunk]) -> list[Live]:
+    """One call of the analyser for chunks of one rate, set of leads and length."""
+    state = group[0].run.state
+    leads = range(len(state.leads))
+    samples = np.stack([np.concatenate(c.parts, axis=1) if len(c.parts) > 1 else c.parts[0] for c in group])
+    batch = stream.Batch(
+        state.fs_hz,
+        state.leads,
+        samples,
+        np.array([c.run.recording.uv_per_lsb or 1.0 for c in group]),
+        np.ones((len(group), len(state.leads)), np.bool_),
+        np.array([[not c.electrodes_off >> lead & 1 for lead in leads] for c in group], np.bool_),
+        np.array([c.first for c in group], np.int64),
+        np.array([c.run.recording.paced for c in group], np.bool_),
+    )
+    states, outcomes = stream.step([c.run.state for c in group], batch)
+    found: list[Live] = []
+    for chunk, new, outcome in zip(group, states, outcomes, strict=True):
+        run = chunk.run
+        run.state = new
+        run.rate_bpm, run.quality = outcome.rate_bpm, outcome.quality
+        run.beats += outcome.beats.tolist()
+        run.findings += outcome.findings
+        found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]
+    return found
+
+
+def _closed(run: _Run) -> list[Live]:
+    return [Live(run.recording, run.boot, finding) for finding in stream.finish(run.state).findings]
+
+
+def _has_news(run: _Run) -> bool:
+    return bool(run.findings) or run.next_sample - run.told_sample >= run.state.fs_hz
+
+
+def _told(run: _Run) -> Second:
+    second = Second(
+        run.recording,
+        run.boot,
+        run.next_sample,
+        run.rate_bpm,
+        tuple(run.beats),
+        run.quality,
+        tuple(run.findings),
+    )
+    run.told_sample, run.beats, run.findings = run.next_sample, [], []
+    return second

@@ -1,0 +1,277 @@
+"""Everything of ingest but sockets: messages in, live results and committed transactions out.
+
+`take` decodes, binds and analyses; it needs the database only for devices and recordings it has not met before.
+`commit` stores a batch with all that hangs on it. What the live analysis finds is kept until a commit takes it along,
+so that it survives a database that is away.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from devices import sequencing
+from hub.alarms.findings import Found, finding_json, store_findings
+from hub.alarms.raising import raise_from_finding
+from hub.core import actor, errors
+from hub.core.db import Connection, Database
+from hub.core.fields import to_json
+from hub.core.logging import failure_place
+from hub.ingest import presence, resuming, tick
+from hub.ingest.acks import AckBook
+from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
+from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordings
+from hub.ingest.clocks import ClockBook
+from hub.ingest.days import Days
+from hub.ingest.decoding import Item, Received, Refusal, decode, device_of
+from hub.ingest.presence import Presence
+from hub.ingest.samples import Arrival
+from hub.ingest.set_aside import SetAside
+from hub.ingest.tick import Sorted, Stored
+from hub.ingest.timeline import Timeline, newest, save_estimates
+
+ACTOR: Final = actor.job("ingest")
+LOAD_TIMEOUT_S: Final = 1.0
+FINDINGS_KEPT: Final = 10_000
+OVER: Final = ("ended", "discarded")
+
+
+class Engine:
+    """The memory of one ingest process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.bindings, self.acks, self._days = Bindings(), AckBook(), Days()
+        self._analysis, self._timeline = LiveAnalysis(), Timeline()
+        self._presence, self._device_clocks = Presence(), ClockBook()
+        self._found: dict[object, tuple[Recording, Found]] = {}
+
+    async def take(self, received: Sequence[Received], at: datetime, may_load: bool) -> tuple[Sorted, bool]:
+        """Decode, bind and analyse; also whether everything could be decided (else: forget and ask again)."""
+        now_s = at.timestamp()
+        names = {name for message in received if (name := device_of(message.topic)) is not None}
+        complete = await self._load(self.bindings.missing_devices(names, now_s), load_devices, at, may_load)
+        if not complete:
+            received = [m for m in received if device_of(m.topic) in self.bindings.devices]
+        items = [decode(message, self.bindings.devices) for message in received]
+        running = {self.bindings.open_recordings.get(item.device.id) for item in items if item.device}
+        named = tick.named_recordings(items) | {name for name in running if name is not None}
+        complete &= await self._load(self.bindings.missing_recordings(named), load_recordings, at, may_load)
+        if not complete:
+            items = [
+                item for item in items if tick.named_recordings([item]) <= self.bindings.recordings.keys()
+            ]
+        batch = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
+        await self._analyse(batch, at, may_load)
+        self._note_presence(items)
+        return batch, complete
+
+    def seconds(self) -> list[tuple[str, Second, str]]:
+        """Live results to publish: shard, result, JSON."""
+        told = []
+        for second in self._analysis.seconds():
+            device = self.bindings.devices.get(second.recording.device_id)
+            if device is not None:
+                told.append((device.shard, second, self._second_json(second)))
+        return told
+
+    async def commit(self, batch: Sorted, at: datetime) -> Stored:
+        """Store a batch in one transaction, then note what devices have to be told."""
+        found = dict(self._found)
+        due = self._presence.due(at.timestamp())
+        committed = False
+        try:
+            async with self._database.transaction(ACTOR, at) as conn:
+                stored = await tick.store(conn, at, batch, self._days)
+                await self._store_rest(conn, at, batch, stored, found)
+                if due:
+                    await presence.write(conn, due)
+            committed = True
+        finally:
+            self._days.settle(committed)
+        for key, one in found.items():
+            if self._found.get(key) is one:
+                del self._found[key]
+        self._presence.written(due, at.timestamp())
+        self._after(batch, stored)
+        return stored
+
+    async def commit_singly(self, batch: Sorted, at: datetime) -> list[Stored]:
+        """After a failure that is not the database's: find the message that causes it, and set that aside."""
+        done = []
+        for item in batch.items:
+            try:
+                one = tick.sort_out([item], self.bindings, self._device_clocks.offset_s)
+                done.append(await self.commit(one, at))
+            except errors.HubError:
+                raise
+            except Exception as failure:  # whatever this message brought about: it must not stop the others
+                why = Refusal("hub-failure", failure_place(failure))
+                done.append(await self.commit(Sorted([item], refused=[SetAside(item, why)]), at))
+        return done
+
+    async def save_states(self, at: datetime) -> None:
+        """Before leaving: all analysers, for the next owner."""
+        snapshots = self._analysis.snapshots(at.timestamp(), 0.0)
+        async with self._database.transaction(ACTOR, at) as conn:
+            await resuming.save(conn, at, snapshots)
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether a commit without messages has something to do."""
+        return bool(self._found)
+
+    async def _load(
+        self,
+        missing: set[Any],
+        load: Callable[[Connection, Bindings, set[Any]], Awaitable[None]],
+        at: datetime,
+        may_load: bool,
+    ) -> bool:
+        """Learn of what was not met before; False if that is not possible now."""
+        if not missing:
+            return True
+        return may_load and await self._in_time(at, lambda conn: load(conn, self.bindings, missing))
+
+    async def _in_time(self, at: datetime, work: Callable[[Connection], Awaitable[None]]) -> bool:
+        """Run a short query; live signals don't wait long for it."""
+
+        async def run() -> None:
+            async with self._database.transaction(ACTOR, at) as conn:
+                await work(conn)
+
+        task = asyncio.create_task(run())
+        await asyncio.wait({task}, timeout=LOAD_TIMEOUT_S)
+        if not task.done():
+            task.cancel()
+            return False
+        failure = task.exception()
+        if failure is not None and not isinstance(failure, errors.Unavailable):
+            raise failure
+        return failure is None
+
+    async def _analyse(self, batch: Sorted, at: datetime, may_load: bool) -> None:
+        arrivals = [a for a in batch.arrivals if a.recording.status not in OVER]
+        if not arrivals:
+            return
+        self._timeline.expect(arrivals)
+        unknown = self._analysis.unknown(arrivals)
+        if unknown:
+            await self._take_up(unknown, at, may_load)
+        self._keep_found(self._analysis.advance(arrivals, at.timestamp()))
+
+    async def _take_up(self, unknown: dict[Any, Recording], at: datetime, may_load: bool) -> None:
+        """Go on where the shard's owner before us stopped."""
+        saved: list[Snapshot] = []
+        missed: list[Arrival] = []
+
+        async def read(conn: Connection) -> None:
+            saved.extend(await resuming.saved(conn, unknown))
+            for snapshot in saved:
+                missed.extend(await resuming.since(conn, unknown[snapshot.recording_id], snapshot))
+
+        if may_load:
+            await self._in_time(at, read)
+        self._analysis.take_up(unknown, saved, at.timestamp())
+        replay = resuming.replayed(saved, missed)
+        self._timeline.expect(replay)
+        self._keep_found(self._analysis.advance(replay, at.timestamp()))
+
+    def _keep_found(self, found: Iterable[Live]) -> None:
+        """Findings wait here for the next commit; of each episode only the newest word."""
+        for live in found:
+            one = self._found_of(live)
+            if len(self._found) < FINDINGS_KEPT or one.key in self._found:
+                self._found[one.key] = (live.recording, one)
+
+    def _found_of(self, live: Live) -> Found:
+        recording, finding = live.recording, live.finding
+        key, fs_hz = (recording.id, live.boot), recording.fs_hz
+        offset_at = (
+            None if finding.offset_sample is None else self._timeline.at(key, finding.offset_sample, fs_hz)
+        )
+        onset_at = self._timeline.at(key, finding.onset_sample, fs_hz)
+        return Found(
+            recording.id, recording.patient_id, recording.organisation_id, "live", live.boot, onset_at, offset_at,
+            finding,
+        )  # fmt: skip
+
+    def _second_json(self, second: Second) -> str:
+        recording = second.recording
+        key = (recording.id, second.boot)
+        return to_json(
+            {
+                "boot": second.boot,
+                "sample": second.sample,
+                "at": self._timeline.at(key, second.sample, recording.fs_hz),
+                "anchor_at": self._timeline.anchor_at(key),
+                "rate_bpm": second.rate_bpm,
+                "beats": list(second.beats),
+                "quality": list(second.quality),
+                "findings": [
+                    finding_json(self._found_of(Live(recording, second.boot, f))) for f in second.findings
+                ],
+            }
+        )
+
+    def _note_presence(self, items: Iterable[Item]) -> None:
+        for item in items:
+            if item.device is None or item.refusal is not None:
+                continue
+            device, received_s = item.device, item.received.received_s
+            if any(event.kind == "offline" for event in item.events):
+                self._presence.left(device.id, received_s)
+                continue
+            state = self._presence.heard(device.id, received_s)
+            for packet in item.packets:
+                end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
+                self._device_clocks.observe(device.id, end_s, received_s)
+                state.battery_percent = packet.battery_percent or state.battery_percent
+            for event in item.events:
+                if event.sent_time_s is not None:
+                    self._device_clocks.observe(device.id, event.sent_time_s, received_s)
+                if event.battery_percent is not None:
+                    state.battery_percent = event.battery_percent
+            for measurement in item.measurements:
+                if measurement.code == tick.BATTERY_CODE and measurement.value is not None:
+                    state.battery_percent = round(measurement.value)
+            state.clock_offset_s = self._device_clocks.offset_s(device.id)
+
+    async def _store_rest(
+        self, conn: Connection, at: datetime, batch: Sorted, stored: Stored, found: dict[object, Any]
+    ) -> None:
+        """Clocks, findings, alarms and analyser states, in the batch's transaction."""
+        estimates = self._timeline.learn(stored.boots, batch.arrivals)
+        if estimates:
+            await save_estimates(conn, estimates)
+        if found:
+            await store_findings(conn, at, [one for _, one in found.values()])
+            for recording, one in found.values():
+                await raise_from_finding(conn, ACTOR, at, recording, one)
+        snapshots = self._analysis.snapshots(at.timestamp())
+        if snapshots:
+            await resuming.save(conn, at, snapshots)
+
+    def _after(self, batch: Sorted, stored: Stored) -> None:
+        """What follows from a commit: acknowledgements, backlogs, recordings that began or are over."""
+        for key, boot in stored.boots.items():
+            recording = self.bindings.recordings.get(key[0].bytes)
+            device = self.bindings.devices.get(recording.device_id) if recording else None
+            if device is not None:
+                ledger = boot.ledger
+                self.acks.note(
+                    device.shard, device.id, (key[0].bytes, key[1]), sequencing.next_sample(ledger),
+                    sequencing.wanted(ledger), key in stored.with_duplicates or key in stored.with_end,
+                )  # fmt: skip
+        for device, event_id in stored.event_ids:
+            self.acks.note_event(device.shard, device.id, event_id, bool(stored.with_end))
+        for key, arrival in newest(batch.arrivals).items():
+            if key not in stored.boots:
+                continue
+            fs_hz, device_id = arrival.packet.fs_hz, arrival.recording.device_id
+            age_s = arrival.received_s - self._timeline.line_s(key, arrival.packet.end_sample, fs_hz)
+            missing = sequencing.total(sequencing.missing(stored.boots[key].ledger))
+            state = self._presence.heard(device_id, arrival.received_s)
+            state.backlog_s = presence.backlog_s(missing, fs_hz, age_s - self._timeline.offset_s(key))
+        self.bindings.mark_started(stored.started)
+        self._keep_found(self._analysis.finish(stored.ended))

@@ -1,0 +1,84 @@
+"""Handing a recording's live analyser from one owner of its shard to the next: saved states, and samples since."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from devices.packet import WaveformPacket
+from hub.core import db
+from hub.core.db import Connection
+from hub.ingest.analysis import Snapshot
+from hub.ingest.bindings import Recording
+from hub.ingest.decoding import Item, Received
+from hub.ingest.samples import Arrival, microseconds
+
+REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it
+
+
+async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) -> None:
+    """Keep states for the next owner."""
+    for one in snapshots:
+        await db.run(
+            conn,
+            "INSERT INTO analyser_state (recording_id, boot, next_sample, state, saved_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (recording_id) DO UPDATE SET boot = excluded.boot,"
+            " next_sample = excluded.next_sample, state = excluded.state, saved_at = excluded.saved_at",
+            (one.recording_id, one.boot, one.next_sample, one.state, at),
+        )
+
+
+async def saved(conn: Connection, recording_ids: Iterable[UUID]) -> list[Snapshot]:
+    """States of these recordings, where there are any."""
+    rows = await db.rows(
+        conn,
+        "SELECT recording_id, boot, next_sample, state FROM analyser_state WHERE recording_id = ANY(%s)",
+        (list(recording_ids),),
+    )
+    return [Snapshot(row["recording_id"], row["boot"], row["next_sample"], row["state"]) for row in rows]
+
+
+async def since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
+    """What was stored of a recording after its state was saved, as far as that is worth replaying."""
+    rows = await db.rows(
+        conn,
+        "SELECT b.anchor_at, p.first_sample, p.sample_count, p.electrodes_off, p.samples"
+        " FROM recording_boot b JOIN ecg_packet p ON p.recording_id = b.recording_id AND p.boot = b.boot"
+        " WHERE b.recording_id = %(id)s AND b.boot = %(boot)s AND p.first_sample >= %(low)s"
+        "  AND p.first_sample < %(high)s"
+        "  AND p.at >= b.anchor_at + make_interval(secs => %(low)s / %(fs)s::float8)"
+        "  AND p.at <= b.anchor_at + make_interval(secs => %(high)s / %(fs)s::float8)"
+        " ORDER BY p.first_sample",
+        {
+            "id": recording.id,
+            "boot": snapshot.boot,
+            "low": snapshot.next_sample,
+            "high": snapshot.next_sample + REPLAYED_S * recording.fs_hz,
+            "fs": recording.fs_hz,
+        },
+    )
+    return [_arrival(recording, snapshot.boot, row) for row in rows]
+
+
+def _arrival(recording: Recording, boot: int, row: db.Row) -> Arrival:
+    """A stored packet as if it came again."""
+    line_s = microseconds(row["anchor_at"]) / 1e6 + row["first_sample"] / recording.fs_hz
+    samples = np.frombuffer(row["samples"], "<i2").reshape(-1, row["sample_count"])
+    packet = WaveformPacket(
+        recording.id.bytes, boot, 0, row["first_sample"], 0, line_s, recording.fs_hz, recording.leads,
+        recording.uv_per_lsb or 1.0, samples, row["electrodes_off"], None,
+    )  # fmt: skip
+    return Arrival(Item(Received("", "", b"", line_s), None), recording, packet)
+
+
+def replayed(snapshots: Sequence[Snapshot], arrivals: Iterable[Arrival]) -> list[Arrival]:
+    """Those arrivals that continue their state without a gap; behind one the analyser begins anew anyway."""
+    expected = {one.recording_id: one.next_sample for one in snapshots}
+    continuing = []
+    for arrival in arrivals:
+        if arrival.packet.first_sample == expected[arrival.recording.id]:
+            expected[arrival.recording.id] = arrival.packet.end_sample
+            continuing.append(arrival)
+    return continuing

@@ -1,0 +1,78 @@
+"""Samples to instants: each boot's time line, and how far it is off the hub's clock (design section 4)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from hub.core.db import Connection
+from hub.ingest.accounting import MICROSECOND, Boot, Key, anchor_for, at_us
+from hub.ingest.clocks import ClockBook, Estimate
+from hub.ingest.samples import Arrival, instant
+
+KEPT: Final = 50_000  # boots; beyond, all are learned anew
+
+
+class Timeline:
+    """The boots this process has seen lately."""
+
+    def __init__(self) -> None:
+        self._anchors_us: dict[Key, int] = {}
+        self._clocks = ClockBook()
+
+    def expect(self, arrivals: Iterable[Arrival]) -> None:
+        """Before anything is stored: the best guess where a new boot's time line begins."""
+        for arrival in arrivals:
+            if arrival.key not in self._anchors_us:
+                self._anchors_us[arrival.key] = anchor_for(arrival.packet, arrival.received_s)
+
+    def learn(self, boots: Mapping[Key, Boot], arrivals: Iterable[Arrival]) -> list[tuple[UUID, Estimate]]:
+        """The stored truth, and what the newest packets say of the clocks; estimates to be stored."""
+        if len(self._anchors_us) > KEPT:
+            self._anchors_us, self._clocks = {}, ClockBook()
+        self._anchors_us |= {key: boot.anchor_us for key, boot in boots.items()}
+        estimates = []
+        for arrival in newest(arrivals).values():
+            line_s = self.line_s(arrival.key, arrival.packet.end_sample, arrival.packet.fs_hz)
+            estimate = self._clocks.observe(arrival.key, line_s, arrival.received_s)
+            if estimate is not None:
+                estimates.append((arrival.recording.id, estimate))
+        return estimates
+
+    def line_s(self, key: Key, sample: int, fs_hz: int) -> float:
+        """The instant of a sample on its boot's own time line."""
+        return at_us(self._anchors_us[key], sample, fs_hz) / MICROSECOND
+
+    def at(self, key: Key, sample: int, fs_hz: int) -> datetime:
+        """The instant of a sample by the hub's clock."""
+        return instant(round((self.line_s(key, sample, fs_hz) + self._clocks.offset_s(key)) * MICROSECOND))
+
+    def anchor_at(self, key: Key) -> datetime:
+        """Where the time line of a boot begins."""
+        return instant(self._anchors_us[key])
+
+    def offset_s(self, key: Key) -> float:
+        return self._clocks.offset_s(key)
+
+
+def newest(arrivals: Iterable[Arrival]) -> dict[Key, Arrival]:
+    """Of each boot the packet that ends last."""
+    found: dict[Key, Arrival] = {}
+    for arrival in arrivals:
+        known = found.get(arrival.key)
+        if known is None or arrival.packet.end_sample > known.packet.end_sample:
+            found[arrival.key] = arrival
+    return found
+
+
+async def save_estimates(conn: Connection, estimates: list[tuple[UUID, Estimate]]) -> None:
+    """Keep them with their recordings."""
+    await conn.execute(
+        "INSERT INTO recording_clock (recording_id, at, offset_s)"
+        " SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::float8[]) ON CONFLICT DO NOTHING",
+        (
+            [recording_id for recording_id, _ in estimates],
+            [instant(round(estimate.clock_s * MICROSECOND)) for _, estimate in estimates],
+            [estimate.offset_s for _, estimate in estimates],
+        ),
+    )

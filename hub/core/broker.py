@@ -145,14 +145,19 @@ def write_accounts(settings: Settings, devices: Iterable[Account]) -> None:
     _write(folder(settings) / "passwords", lines)
 
 
-def prepare(settings: Settings, devices: Iterable[Account]) -> tuple[str, ...]:
-    """Write all files; the command that starts the broker."""
+def prepare_files(settings: Settings, devices: Iterable[Account]) -> None:
+    """Write configuration, access list and accounts."""
     where = folder(settings)
     where.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(where / "mosquitto.conf", configuration(settings))
     _write(where / "acl", ACL.format(hub=settings.mqtt_username))
     write_accounts(settings, devices)
-    return find_mosquitto(), "-c", str(where / "mosquitto.conf")
+
+
+def prepare(settings: Settings, devices: Iterable[Account]) -> tuple[str, ...]:
+    """Write the files; the command that starts the broker."""
+    prepare_files(settings, devices)
+    return find_mosquitto(), "-c", str(folder(settings) / "mosquitto.conf")
 
 
 def _write(path: Path, text: str) -> None:

@@ -151,8 +151,8 @@ def prepare(
     folder: Path, binaries: Path | None = None, overrides: Mapping[str, str] | None = None
 ) -> Cluster:
     """Make the cluster if it isn't there and write its configuration; blocks, seconds the first time."""
-    folder = folder.resolve()
-    cluster = Cluster(folder, find_binaries(folder, binaries), _socket_dir(folder))
+    cluster = existing(folder, binaries)
+    folder = cluster.folder
     for path in (folder, cluster.socket_dir):
         _own_folder(path)
     if _unprivileged((), folder)[:1] == ("setpriv",):
@@ -163,6 +163,38 @@ def prepare(
     (folder / "postgresql.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
     (folder / "pg_hba.conf").write_text("local all all trust\n")  # the folder's mode is the lock
     return cluster
+
+
+def existing(folder: Path, binaries: Path | None = None) -> Cluster:
+    """The cluster of a folder in which a server runs already."""
+    folder = folder.resolve()
+    return Cluster(folder, find_binaries(folder, binaries), _socket_dir(folder))
+
+
+async def wait_gone(cluster: Cluster) -> None:
+    """Wait for a server of an earlier hub that was killed: it shuts down when it notices."""
+    async with asyncio.timeout(STOP_TIMEOUT_S):
+        while True:
+            pid = _server_pid(cluster.folder)
+            if pid is None or not _is_alive(pid, cluster.folder):
+                return
+            await asyncio.sleep(0.1)
+
+
+def _server_pid(folder: Path) -> int | None:
+    try:
+        return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _is_alive(pid: int, folder: Path) -> bool:
+    """Whether that process is the server of this folder, not another that got its number since."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return os.fsencode(folder) in command
 
 
 def _give_to_nobody(cluster: Cluster) -> None:
@@ -224,6 +256,7 @@ async def running(
 ) -> AsyncIterator[Cluster]:
     """A running server for as long as the block lasts."""
     cluster = await asyncio.to_thread(prepare, folder, binaries, overrides)
+    await wait_gone(cluster)
     server = await start(cluster, folder.parent / "log" / "postgres.log")
     try:
         await wait_ready(cluster, server)

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +28,15 @@ def tied_to_us(number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
     return tie
 
 
-def open_log(path: Path) -> BinaryIO:
-    """A log to append to; a long one is set aside first, so that at most two are kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > LOG_ROTATE_BYTES:
-        path.replace(path.with_suffix(path.suffix + ".1"))
+def shorten_log(path: Path) -> None:
+    """Set a long log aside; at most two are kept. Its writer goes on, since it appends."""
+    if path.stat().st_size > LOG_ROTATE_BYTES:
+        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        os.truncate(path, 0)
+
+
+def _open_log(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path.open("ab")
 
 
@@ -43,7 +48,7 @@ async def start(
     pass_fds: Sequence[int] = (),
 ) -> Process:
     """Start a child in a session of its own (so Ctrl-C reaches only the supervisor, which stops in order)."""
-    with open_log(log_file) as output:
+    with _open_log(log_file) as output:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,

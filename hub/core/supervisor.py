@@ -21,6 +21,7 @@ BEAT_EVERY_S = 1.0
 SILENT_AFTER_S = 5.0
 START_TIMEOUT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
+SHORTEN_EVERY_S = 60.0
 SETTLED_AFTER_S = 60.0  # a child that lived this long starts again without a pause
 
 
@@ -90,9 +91,18 @@ class Supervisor:
         """The running process of a child."""
         return next((k.process for k in self._keepers if k.child.name == name), None)
 
-    async def failed(self) -> None:
-        """Return only by raising: when keeping a child alive itself fails, which is a bug."""
-        await asyncio.gather(*(k.task for k in self._keepers if k.task is not None))
+    async def watch(self) -> None:
+        """Keep logs short, for ever; raises when keeping a child alive itself fails, which is a bug."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._shorten_logs())
+            for keeper in self._keepers:
+                tasks.create_task(keeper.watch())
+
+    async def _shorten_logs(self) -> None:
+        while True:
+            for path in self._log_dir.glob("*.log"):
+                process.shorten_log(path)
+            await asyncio.sleep(SHORTEN_EVERY_S)
 
 
 class _Keeper:
@@ -117,6 +127,10 @@ class _Keeper:
             code = await process.stop(self.process, self.child.stop_signal, self.child.stop_timeout_s)
             log("child.stopped", child=self.child.name, child_pid=self.process.pid, code=code)
         self._close_pipe()
+
+    async def watch(self) -> None:
+        assert self.task is not None
+        await asyncio.shield(self.task)
 
     async def _keep(self) -> None:
         pause_s = FIRST_PAUSE_S

@@ -75,8 +75,11 @@ async def test_unacknowledged_come_again_and_acknowledged_do_not(broker: Broker)
                 device.publish(f"ingest/{DEVICE}/ecg", bytes([i]), qos=1)
             messages = await received(session, 10)
         session.ack([m.packet_id for m in messages[:4]])
-        session.flush()
-        session.disconnect()
+        session.publish("live/mark", b"", qos=1)  # answered once what was sent before has been read
+        async with asyncio.timeout(10):
+            while session.unacknowledged:
+                await mqtt.wait(session, 0.05)
+                session.poll()
     async with hub_session(broker, "keeper", clean=False) as session:
         assert session.session_present
         again = await received(session, 6)

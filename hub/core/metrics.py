@@ -1,0 +1,88 @@
+"""Prometheus metrics of all processes of one hub, gathered into one answer.
+
+Each process offers its own numbers on a Unix socket in data_dir/run; the web process asks them all and adds
+the label `process`. No metric carries a patient's id, and none a device's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+ASK_TIMEOUT_S = 1.0
+MAX_ANSWER_BYTES = 4 << 20
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _folder(data_dir: Path) -> Path:
+    folder = data_dir / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.asynccontextmanager
+async def offered(data_dir: Path, process: str) -> AsyncIterator[None]:
+    """Offer this process's numbers while the block lasts."""
+    path = _folder(data_dir) / f"{process}.metrics"
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(generate_latest())
+            await writer.drain()
+        writer.close()
+
+    path.unlink(missing_ok=True)
+    async with await asyncio.start_unix_server(answer, path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+async def gathered(data_dir: Path) -> bytes:
+    """The numbers of all processes that answer."""
+    paths = sorted(_folder(data_dir).glob("*.metrics"))
+    answers = await asyncio.gather(*map(_ask, paths))
+    texts = {path.stem: text for path, text in zip(paths, answers, strict=True) if text}
+    registry = CollectorRegistry()
+    registry.register(_Merged(merged(texts)))
+    return generate_latest(registry)
+
+
+async def _ask(path: Path) -> str:
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_BYTES)
+            try:
+                return (await reader.read(MAX_ANSWER_BYTES)).decode()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):  # gone, or too busy to answer: the others count
+        return ""
+
+
+class _Merged(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def merged(texts: dict[str, str]) -> list[Metric]:
+    """Families of the same name become one, told apart by the label `process`."""
+    families: dict[str, Metric] = {}
+    for process, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            into = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type, family.unit)
+            )
+            for sample in family.samples:
+                labels = {**sample.labels, "process": process}
+                into.samples.append(sample._replace(labels=labels))
+    return list(families.values())

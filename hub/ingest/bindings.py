@@ -35,6 +35,7 @@ class Recording:
 
     id: UUID
     device_id: str
+    shard: str  # of the device
     patient_id: UUID
     organisation_id: UUID
     status: str
@@ -87,10 +88,19 @@ class Bindings:
         return {name for name in recordings if name not in self.recordings}
 
     def forget(self) -> None:
-        """Devices or recordings changed: load anew what is named next."""
+        """Load everything anew that is named next."""
         self.devices.clear()
         self.recordings.clear()
         self.open_recordings.clear()
+
+    def forget_changed(self, device_id: str | None, recording_id: UUID | None) -> None:
+        """A device or a recording changed."""
+        recording = self.recordings.pop(recording_id.bytes, None) if recording_id else None
+        changed = device_id or (recording.device_id if recording else None)
+        if changed is None:
+            return self.forget()
+        self.devices.pop(changed, None)
+        self.open_recordings.pop(changed, None)
 
     def _forget_absent(self, now_s: float) -> None:
         self._absent_since_s = now_s
@@ -123,8 +133,9 @@ async def load_recordings(conn: Connection, bindings: Bindings, recordings: set[
     """Learn of recordings."""
     found = await db.rows(
         conn,
-        "SELECT id, device_id, patient_id, organisation_id, status, started_at, fs_hz, leads, uv_per_lsb, paced"
-        " FROM recording WHERE id = ANY(%s)",
+        "SELECT r.id, r.device_id, d.shard, r.patient_id, r.organisation_id, r.status, r.started_at, r.fs_hz,"
+        "  r.leads, r.uv_per_lsb, r.paced FROM recording r JOIN device d ON d.id = r.device_id"
+        " WHERE r.id = ANY(%s)",
         ([UUID(bytes=name) for name in recordings],),
     )
     bindings.recordings.update(dict.fromkeys(recordings))
@@ -134,6 +145,6 @@ async def load_recordings(conn: Connection, bindings: Bindings, recordings: set[
 
 def recording_of(row: dict[str, Any]) -> Recording:
     return Recording(
-        row["id"], row["device_id"], row["patient_id"], row["organisation_id"], row["status"],
+        row["id"], row["device_id"], row["shard"], row["patient_id"], row["organisation_id"], row["status"],
         row["started_at"] is not None, row["fs_hz"], tuple(row["leads"]), row["uv_per_lsb"], row["paced"],
     )  # fmt: skip

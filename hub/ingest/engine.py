@@ -66,14 +66,9 @@ class Engine:
         self._note_presence(items)
         return batch, complete
 
-    def seconds(self) -> list[tuple[str, Second, str]]:
-        """Live results to publish: shard, result, JSON."""
-        told = []
-        for second in self._analysis.seconds():
-            device = self.bindings.devices.get(second.recording.device_id)
-            if device is not None:
-                told.append((device.shard, second, self._second_json(second)))
-        return told
+    def seconds(self) -> list[tuple[Recording, str]]:
+        """Live results to publish, as JSON."""
+        return [(second.recording, self._second_json(second)) for second in self._analysis.seconds()]
 
     async def commit(self, batch: Sorted, at: datetime) -> Stored:
         """Store a batch in one transaction, then note what devices have to be told."""
@@ -254,15 +249,14 @@ class Engine:
 
     def _after(self, batch: Sorted, stored: Stored) -> None:
         """What follows from a commit: acknowledgements, backlogs, recordings that began or are over."""
+        recordings = {a.recording.id: a.recording for a in batch.arrivals}
+        recordings |= {h.recording.id: h.recording for h in batch.happenings if h.recording is not None}
         for key, boot in stored.boots.items():
-            recording = self.bindings.recordings.get(key[0].bytes)
-            device = self.bindings.devices.get(recording.device_id) if recording else None
-            if device is not None:
-                ledger = boot.ledger
-                self.acks.note(
-                    device.shard, device.id, (key[0].bytes, key[1]), sequencing.next_sample(ledger),
-                    sequencing.wanted(ledger), key in stored.with_duplicates or key in stored.with_end,
-                )  # fmt: skip
+            recording, ledger = recordings[key[0]], boot.ledger
+            self.acks.note(
+                recording.shard, recording.device_id, (key[0].bytes, key[1]), sequencing.next_sample(ledger),
+                sequencing.wanted(ledger), key in stored.with_duplicates or key in stored.with_end,
+            )  # fmt: skip
         for device, event_id in stored.event_ids:
             self.acks.note_event(device.shard, device.id, event_id, bool(stored.with_end))
         for key, arrival in newest(batch.arrivals).items():

@@ -8,11 +8,13 @@ session reconnects, so that the broker sends again what nobody acknowledged.
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from hub.core import clock, db, errors
 from hub.core.db import Database
@@ -65,8 +67,12 @@ class Worker:
             if not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure
 
-    async def _on_change(self, _channel: str, _payload: str) -> None:
-        self.engine.bindings.forget()
+    async def _on_change(self, _channel: str, payload: str) -> None:
+        changed = json.loads(payload) if payload else {}
+        recording_id = changed.get("recording_id")
+        self.engine.bindings.forget_changed(
+            changed.get("device_id"), UUID(recording_id) if recording_id else None
+        )
 
     async def _keep_locks(self) -> None:
         while True:
@@ -97,7 +103,7 @@ class Worker:
             return
         batch, complete = await self.engine.take(received, at, may_load=not self._away)
         self._links.publish_live(
-            [(shard, str(second.recording.id), text) for shard, second, text in self.engine.seconds()]
+            [(recording.shard, str(recording.id), text) for recording, text in self.engine.seconds()]
         )
         if not complete:
             self._go_away()

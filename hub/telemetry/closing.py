@@ -65,7 +65,7 @@ async def _close(conn: Connection, at: datetime, which: str, reason: str, parame
     for row in closed:
         await unpair(conn, at, row["device_id"], row["patient_id"])
         await jobs.enqueue(conn, at, ENDED_JOB, str(row["id"]), {"recording_id": str(row["id"])})
-        await db.notify(conn, CHANNEL, recording_id=str(row["id"]))
+        await db.notify(conn, CHANNEL, recording_id=str(row["id"]), device_id=row["device_id"])
     return [row["id"] for row in closed]
 
 

@@ -28,7 +28,7 @@ MAX_BAND_MM = 60.0  # 6 mV; what goes beyond is drawn at the edge of its band
 LINE_SPACING = 1.45  # of the font size; Chinese needs more than Latin
 MM_PER_PT = 25.4 / 72
 
-INK, GREY, RULE = "#111111", "#555555", "#bbbbbb"
+INK, GREY, RULE, WARNING = "#111111", "#555555", "#bbbbbb", "#b00020"
 GRID_FINE, GRID_BOLD = "#f6d5d5", "#e79a9a"
 
 FONT = "hub-cjk"
@@ -56,6 +56,7 @@ class Frame:
     right: str = ""
     footer: tuple[str, ...] = ()
     page_words: str = "{page} / {pages}"
+    banner: str = ""  # a warning that must be on every page
 
 
 @dataclass(frozen=True)
@@ -408,6 +409,7 @@ def _frame_strokes(frame: Frame, page: int, pages: int) -> Iterator[Stroke]:
     right = WIDTH_MM - MARGIN_MM
     yield _writer(MARGIN_MM, 18, frame.title, 14, INK, "left")
     yield _writer(right, 18, frame.right, 9, GREY, "right")
+    yield _writer(WIDTH_MM / 2, 24, frame.banner, 11, WARNING, "centre")
     yield _writer(right, 290, frame.page_words.format(page=page, pages=pages), 8, GREY, "right")
     for i, line in enumerate(frame.footer):
         yield _writer(MARGIN_MM, 284 + 3.2 * i, line, 7, GREY, "left")

@@ -7,6 +7,7 @@ what was signed.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -53,6 +54,7 @@ async def write_document(
             **{key: analysis[key] for key in ("id", "version", "algorithm", "analysed_at")},
             "sha256": hashlib.sha256(bytes(analysis["packed"])).hexdigest(),
             "summary": _figures(seen, timeline),
+            "finding_counts": dict(Counter(finding.rule for finding in seen.findings)),
         },
         "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
         "completeness": analysis["completeness"],

@@ -81,6 +81,14 @@ class Timeline:
         stretch = self.stretch_of(index)
         return stretch.anchor_at + timedelta(seconds=(index - stretch.offset) / self.fs_hz)
 
+    def index_at(self, at: datetime) -> int | None:
+        """The index of an instant; None if no boot was running then."""
+        for stretch in self.stretches:
+            sample = round((at - stretch.anchor_at).total_seconds() * self.fs_hz)
+            if 0 <= sample < stretch.count:
+                return stretch.offset + sample
+        return None
+
     def window(self, onset: int, lead_in_s: float, length_s: float) -> dict[str, int]:
         """The strip of an onset: within its boot, a little before it and the rest after."""
         stretch = self.stretch_of(onset)

@@ -1,0 +1,84 @@
+"""What the paper of a report is drawn from: the signed document and the samples of its strips, as one
+CBOR value.
+
+The sandbox that draws has no database; everything it needs is in these bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import cbor2
+
+from hub.core.db import Connection, Row, one
+from hub.reading.cases import LEAD_IN_S, STRIP_S
+from hub.reading.signing import verification_code
+from hub.reading.timeline import Timeline, read_samples, read_timeline
+
+EVENTS_MAX = 30  # strips of button and diary events; the paper says how many more there are
+EXTREMES = ("lowest_rate", "highest_rate", "longest_rr")
+
+
+async def pack_report(conn: Connection, report_id: UUID, locale: str = "zh-CN") -> bytes:
+    """The bytes `hub.reading.paper:draw` takes."""
+    report = await one(conn, "SELECT study_id, signed_content FROM report WHERE id = %s", (report_id,))
+    signed = bytes(report["signed_content"])
+    document = json.loads(signed)
+    recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (UUID(document["recording"]["id"]),))
+    timeline = await read_timeline(conn, recording["id"])
+    strips = [await _strip(conn, recording, timeline, wanted) for wanted in _wanted(document, timeline)]
+    return cbor2.dumps(
+        {
+            "document": document,
+            "verification_code": verification_code(signed),
+            "locale": locale,
+            "strips": strips,
+            "events_left_out": max(0, len(document["events"]) - EVENTS_MAX),
+        }
+    )
+
+
+def _wanted(document: Mapping[str, Any], timeline: Timeline) -> list[dict[str, Any]]:
+    """Which strips, in the order of the paper: the moment's index on the line, and how far into the strip it lies."""
+    figures, events = document["analysis"]["summary"], document["events"][:EVENTS_MAX]
+    moments = [
+        *(
+            ("finding", i, timeline.index(f["boot"], f["onset_sample"]))
+            for i, f in enumerate(document["findings"])
+        ),
+        *(("extreme", name, figures[name]["sample"]) for name in EXTREMES if figures[name] is not None),
+        *(("event", i, _event_index(event, timeline)) for i, event in enumerate(events)),
+    ]
+    return [{"section": section, "item": item, "index": index} for section, item, index in moments]
+
+
+def _event_index(event: Mapping[str, Any], timeline: Timeline) -> int | None:
+    """Where an event lies: by its sample if the device told one, else by its time; None outside the
+    recording.
+    """
+    if event["boot"] is not None and event["sample"] is not None:
+        if any(s.boot == event["boot"] for s in timeline.stretches):
+            return timeline.index(event["boot"], event["sample"])
+        return None
+    return timeline.index_at(datetime.fromisoformat(event["at"]))
+
+
+async def _strip(
+    conn: Connection, recording: Row, timeline: Timeline, wanted: Mapping[str, Any]
+) -> dict[str, Any]:
+    about = {"section": wanted["section"], "item": wanted["item"]}
+    if wanted["index"] is None:
+        return {**about, "samples": None}
+    lead_in_s = STRIP_S / 2 if wanted["section"] == "event" else LEAD_IN_S
+    window = timeline.window(wanted["index"], lead_in_s, STRIP_S)
+    samples = await read_samples(conn, recording, window["boot"], window["first_sample"], window["count"])
+    first = timeline.index(window["boot"], window["first_sample"])
+    return {
+        **about,
+        "samples": samples.astype("<i2").tobytes(),
+        "count": window["count"],
+        "start_at": timeline.instant(first).isoformat(),
+        "mark_s": (wanted["index"] - first) / timeline.fs_hz,
+    }

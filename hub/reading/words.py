@@ -1,0 +1,147 @@
+"""The words on a report's paper, Chinese and English. `label` puts both beside each other where a form
+needs it.
+"""
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, tuple[str, str]] = {
+    "title": ("动态心电图报告", "Ambulatory ECG (Holter) report"),
+    "patient": ("患者", "Patient"),
+    "name": ("姓名", "Name"),
+    "sex": ("性别", "Sex"),
+    "age": ("年龄", "Age"),
+    "birth_date": ("出生日期", "Born"),
+    "years": ("岁", "years"),
+    "male": ("男", "male"),
+    "female": ("女", "female"),
+    "other": ("其他", "other"),
+    "unknown": ("不详", "not known"),
+    "request": ("申请", "Request"),
+    "clinic": ("申请单位", "Clinic"),
+    "requester": ("申请医生", "Requested by"),
+    "requested_at": ("申请时间", "Requested"),
+    "question": ("检查目的", "Question"),
+    "symptoms": ("症状", "Symptoms"),
+    "drugs": ("用药", "Drugs"),
+    "pacemaker": ("起搏器", "Pacemaker"),
+    "yes": ("有", "yes"),
+    "no": ("无", "no"),
+    "not_given": ("未填", "not given"),
+    "recording": ("记录", "Recording"),
+    "device": ("设备", "Device"),
+    "leads": ("导联", "Leads"),
+    "worn_from": ("佩戴开始", "Worn from"),
+    "worn_to": ("佩戴结束", "Worn to"),
+    "recorded": ("记录时长", "Recorded"),
+    "analysable": ("可分析时长", "Analysable"),
+    "completeness": ("数据完整性", "Data completeness"),
+    "completeness_line": (
+        "每导联产生 {produced} 点，已存 {stored} 点（{stored_percent}），丢失 {lost} 点（{lost_percent}）",
+        "Per channel: produced {produced}, stored {stored} ({stored_percent}), lost {lost} ({lost_percent}) samples",
+    ),
+    "end_not_known": (
+        "设备未说明最后计数，可能还有未知数据",
+        "The device did not tell its last count; more may exist",
+    ),
+    "hours": ("小时", "h"),
+    "minutes": ("分", "min"),
+    "conclusion": ("诊断结论", "Conclusion"),
+    "findings_text": ("检查所见", "Findings"),
+    "advice": ("建议", "Advice"),
+    "critical": (
+        "危急值：已由报告医生标记，请立即处理",
+        "CRITICAL VALUE marked by the reader: act at once",
+    ),
+    "figures": ("心率与心律", "Rate and rhythm"),
+    "beats_total": ("总心搏", "Beats"),
+    "mean_rate": ("平均心率", "Mean rate"),
+    "lowest_rate": ("最慢心率", "Lowest rate"),
+    "highest_rate": ("最快心率", "Highest rate"),
+    "longest_rr": ("最长 RR 间期", "Longest RR"),
+    "ventricular": ("室性异位搏动", "Ventricular beats"),
+    "normal": ("窦性/室上性及其他窄波心搏", "Normal and other narrow beats"),
+    "unclassified": ("未分类心搏", "Unclassified beats"),
+    "found": ("自动检出事件（经阅片编辑后）", "Episodes found (after the reader's edits)"),
+    "none_found": ("无", "none"),
+    "times": ("{count} 次", "{count} x"),
+    "too_short": ("记录过短，不绘制趋势", "Too short for a trend"),
+    "onset": ("起始", "onset"),
+    "bpm": ("次/分", "/min"),
+    "times_at": ("{value}，{at}", "{value} at {at}"),
+    "percent_of_beats": ("{count} 个（{percent}）", "{count} ({percent})"),
+    "eight_beats": ("最快、最慢心率为 8 个 RR 间期的平均值", "Highest and lowest rates are means of 8 intervals"),
+    "hourly": ("逐时统计", "By the hour"),
+    "hour": ("时段", "Hour"),
+    "beats": ("心搏", "Beats"),
+    "mean": ("平均", "Mean"),
+    "lowest": ("最慢", "Lowest"),
+    "highest": ("最快", "Highest"),
+    "trend": ("心率趋势（每分钟平均）", "Heart-rate trend (mean of each minute)"),
+    "finding_strips": ("报告所附事件条图", "Strips of reported findings"),
+    "extreme_strips": ("心率极值条图", "Strips of extreme rates"),
+    "event_strips": ("按键与日记条图", "Strips of button and diary events"),
+    "more_events": ("另有 {count} 个事件未附图", "{count} more events are not drawn"),
+    "no_strip": ("该时刻没有存储的心电数据", "No ECG is stored for this moment"),
+    "strip_from": ("图自 {at}", "strip from {at}"),
+    "button": ("按键", "Button"),
+    "sos": ("求助键", "SOS"),
+    "diary": ("日记", "Diary"),
+    "high": ("高优先级", "high priority"),
+    "medium": ("中优先级", "medium priority"),
+    "low": ("低优先级", "low priority"),
+    "signature": ("签名", "Signature"),
+    "signed_by": ("报告医生", "Signed by"),
+    "signed_at": ("签发时间", "Signed"),
+    "version": ("版本", "Version"),
+    "final": ("正式报告", "final"),
+    "amended": ("修订报告", "amended"),
+    "entered-in-error": ("已撤回", "withdrawn"),
+    "verification": ("验证码", "Verification code"),
+    "key": ("密钥", "Key"),
+    "algorithm": ("分析算法", "Algorithm"),
+    "analysis_version": (
+        "第 {version} 版分析，{edits} 处人工修改",
+        "analysis version {version}, {edits} edits by the reader",
+    ),
+    "merkle": ("数据指纹", "Data fingerprint"),
+    "withdrawn_banner": ("本报告已撤回，不得使用", "THIS REPORT HAS BEEN WITHDRAWN: DO NOT USE"),
+    "withdrawn_reason": ("撤回原因", "Reason"),
+    "safety": (
+        "辅助诊断软件，未作为医疗器械注册；所有发现须经医生确认；不是主要报警系统，不能代替拨打 120。",
+        "Decision support, not cleared as a medical device; a doctor confirms every finding;"
+        " not a primary alarm system; it does not replace calling 120.",
+    ),
+    "page": ("第 {page} 页 / 共 {pages} 页", "page {page} of {pages}"),
+    "zone": ("时间均为 {zone} 时区", "All times are {zone}"),
+}  # fmt: skip
+
+# Evidence of a finding, by the key that carries its unit.
+NUMBERS: Mapping[str, tuple[str, str]] = {
+    "longest_rr_s": ("最长 RR {value} s", "longest RR {value} s"),
+    "lowest_rate_bpm": ("最慢 {value} 次/分", "lowest {value}/min"),
+    "highest_rate_bpm": ("最快 {value} 次/分", "highest {value}/min"),
+    "rate_bpm": ("频率 {value} 次/分", "rate {value}/min"),
+    "irregular_share": ("不齐比例 {value}", "irregular share {value}"),
+    "beats": ("{value} 个心搏", "{value} beats"),
+    "length_s": ("持续 {value} s", "for {value} s"),
+    "leads_off": ("{value} 个导联脱落", "{value} leads off"),
+}
+
+LOCALES = ("zh-CN", "en")
+
+
+def word(key: str, locale: str, **values: object) -> str:
+    """One text in one language."""
+    return WORDS[key][LOCALES.index(locale)].format(**values)
+
+
+def label(key: str, locale: str) -> str:
+    """The label of a form: Chinese paper carries the English beside it."""
+    zh, en = WORDS[key]
+    return f"{zh} {en}" if locale == "zh-CN" else en
+
+
+def number(key: str, value: float, locale: str) -> str:
+    """One piece of evidence in words; a key not in the table shows as it is."""
+    texts = NUMBERS.get(key, (key + " {value}",) * 2)
+    return texts[LOCALES.index(locale)].format(value=f"{value:g}")

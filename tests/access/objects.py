@@ -1,0 +1,255 @@
+"""How to make the object that a path parameter names, in either tenant. A new parameter needs a row in `MAKERS`.
+
+Each maker leaves one row in every guarded table it passes through, so that the test of the policies uses them too.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from uuid import UUID, uuid4
+
+from ecg import holter
+from ecg.record import Lead, Record
+from ecg.synthetic import Segment, Synthesiser
+from tests import world
+from tests.world import AT, Admin, Tenant
+
+FS_HZ = 250
+SECONDS = 20
+LEADS = ("MDC_ECG_LEAD_II",)
+STARTED = AT - timedelta(seconds=SECONDS)
+
+
+@dataclass
+class Case:
+    """Everything around one patient: ids by the name of the path parameter."""
+
+    tenant: Tenant
+    ids: dict[str, UUID | str] = field(default_factory=dict)
+
+
+Maker = Callable[[Admin, Case], Awaitable[UUID | str]]
+
+
+async def make(admin: Admin, case: Case, parameter: str) -> UUID | str:
+    """The object of a path parameter, with what it stands on; made once per case."""
+    if parameter not in MAKERS:
+        raise LookupError(f"say in MAKERS how to make the object of {{{parameter}}}")
+    if parameter not in case.ids:
+        case.ids[parameter] = await MAKERS[parameter](admin, case)
+    return case.ids[parameter]
+
+
+async def _patient(admin: Admin, case: Case) -> UUID:
+    """A patient who lets a family member see."""
+    made = await world.patient(admin, case.tenant)
+    await _grant(admin, case.tenant.accounts["family_member"], made)
+    return made
+
+
+async def _grant(admin: Admin, account_id: UUID, patient_id: UUID | str) -> None:
+    grant = {"object_kind": "patient", "reason": "test", "source_kind": "test", "action": "patient.read"}
+    await world.insert(
+        admin, "access_grant", id=uuid4(), account_id=account_id, object_id=patient_id, valid_from=AT, **grant
+    )
+
+
+async def _consent(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await world.insert(
+        admin, "consent", id=made, patient_id=await make(admin, case, "patient_id"), kind="monitoring",
+        given_how="paper", given_by="x", recorded_by=case.tenant.accounts["village_doctor"], given_at=AT,
+    )  # fmt: skip
+    return made
+
+
+async def _request(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await make(admin, case, "consent_id")
+    await world.insert(
+        admin, "service_request", id=made, patient_id=case.ids["patient_id"], created_at=AT,
+        organisation_id=case.tenant.organisations["village"], kind="holter", status="active", question="x",
+        requester_id=case.tenant.accounts["village_doctor"], priority="routine",
+    )  # fmt: skip
+    return made
+
+
+async def _device(admin: Admin, case: Case) -> str:
+    made = f"holter-{uuid4().hex[:12]}"
+    await world.insert(
+        admin, "device", id=made, shard="00", kind="holter", name="x", password_hash="x", created_at=AT,
+        organisation_id=case.tenant.organisations["village"],
+    )  # fmt: skip
+    await world.insert(admin, "device_state", device_id=made, last_seen_at=AT, connected=True)
+    return made
+
+
+async def _recording(admin: Admin, case: Case) -> UUID:
+    """A running recording with a second of ECG, an event and a finding."""
+    made, device = uuid4(), await make(admin, case, "device_id")
+    await make(admin, case, "request_id")
+    patient_id = case.ids["patient_id"]
+    await world.insert(
+        admin, "recording", id=made, patient_id=patient_id, device_id=device, status="recording", fs_hz=FS_HZ,
+        organisation_id=case.tenant.organisations["village"], service_request_id=case.ids["request_id"],
+        leads=list(LEADS), uv_per_lsb=5.0, requested_at=STARTED, started_at=STARTED,
+    )  # fmt: skip
+    await admin.execute(
+        """INSERT INTO device_pairing (id, device_number, patient_id, during)
+           SELECT %s, number, %s, tstzrange(%s, NULL) FROM device WHERE id = %s""",
+        (uuid4(), patient_id, STARTED, device),
+    )
+    await admin.execute("SELECT hub_ensure_day(%s)", (STARTED.date(),))
+    await admin.execute(
+        "INSERT INTO ecg_packet VALUES (%s, 1, 0, %s, %s, 0, %s)", (made, STARTED, FS_HZ, b"\0\0" * FS_HZ)
+    )
+    await admin.execute(
+        "INSERT INTO recording_boot VALUES (%s, 1, %s, %s, 0, NULL, false, %s::int8multirange)",
+        (made, STARTED, FS_HZ, f"{{[0,{FS_HZ})}}"),
+    )
+    await admin.execute(
+        "INSERT INTO vital VALUES (%s, %s, NULL, '149530', %s, 61, NULL, '/min', %s)",
+        (device, patient_id, STARTED, AT),
+    )
+    await world.insert(
+        admin, "recording_event", id=f"{device}/1", recording_id=made, device_id=device, kind="button",
+        at=AT, received_at=AT,
+    )  # fmt: skip
+    await world.insert(
+        admin, "finding", recording_id=made, version=1, boot=1, onset_sample=0, onset_at=AT, leads=list(LEADS),
+        numbers={}, quality="good", found_at=AT, **{"pass": "live", "rule": "pause"},
+    )  # fmt: skip
+    return made
+
+
+async def _alarm(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await make(admin, case, "recording_id")
+    await world.insert(
+        admin, "alarm", id=made, patient_id=case.ids["patient_id"], recording_id=case.ids["recording_id"],
+        organisation_id=case.tenant.organisations["village"], source_key=f"test:{made}", rule="pause",
+        category="physiological", priority="high", condition="active", handling="raised", onset_at=AT,
+        raised_at=AT,
+    )  # fmt: skip
+    await world.insert(admin, "alarm_log", alarm_id=made, sequence=1, at=AT, step="raised")
+    return made
+
+
+async def _set_aside(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await world.insert(
+        admin, "set_aside", id=made, sha256=made.hex, topic="ingest/00/x/ecg", reason="wrong-version",
+        device_id=await make(admin, case, "device_id"), payload=b"x", first_at=AT, last_at=AT,
+        organisation_id=case.tenant.organisations["village"],
+    )  # fmt: skip
+    return made
+
+
+@cache
+def _packed() -> bytes:
+    """A real analysis of a short signal."""
+    samples = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", float(SECONDS)),), 5.0).samples(
+        0, SECONDS * FS_HZ
+    )
+    record = Record(leads=(Lead(LEADS[0], FS_HZ, 5.0, 0, samples[0]),), start_at=STARTED)
+    return holter.analyse(record, paced=False).to_bytes()
+
+
+async def _study(admin: Admin, case: Case) -> UUID:
+    """The recording has ended, and a real analysis of it is there."""
+    made, tenant = uuid4(), case.tenant
+    recording = await make(admin, case, "recording_id")
+    await admin.execute("UPDATE recording SET status = 'ended', ended_at = %s WHERE id = %s", (AT, recording))
+    await world.insert(
+        admin, "study", id=made, kind="holter", patient_id=case.ids["patient_id"], recording_id=recording,
+        organisation_id=tenant.organisations["village"], service_request_id=case.ids["request_id"],
+        reading_organisation_id=tenant.organisations["hospital"], created_at=AT,
+    )  # fmt: skip
+    return made
+
+
+async def _analysis(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await make(admin, case, "task_id")
+    await world.insert(
+        admin, "analysis", id=made, recording_id=case.ids["recording_id"], version=1, algorithm="test",
+        input_sha256=made.hex, packed=_packed(), summary={}, completeness={}, analysed_at=AT,
+    )  # fmt: skip
+    await world.insert(
+        admin, "analysis_edit", analysis_id=made, sequence=1, at=AT, operation={},
+        account_id=case.tenant.accounts["reader"],
+    )  # fmt: skip
+    return made
+
+
+async def _task(admin: Admin, case: Case) -> UUID:
+    """Claimed by the tenant's reader, with a draft."""
+    made, tenant = uuid4(), case.tenant
+    reader = tenant.accounts["reader"]
+    await make(admin, case, "study_id")
+    await world.insert(
+        admin, "task", id=made, study_id=case.ids["study_id"], patient_id=case.ids["patient_id"],
+        organisation_id=tenant.organisations["hospital"], from_organisation_id=tenant.organisations["village"],
+        kind="holter", tier="district", status="in-progress", priority="routine", sex="male", age_years=75,
+        question="x", due_at=AT, claimed_by=reader, lease_until=AT + timedelta(minutes=5), created_at=AT,
+    )  # fmt: skip
+    await _grant(admin, reader, case.ids["patient_id"])
+    await world.insert(
+        admin, "report_draft", task_id=made, account_id=reader, content={}, revision=1, saved_at=AT
+    )
+    return made
+
+
+async def _report(admin: Admin, case: Case) -> UUID:
+    made, tenant = uuid4(), case.tenant
+    await make(admin, case, "task_id")
+    await world.insert(
+        admin, "report", id=made, study_id=case.ids["study_id"], task_id=case.ids["task_id"],
+        patient_id=case.ids["patient_id"], organisation_id=tenant.organisations["hospital"], version=1,
+        status="final", content={}, signed_content=b"{}", signature=b"x", signer_key_id="x",
+        signed_by=tenant.accounts["reader"], signed_at=AT,
+    )  # fmt: skip
+    await world.insert(
+        admin, "report_delivery", report_id=made, recipient_kind="organisation", delivered_at=AT,
+        recipient_id=tenant.organisations["village"],
+    )  # fmt: skip
+    return made
+
+
+async def _account(admin: Admin, case: Case) -> UUID:
+    made = await world.account(admin, f"somebody-{uuid4().hex[:8]}")
+    case.ids["role_id"] = await world.give(admin, made, case.tenant.organisations["village"], "technician")
+    return made
+
+
+async def _role(admin: Admin, case: Case) -> UUID | str:
+    await make(admin, case, "account_id")
+    return case.ids["role_id"]
+
+
+async def _agreement(admin: Admin, case: Case) -> UUID:
+    made, organisations = uuid4(), case.tenant.organisations
+    await world.insert(
+        admin, "agreement", id=made, from_organisation_id=organisations["town"], study_kind="holter",
+        to_organisation_id=organisations["hospital"], valid_from=AT,
+    )  # fmt: skip
+    return made
+
+
+MAKERS: dict[str, Maker] = {
+    "patient_id": _patient,
+    "consent_id": _consent,
+    "request_id": _request,
+    "device_id": _device,
+    "recording_id": _recording,
+    "alarm_id": _alarm,
+    "set_aside_id": _set_aside,
+    "study_id": _study,
+    "analysis_id": _analysis,
+    "task_id": _task,
+    "report_id": _report,
+    "account_id": _account,
+    "role_id": _role,
+    "agreement_id": _agreement,
+}

@@ -31,7 +31,7 @@ export interface TrendView {
 
 const LEFT_PX = 34;
 const RIGHT_PX = 8;
-const TOP_PX = 16; // findings
+const TOP_PX = 32; // words of the cursor, then findings
 const BOTTOM_PX = 20; // clock
 const LOWEST_BPM = 30;
 const JOIN_MS = 150_000; // points further apart are not joined: there was nothing between them
@@ -131,7 +131,8 @@ function drawGaps(plot: Plot): void {
 
 function drawRates(plot: Plot): void {
   const { pen, palette, view } = plot;
-  pen.strokeStyle = palette.coarse;
+  pen.strokeStyle = palette.mark;
+  pen.globalAlpha = 0.45;
   pen.lineWidth = 1;
   pen.beginPath();
   for (const point of view.points) {
@@ -139,6 +140,7 @@ function drawRates(plot: Plot): void {
     pen.lineTo(x(plot, point.at_ms), y(plot, point.high_bpm));
   }
   pen.stroke();
+  pen.globalAlpha = 1;
   pen.strokeStyle = palette.trace;
   pen.lineWidth = 1.5;
   pen.lineJoin = 'round';

@@ -76,14 +76,15 @@ function PatientLine({ recording, feed }: { recording: Recording; feed: Feed }) 
   const { patient } = recording;
   const device = feed.device.value ?? recording.device;
   return (
-    <p class="patient-line">
+    <div class="patient-line">
       <ButtonLink kind="quiet" href="/live">{t('live.back')}</ButtonLink>
       <span>{t(`core.sex.${patient.sex}`)} · {t('core.age_years', { count: patient.age_years })}</span>
       <span>{named(recording.organisation)}</span>
       <span>{t('live.device', { id: recording.device_id })}</span>
       {device.battery_percent !== null && <span class="figures">{t('live.battery', { percent: device.battery_percent })}</span>}
       {recording.paced && <strong>{t('live.paced')}</strong>}
-    </p>
+      <Sound />
+    </div>
   );
 }
 
@@ -101,18 +102,22 @@ function StateBanner({ feed, recording }: { feed: Feed; recording: Recording }) 
 
 function AlarmSection({ feed, stripOf }: { feed: Feed; stripOf: (alarm: Alarm) => (() => void) | null }) {
   const alarms = feed.alarms.value;
-  const paused = pausedUntil_ms.value > now.value;
   return (
     <section class="alarm-section" aria-label={t('live.alarms.open')} data-testid="alarms" data-open={alarms?.length ?? ''}>
       {alarms !== null && alarms.length > 0 && <AlarmList alarms={alarms} changed={feed.reloadAlarms} openStrip={stripOf} />}
-      <div class="alarm-foot">
-        <p role="status">{alarms === null ? t('live.alarms.reading') : alarms.length === 0 ? `${t('live.alarms.none')} ${ageWords(ageOf(feed.newest.value))}` : ''}</p>
-        <span class="actions">
-          <Button kind="quiet" aria-pressed={soundOn.value} onClick={switchSound}>{t(soundOn.value ? 'live.sound.on' : 'live.sound.off')}</Button>
-          {soundOn.value && <Button kind="quiet" aria-pressed={paused} onClick={() => pauseSound(Date.now())}>{paused ? t('live.sound.paused', { until: formatClock(pausedUntil_ms.value, true) }) : t('live.sound.pause')}</Button>}
-        </span>
-      </div>
+      {alarms === null && <p role="status">{t('live.alarms.reading')}</p>}
+      {alarms?.length === 0 && <p>{t('live.alarms.none')} {ageWords(ageOf(feed.newest.value))}</p>}
     </section>
+  );
+}
+
+function Sound() {
+  const paused = pausedUntil_ms.value > now.value;
+  return (
+    <span class="sound">
+      <Button kind="quiet" aria-pressed={soundOn.value} onClick={switchSound}>{t(soundOn.value ? 'live.sound.on' : 'live.sound.off')}</Button>
+      {soundOn.value && <Button kind="quiet" aria-pressed={paused} onClick={() => pauseSound(Date.now())}>{paused ? t('live.sound.paused', { until: formatClock(pausedUntil_ms.value, true) }) : t('live.sound.pause')}</Button>}
+    </span>
   );
 }
 
@@ -152,8 +157,8 @@ function Trace({ feed }: { feed: Feed }) {
 function Choice<V extends number>({ label, unit, values, value, change }: { label: string; unit: string; values: readonly V[]; value: number; change: (value: number) => void }) {
   return (
     <label class="scale-choice">
-      <span class="small soft">{label}</span>
-      <select class="input" value={value} onChange={(event) => change(Number(event.currentTarget.value))}>
+      <span class="small soft" aria-hidden="true">{label}</span>
+      <select class="input" aria-label={label} value={value} onChange={(event) => change(Number(event.currentTarget.value))}>
         {values.map((option) => <option key={option} value={option} selected={option === value}>{option} {unit}</option>)}
       </select>
     </label>

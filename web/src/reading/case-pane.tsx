@@ -21,10 +21,8 @@ export function CasePane({ open, help, leave }: { open: OpenCase; help: () => vo
         <section class="stack-tight"><h2>{t('reading.findings', { count: open.data.value.findings.length })}</h2><Findings open={open} /></section>
         <section class="stack-tight"><h2>{t('reading.evidence')}</h2><Evidence open={open} /></section>
       </div>
-      <div class="case-lists">
-        <section class="stack-tight"><h2>{t('reading.hours')}</h2><Hours open={open} /></section>
-        <section class="stack-tight"><h2>{t('reading.events')}</h2><Events open={open} /></section>
-      </div>
+      <section class="stack-tight"><h2>{t('reading.hours')}</h2><Hours open={open} /></section>
+      <section class="stack-tight"><h2>{t('reading.events')}</h2><Events open={open} /></section>
     </div>
   );
 }
@@ -38,15 +36,13 @@ function CaseHead({ open, help, leave }: { open: OpenCase; help: () => void; lea
   });
   return (
     <header class="case-head">
-      <div>
-        <h2 class="case-name">{patient.name} <span class="soft">{t(`core.sex.${patient.sex}`)} · {t('core.age_years', { count: patient.age_years })}</span></h2>
-        <p class="case-question">
-          <span><strong>{t('reading.question')}</strong> {request.question}</span>
-          {request.symptoms && <span><strong>{t('reading.symptoms')}</strong> {request.symptoms}</span>}
-          {request.drugs && <span><strong>{t('reading.drugs')}</strong> {request.drugs}</span>}
-          {request.pacemaker && <strong>{t('live.paced')}</strong>}
-        </p>
-      </div>
+      <h2 class="case-name">{patient.name} <span class="soft">{t(`core.sex.${patient.sex}`)} · {t('core.age_years', { count: patient.age_years })}</span></h2>
+      <p class="case-question">
+        <span><strong>{t('reading.question')}</strong> {request.question}</span>
+        {request.symptoms && <span><strong>{t('reading.symptoms')}</strong> {request.symptoms}</span>}
+        {request.drugs && <span><strong>{t('reading.drugs')}</strong> {request.drugs}</span>}
+        {request.pacemaker && <strong>{t('live.paced')}</strong>}
+      </p>
       <div class="actions">
         {!open.signed.value && <Lease open={open} />}
         {!open.signed.value && <Button kind="quiet" busy={release.busy} onClick={release.run}>{t('reading.release')}</Button>}

@@ -24,7 +24,7 @@ function FindingRow({ open, finding }: { open: OpenCase; finding: CaseFinding })
   const here = open.finding.value === key;
   const included = open.draft.included.value.has(key);
   const row = useRef<HTMLLIElement>(null);
-  useEffect(() => { if (here) row.current?.scrollIntoView({ block: 'nearest' }); }, [here]);
+  useEffect(() => { if (here && row.current) showInList(row.current); }, [here]);
   return (
     <li ref={row} class={here ? 'case-finding case-finding-here' : 'case-finding'} data-finding={finding.rule} data-onset-sample={finding.onset_sample}
       data-boot={finding.boot} data-included={included ? 'yes' : 'no'}>
@@ -38,6 +38,14 @@ function FindingRow({ open, finding }: { open: OpenCase; finding: CaseFinding })
       </span>
     </li>
   );
+}
+
+/** Moves the list, never the page: the strip above stays where the reader looks. */
+function showInList(row: HTMLElement): void {
+  const list = row.parentElement!;
+  const [top, bottom] = [row.offsetTop - list.offsetTop, row.offsetTop - list.offsetTop + row.offsetHeight];
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }
 
 export function Evidence({ open }: { open: OpenCase }) {

@@ -51,7 +51,7 @@ export function RateTrend({ open }: { open: OpenCase }) {
   const data = open.data.value;
   const view = useMemo(() => trendOf(data, open.line), [data]);
   return (
-    <TrendView view={view} cursor_ms={open.line.instant_ms(open.place.value + open.across.value / 2)} height_px={132} label={t('reading.trend')}
+    <TrendView view={view} cursor_ms={open.line.instant_ms(open.place.value + open.across.value / 2)} height_px={148} label={t('reading.trend')}
       describe={(at_ms, mean, low, high) => mean === null
         ? t('reading.trend.none', { at: formatClock(at_ms) })
         : t('reading.trend.at', { at: formatClock(at_ms), mean: Math.round(mean), low: Math.round(low ?? mean), high: Math.round(high ?? mean) })}

@@ -4,6 +4,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { t } from '../core/i18n';
 import { formatClock, formatInstant } from '../core/time';
 import { Button, ErrorBanner } from '../core/ui';
+import { PriorityMark } from '../ecg/priority';
+import { evidenceText, ruleName } from '../ecg/rules';
 import { StripView } from '../ecg/strip-view';
 import { useBeats } from './beats';
 import { keyOf, type OpenCase } from './open-case';
@@ -50,6 +52,10 @@ export function Record({ open }: { open: OpenCase }) {
   return (
     <section class="record" aria-label={t('reading.record')}>
       <Toolbar open={open} />
+      <div class="record-tools">
+        <ChosenFinding open={open} />
+        <span class="record-scales"><Scales /></span>
+      </div>
       <div id="record-strip" tabIndex={-1}>
         <StripView samples={open.samples} boot={stretch.boot} first={first} height_px={leads * LEAD_PX + 40} label={label} beats={own}
           scale={{ px_per_mm: screen_px_per_mm.value, mm_per_s: mm_per_s.value, mm_per_mv: mm_per_mv.value }}
@@ -60,6 +66,21 @@ export function Record({ open }: { open: OpenCase }) {
       <BeatLine open={open} beats={beats} />
       {open.editError.value && <ErrorBanner error={open.editError.value} />}
     </section>
+  );
+}
+
+/** Which finding the strip shows, so that a reader need not look down to the list. */
+function ChosenFinding({ open }: { open: OpenCase }) {
+  const { findings } = open.data.value;
+  const place = findings.findIndex((other) => keyOf(other) === open.finding.value);
+  const finding = findings[place];
+  if (!finding) return <span class="chosen-finding soft small">{t('reading.chosen.none', { count: findings.length })}</span>;
+  const included = open.draft.included.value.has(keyOf(finding));
+  return (
+    <span class="chosen-finding" data-testid="chosen-finding">
+      <span class="figures soft">{place + 1}/{findings.length}</span> <PriorityMark priority={finding.priority} /> <strong>{ruleName(finding.rule)}</strong> <span class="small figures">{evidenceText(finding.numbers)}</span>
+      {included && <strong class="small">✓ {t('reading.included')}</strong>}
+    </span>
   );
 }
 
@@ -78,7 +99,6 @@ function Toolbar({ open }: { open: OpenCase }) {
       <Button aria-label={t('reading.page.on')} onClick={() => page(open, 0.9)}>▶</Button>
       <strong class="figures" data-testid="record-time">{formatInstant(from_ms, true)} – {formatClock(to_ms, true)}</strong>
       <Jump open={open} />
-      <span class="record-scales"><Scales /></span>
       <Button aria-pressed={calipersOn.value} onClick={() => { calipersOn.value = !calipersOn.value; }}>{t('live.calipers')}</Button>
     </div>
   );
@@ -115,7 +135,6 @@ function Jump({ open }: { open: OpenCase }) {
       <label class="unseen" for="jump-to">{t('reading.jump')}</label>
       <input ref={input} id="jump-to" class="input figures" placeholder="14:05:30" value={text} aria-invalid={wrong} inputMode="numeric"
         aria-describedby={wrong ? 'jump-wrong' : undefined} onInput={(event) => setText(event.currentTarget.value)} />
-      <Button type="submit">{t('reading.jump.go')}</Button>
       {wrong && <span id="jump-wrong" role="alert" class="small">{t('reading.jump.wrong')}</span>}
     </form>
   );

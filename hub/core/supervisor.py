@@ -234,27 +234,34 @@ class _Pipe:
 
 
 @contextlib.asynccontextmanager
-async def beating(fd: int | None) -> AsyncIterator[None]:
-    """In the child: say that it is ready, then beat while its event loop turns. No supervisor, no beat."""
-    if fd is None:
-        yield
-        return
-    os.set_blocking(fd, False)
-    _beat(fd)
-    task = asyncio.create_task(_keep_beating(fd))
+async def beating(fd: int | None) -> AsyncIterator[Callable[[], None]]:
+    """In the child: say that it is ready, then beat while its event loop turns. No supervisor, no beat.
+
+    Hands out the beat itself, for a loop that had better beat in its own name.
+    """
+    beat = _beat_of(fd)
+    beat()
+    task = asyncio.create_task(_keep_beating(beat))
     try:
-        yield
+        yield beat
     finally:
         task.cancel()
         await asyncio.wait([task])
 
 
-async def _keep_beating(fd: int) -> None:
+def _beat_of(fd: int | None) -> Callable[[], None]:
+    if fd is None:
+        return lambda: None
+    os.set_blocking(fd, False)
+
+    def beat() -> None:
+        with contextlib.suppress(BlockingIOError):  # the supervisor is slow; the beats it has will do
+            os.write(fd, b".")
+
+    return beat
+
+
+async def _keep_beating(beat: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(BEAT_EVERY_S)
-        _beat(fd)
-
-
-def _beat(fd: int) -> None:
-    with contextlib.suppress(BlockingIOError):  # the supervisor is slow; the beats it has will do
-        os.write(fd, b".")
+        beat()

@@ -1,0 +1,170 @@
+"""The only composer: settings -> pool -> domains -> edges, up in order, down in reverse.
+
+What each domain exports (routes, job kinds, timers, listeners) is put together here and nowhere else; a job kind
+that somebody enqueues and nobody handles, an undeclared action or a path declared twice stop the start.
+"""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from hub.alarms import routes as alarm_routes
+from hub.alarms import jobs as alarm_worker
+from hub.core import actor, changes, clock, db, http, jobs, lifecycle, metrics, pages, supervisor
+from hub.core.broker import Account
+from hub.core.db import Database
+from hub.core.http import Bytes, Request, Route
+from hub.core.jobs import JobKind, Worker
+from hub.core.logging import failure_place, log
+from hub.core.settings import Settings
+from hub.core.store import Store
+from hub.ingest import worker as ingest_worker
+from hub.orders import routes as order_routes
+from hub.people import access, identity, sessions
+from hub.people import routes as people_routes
+from hub.people import worker as people_worker
+from hub.reading import routes as reading_routes
+from hub.reading import worker as reading_worker
+from hub.telemetry import closing
+
+WEB_FOLDER = Path(__file__).parent / "web"
+SHUTDOWN_S = 4.0  # for answers on their way; below the supervisor's patience
+ACTOR = actor.job("hub")
+
+
+async def read_health(request: Request) -> dict[str, str]:
+    """For a proxy or an orchestrator: this process answers and so does the database."""
+    async with request.transaction() as conn:
+        await db.one(conn, "SELECT 1 AS one")
+    return {"status": "ready"}
+
+
+async def read_metrics(request: Request) -> Bytes:
+    return Bytes(await metrics.gathered(request.settings.data_dir), metrics.MEDIA_TYPE)
+
+
+OWN_ROUTES = (
+    Route("GET", "/health", read_health, "health.read"),
+    Route("GET", "/metrics", read_metrics, "metrics.read", kind="bytes", loopback_only=True),
+)
+ROUTES: tuple[Route, ...] = (
+    *OWN_ROUTES,
+    *people_routes.ROUTES,
+    *order_routes.ROUTES,
+    *alarm_routes.ROUTES,
+    *reading_routes.ROUTES,
+)
+JOBS: Mapping[str, JobKind] = {**people_worker.JOBS, **alarm_worker.JOBS, **reading_worker.JOBS}
+EVERY: jobs.Every = {**people_worker.EVERY, **alarm_worker.EVERY, **reading_worker.EVERY}
+# What a lower domain asks of a higher one, by name only.
+ENQUEUED: tuple[str, ...] = (closing.ENDED_JOB,)
+
+GUARD = http.Guard(access.ACTIONS.keys(), access.PUBLIC, sessions.authenticate, sessions.admit)
+
+
+def web_application(settings: Settings, database: Database, store: Store) -> web.Application:
+    """Pages and API of one web process."""
+    resources: dict[web.AppKey[Any], Any] = {people_routes.KEYS: identity.load_keys(settings.data_dir)}
+    changes_route, changes_listeners = changes.parts()
+    return http.application(
+        (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
+        GUARD,
+        db=database,
+        settings=settings,
+        store=store,
+        clock=clock.now,
+        listeners=[changes_listeners],
+        resources=resources,
+    )
+
+
+def _dsn(settings: Settings) -> str:
+    if settings.dsn is None:
+        raise ValueError("a single role needs HUB_DSN; `hub serve` without --role brings its own database")
+    return settings.dsn
+
+
+def _store(settings: Settings) -> Store:
+    return Store(settings.data_dir / "files")
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
+    """Pages, API and live sockets."""
+    async with Database(_dsn(settings), "hub_app", size=12) as database:
+        async with database.transaction(ACTOR, clock.now()) as conn:
+            await identity.require_own_keys(conn, identity.load_keys(settings.data_dir))
+        application = web_application(settings, database, _store(settings))
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.http_host, settings.http_port, ssl_context=_tls(settings))
+            await site.start()
+            async with supervisor.beating(fd):
+                await stop.wait()
+        finally:
+            await runner.cleanup()
+
+
+async def run_ingest(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
+    """One of the processes that store what devices send; they share out the shards by locks."""
+    async with Database(_dsn(settings), "hub_ingest", size=4) as database, supervisor.beating(fd) as beat:
+        await ingest_worker.run(settings, database, clock.now, stop, beat)
+
+
+async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
+    """The queue and the timers."""
+    jobs.check(JOBS, ENQUEUED)
+    async with Database(_dsn(settings), "hub_app") as database, supervisor.beating(fd):
+        owner = lifecycle.job_owner(os.getpid())
+        worker = Worker(database, _store(settings), settings, JOBS, clock.now, owner)
+        await jobs.run_worker(worker, EVERY, stop)
+
+
+ROLES: Mapping[str, Callable[[Settings, asyncio.Event, int | None], Awaitable[None]]] = {
+    "web": run_web,
+    "ingest": run_ingest,
+    "jobs": run_jobs,
+}
+
+
+async def run_role(settings: Settings, role: str, name: str, fd: int | None) -> None:
+    """One process of the hub; a bug in a background task ends it, and the supervisor starts it again."""
+    stop, broken = lifecycle.stop_on_signals(), asyncio.Event()
+
+    def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        failure = context.get("exception")
+        log("hub.failed", error=failure_place(failure) if failure else str(context["message"]))
+        if not isinstance(failure, OSError):  # a line that broke is no bug
+            broken.set()
+            stop.set()
+
+    asyncio.get_running_loop().set_exception_handler(on_exception)
+    async with metrics.offered(settings.data_dir, name):
+        await ROLES[role](settings, stop, fd)
+    if broken.is_set():
+        raise SystemExit(1)
+
+
+async def broker_accounts(conn: db.Connection) -> list[Account]:
+    """Every device in service, as the broker must know it."""
+    devices = await db.rows(conn, "SELECT id, shard, password_hash FROM device WHERE retired_at IS NULL")
+    return [Account(f"{d['shard']}/{d['id']}", d["password_hash"]) for d in devices]
+
+
+def plan(settings: Settings) -> lifecycle.Plan:
+    """All children of `hub serve`, in the order in which they start."""
+    ingest = [f"ingest-{number}" for number in range(1, settings.ingest_processes + 1)]
+    return lifecycle.Plan(("jobs", *ingest, "web"), broker_accounts)

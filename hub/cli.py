@@ -1,0 +1,263 @@
+"""The command `hub`: every operation of an installation, one function each. `hub COMMAND --help` tells the rest."""
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hub.core import actor, broker, clock, db, doctor, lifecycle, logging, migrate, postgres, supervisor, tls
+from hub.core import settings as settings_table
+from hub.core.db import Database
+from hub.core.errors import HubError
+from hub.core.settings import Settings
+
+ACTOR = actor.job("cli")
+Arguments = argparse.Namespace
+Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
+
+# What an operator can mend: shown as one line, without a traceback.
+PLAIN_FAILURES = (
+    settings_table.SettingsError,
+    supervisor.DataFolderInUse,
+    supervisor.StartFailed,
+    lifecycle.PortInUse,
+    postgres.PostgresMissing,
+    broker.BrokerMissing,
+    migrate.MigrationError,
+)
+
+
+def say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+async def serve(settings: Settings, arguments: Arguments) -> None:
+    from hub import app  # all domains: only when needed, so that small commands start fast
+
+    if arguments.role is not None:
+        name = arguments.name or arguments.role
+        return await app.run_role(settings, arguments.role, name, arguments.supervised_fd)
+    await lifecycle.serve(settings, app.plan(settings))
+
+
+async def migrate_database(settings: Settings, _arguments: Arguments) -> None:
+    async with lifecycle.database_server(settings) as own:
+        await lifecycle.migrated(own)
+    say("schema is up to date")
+
+
+async def examine(settings: Settings, _arguments: Arguments) -> int:
+    results = await doctor.examine(settings)
+    for result in results:
+        say(f"{'ok ' if result.well else 'BAD'} {result.check}: {result.words}")
+        if result.mend is not None:
+            say(f"      mend: {result.mend}")
+    return 0 if all(result.well for result in results) else 1
+
+
+async def _as_operator(settings: Settings, work: Callable[[db.Connection], Awaitable[Sequence[str]]]) -> None:
+    """Do something in one transaction, as the operator of this machine; print its lines after the commit."""
+    async with lifecycle.database_server(settings) as own:
+        assert own.dsn is not None
+        async with Database(own.dsn, "hub_app", size=2) as database:
+            async with database.transaction(ACTOR, clock.now()) as conn:
+                lines = await work(conn)
+    say(*lines)
+
+
+async def add_user(settings: Settings, arguments: Arguments) -> None:
+    from hub.people import accounts, organisations
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        at = clock.now()
+        found = [
+            row
+            for row in await organisations.organisations(conn, ACTOR, at)
+            if arguments.organisation in (str(row["id"]), row["name"], row["name_en"])
+        ]
+        if not found:
+            raise SystemExit(f"no organisation {arguments.organisation!r}; see `hub user organisations`")
+        password = arguments.password or secrets.token_urlsafe(12)
+        await accounts.create_account(
+            conn,
+            ACTOR,
+            at,
+            login=arguments.login,
+            name=arguments.full_name or arguments.login,
+            password=password,
+            organisation_id=found[0]["id"],
+            role=arguments.user_role,
+        )
+        return [f"{arguments.login} {password}"]
+
+    await _as_operator(settings, work)
+
+
+async def list_users(settings: Settings, _arguments: Arguments) -> None:
+    from hub.people import accounts
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        return [
+            "\t".join([row["login"], row["name"], ",".join(held["role"] for held in row["roles"])])
+            for row in await accounts.accounts(conn, ACTOR, clock.now())
+        ]
+
+    await _as_operator(settings, work)
+
+
+async def list_organisations(settings: Settings, _arguments: Arguments) -> None:
+    from hub.people import organisations
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        found = await organisations.organisations(conn, ACTOR, clock.now())
+        return [f"{row['id']}\t{row['level']}\t{row['name']}\t{row['name_en']}" for row in found]
+
+    await _as_operator(settings, work)
+
+
+async def add_organisation(settings: Settings, arguments: Arguments) -> None:
+    from hub.people import organisations
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        made = await organisations.create_organisation(
+            conn,
+            ACTOR,
+            clock.now(),
+            parent_id=arguments.parent,
+            level=arguments.level,
+            name=arguments.label,
+            name_en=arguments.label_en or arguments.label,
+            tier=arguments.tier,
+        )
+        return [str(made)]
+
+    await _as_operator(settings, work)
+
+
+async def reset_password(settings: Settings, arguments: Arguments) -> None:
+    from hub.people import accounts
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        at, password = clock.now(), arguments.password or secrets.token_urlsafe(12)
+        everybody = await accounts.accounts(conn, ACTOR, at)
+        found = next((row for row in everybody if row["login"] == arguments.login), None)
+        if found is None:
+            raise SystemExit(f"no account {arguments.login!r}")
+        await accounts.reset_password(conn, ACTOR, at, found["id"], password)
+        return [f"{arguments.login} {password}"]
+
+    await _as_operator(settings, work)
+
+
+async def initialise_tls(settings: Settings, arguments: Arguments) -> None:
+    made = tls.initialise(settings.data_dir / "tls", arguments.names, clock.now())
+    say(
+        f"HUB_TLS_CERT={made.certificate}",
+        f"HUB_TLS_KEY={made.key}",
+        f"install {made.authority} on phones and PCs, so that they trust this hub",
+    )
+
+
+async def verify_audit(settings: Settings, _arguments: Arguments) -> int:
+    from hub.people import audit
+
+    broken: list[str] = []
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        problem = await audit.verify(conn, clock.now())
+        broken.extend([problem] if problem else [])
+        return [problem or "every entry of the audit is as it was sealed"]
+
+    await _as_operator(settings, work)
+    return 1 if broken else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "hub", description="Telehub: telemedicine hub of a district health system"
+    )
+    parser.add_argument(
+        "--config", type=Path, default=os.environ.get("HUB_CONFIG"), help="settings file (TOML)"
+    )
+    parser.add_argument("--data-dir", type=Path, help="folder of everything the hub keeps (HUB_DATA_DIR)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add(commands, "migrate", migrate_database, "bring the database to this program's schema")
+    _add(commands, "doctor", examine, "say what is wrong and how to mend it")
+    _add_people(commands)
+    tls_commands = _group(commands, "tls", "certificates")
+    init = _add(tls_commands, "init", initialise_tls, "make a certificate for these names and addresses")
+    init.add_argument("names", nargs="+", metavar="NAME")
+    audit = _group(commands, "audit", "the record of who did what")
+    _add(audit, "verify", verify_audit, "check that no entry was changed since it was sealed")
+    return parser
+
+
+Commands = Any  # argparse does not export the type
+
+
+def _add(commands: Commands, name: str, run: Command, words: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=words, description=words)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _group(commands: Commands, name: str, words: str) -> Commands:
+    return commands.add_parser(name, help=words).add_subparsers(required=True, metavar="COMMAND")
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = _add(commands, "serve", serve, "run the hub, or one of its processes")
+    parser.add_argument("--role", help="web, ingest or jobs: only this process, on a given database")
+    parser.add_argument("--name", help="name of this process in logs and metrics")
+    parser.add_argument("--supervised-fd", type=int, help=argparse.SUPPRESS)
+
+
+def _add_people(commands: Commands) -> None:
+    user = _group(commands, "user", "accounts and organisations")
+    add = _add(user, "add", add_user, "add an account; prints its password")
+    add.add_argument("login")
+    add.add_argument("--full-name")
+    add.add_argument("--organisation", required=True, help="id or name")
+    add.add_argument("--role", required=True, dest="user_role")
+    add.add_argument("--password", help="instead of a random one")
+    _add(user, "list", list_users, "all accounts and their roles")
+    password = _add(user, "password", reset_password, "give an account a new password and end a lock-out")
+    password.add_argument("login")
+    password.add_argument("--password", help="instead of a random one")
+    _add(user, "organisations", list_organisations, "the tree of organisations")
+    organisation = _add(user, "add-organisation", add_organisation, "add an organisation")
+    organisation.add_argument("label", metavar="NAME")
+    organisation.add_argument("--label-en", metavar="NAME")
+    organisation.add_argument("--level", required=True)
+    organisation.add_argument("--parent", help="id; without it a root of the tree")
+    organisation.add_argument("--tier")
+
+
+def _settings(arguments: Arguments) -> Settings:
+    loaded = settings_table.load(os.environ, arguments.config)
+    if arguments.data_dir is not None:
+        loaded = replace(loaded, data_dir=arguments.data_dir)
+    return replace(loaded, data_dir=loaded.data_dir.expanduser().resolve())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = _settings(arguments)
+        logging.configure(getattr(arguments, "name", None) or "hub", settings.log_level)
+        raise SystemExit(asyncio.run(arguments.run(settings, arguments)))
+    except PLAIN_FAILURES as failure:
+        raise SystemExit(f"hub: {failure}") from None
+    except HubError as failure:
+        raise SystemExit(f"hub: {failure.en} {failure.detail or ''}".rstrip()) from None
+
+
+if __name__ == "__main__":
+    main()

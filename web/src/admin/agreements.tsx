@@ -5,7 +5,7 @@ import { t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { instantOf } from '../core/time';
-import { Button, Confirm, Dialog, EmptyState, ErrorBanner, Select, State, Table, TextField, Time, toast, type Column } from '../core/ui';
+import { Button, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
 import { organisationChoices, organisationName, type TreeOrganisation } from './choices';
 import { STUDY_KINDS, type Agreement, type StudyKind } from './types';
 
@@ -46,7 +46,7 @@ function Agreements({ agreements, organisations, end }: ListProps) {
     { name: 'state', label: t('admin.agreement.state'), sort: (agreement) => agreement.valid_until ?? '9', cell: (agreement) => over(agreement)
       ? <State shape="stopped" at={agreement.valid_until}>{t('admin.agreement.over')}</State>
       : <State shape="done" at={agreement.valid_until}>{t(agreement.valid_until ? 'admin.agreement.until' : 'admin.agreement.open')}</State> },
-    { name: 'end', label: '', cell: (agreement) => !over(agreement) && <Button kind="quiet" onClick={() => end(agreement)}>{t('admin.agreement.end')}</Button> },
+    { name: 'end', label: t('admin.column.act'), bare: true, cell: (agreement) => !over(agreement) && <Button kind="quiet" onClick={() => end(agreement)}>{t('admin.agreement.end')}</Button> },
   ];
   return <Table caption={t('admin.section.agreements')} rows={agreements} columns={columns} rowKey={(agreement) => agreement.id} empty={<EmptyState title={t('admin.agreement.empty')} />} />;
 }
@@ -64,14 +64,14 @@ function AddAgreement({ organisations, close, done }: { organisations: TreeOrgan
   const choices = organisationChoices(organisations);
   return (
     <Dialog title={t('admin.agreement.add')} close={close}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); if (form.to_organisation_id) work.run(); }}>
+      <Form submit={work.run}>
         <Select label={t('admin.agreement.from')} value={form.from_organisation_id} change={(from_organisation_id) => change({ from_organisation_id })} choices={choices} />
         <Select label={t('admin.agreement.to')} value={form.to_organisation_id} change={(to_organisation_id) => change({ to_organisation_id })} choices={choices} placeholder={t('admin.choose')} required />
         <Select<StudyKind> label={t('admin.agreement.kind')} value={form.study_kind} change={(study_kind) => change({ study_kind })} choices={STUDY_KINDS.map((value) => ({ value, label: t(`admin.study.${value}`) }))} />
         <TextField label={t('admin.agreement.last-day')} type="date" optional value={form.until} change={(until) => change({ until })} />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.agreement.add')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -33,7 +33,7 @@ export function DevicesSection() {
 
 function Devices({ devices, retire }: { devices: Device[]; retire: ((device: Device) => void) | null }) {
   const columns: Column<Device>[] = [
-    { name: 'id', label: t('admin.device'), sort: (device) => device.id, cell: (device) => <span><strong>{device.name}</strong><br /><span class="mono small">{device.id}</span></span> },
+    { name: 'id', label: t('admin.device'), sort: (device) => device.id, cell: (device) => <span><strong>{device.name}</strong> <span class="mono small">{device.id}</span></span> },
     { name: 'state', label: t('admin.device.state'), sort: (device) => rank(device), cell: (device) => <DeviceState device={device} /> },
     { name: 'battery', label: t('admin.device.battery'), numeric: true, sort: (device) => device.battery_percent ?? -1, cell: (device) => (device.battery_percent === null ? '—' : `${device.battery_percent}%`) },
     { name: 'backlog', label: t('admin.device.backlog'), numeric: true, sort: (device) => device.backlog_s ?? -1, cell: (device) => (device.backlog_s === null ? '—' : duration(device.backlog_s)) },
@@ -41,7 +41,7 @@ function Devices({ devices, retire }: { devices: Device[]; retire: ((device: Dev
     { name: 'use', label: t('admin.device.use'), sort: (device) => device.patient_name ?? '', cell: (device) => <Use device={device} /> },
     { name: 'organisation', label: t('admin.organisation'), sort: (device) => named(device.organisation), cell: (device) => named(device.organisation) },
   ];
-  if (retire) columns.push({ name: 'retire', label: '', cell: (device) => device.retired_at === null && <Button kind="quiet" aria-label={t('admin.device.retire.title', { id: device.id })} onClick={() => retire(device)}>{t('admin.device.retire')}</Button> });
+  if (retire) columns.push({ name: 'retire', label: t('admin.column.act'), bare: true, cell: (device) => device.retired_at === null && <Button kind="quiet" aria-label={t('admin.device.retire.title', { id: device.id })} onClick={() => retire(device)}>{t('admin.device.retire')}</Button> });
   return <Table caption={t('admin.section.devices')} rows={devices} columns={columns} rowKey={(device) => device.id} empty={<EmptyState title={t('admin.device.empty')} />} />;
 }
 
@@ -53,7 +53,7 @@ function DeviceState({ device }: { device: Device }) {
   if (device.retired_at) return <State shape="stopped" at={device.retired_at}>{t('admin.device.state.retired')}</State>;
   return (
     <span>
-      <State shape={device.connected ? 'done' : 'waiting'}>{t(device.connected ? 'admin.device.state.online' : 'admin.device.state.offline')}</State><br />
+      <State shape={device.connected ? 'done' : 'waiting'}>{t(device.connected ? 'admin.device.state.online' : 'admin.device.state.offline')}</State>{' '}
       <span class="small soft">{device.last_seen_at ? <Age at={device.last_seen_at} /> : t('admin.device.never')}</span>
     </span>
   );

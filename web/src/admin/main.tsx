@@ -32,7 +32,7 @@ function Admin() {
   const name = mine.find((each) => each === asked) ?? mine[0] ?? 'health';
   const { Section } = SECTIONS[name];
   return (
-    <Shell page="admin" title={t('admin.title')}>
+    <Shell page="admin" wide title={t('admin.title')}>
       <nav class="sections" aria-label={t('admin.sections')}>
         {mine.map((each) => <a key={each} href={`/admin?section=${each}`} aria-current={each === name ? 'page' : undefined}>{t(`admin.section.${each}`)}</a>)}
       </nav>

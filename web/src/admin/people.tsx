@@ -4,7 +4,7 @@ import { api } from '../core/api';
 import { locale, named, t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
-import { Button, Confirm, Dialog, EmptyState, ErrorBanner, Select, State, Table, TextField, Time, toast, type Column } from '../core/ui';
+import { Button, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
 import { organisationChoices, type TreeOrganisation } from './choices';
 import { ROLES, type Account, type HeldRole, type Role } from './types';
 
@@ -47,10 +47,10 @@ function running(role: HeldRole): boolean {
 
 function Accounts({ accounts, act }: { accounts: Account[]; act: (deed: Deed) => void }) {
   const columns: Column<Account>[] = [
-    { name: 'name', label: t('admin.people.name'), sort: (account) => account.name, cell: (account) => <span><strong>{account.name}</strong><br /><span class="mono small">{account.login}</span></span> },
+    { name: 'name', label: t('admin.people.name'), sort: (account) => account.name, cell: (account) => <span><strong>{account.name}</strong> <span class="mono small">{account.login}</span></span> },
     { name: 'roles', label: t('admin.people.roles'), cell: (account) => <Roles account={account} act={act} /> },
     { name: 'state', label: t('admin.people.state'), sort: (account) => account.disabled_at ?? '', cell: (account) => <AccountState account={account} /> },
-    { name: 'act', label: '', cell: (account) => account.disabled_at === null && (
+    { name: 'act', label: t('admin.column.act'), bare: true, cell: (account) => account.disabled_at === null && (
       <span class="actions">
         <Button kind="quiet" onClick={() => act({ kind: 'role', account })}>{t('admin.people.role.give')}</Button>
         <Button kind="quiet" onClick={() => act({ kind: 'password', account })}>{t('admin.people.password')}</Button>
@@ -95,7 +95,7 @@ function AddAccount({ choices, close, done }: FormProps) {
   const fault = (field: string) => (work.error?.detail.field === field ? work.error.text : null);
   return (
     <Dialog title={t('admin.people.add')} close={close}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+      <Form submit={work.run}>
         <TextField label={t('admin.people.name')} value={form.name} change={(name) => change({ name })} required maxLength={60} error={fault('name')} />
         <TextField label={t('signin.login')} hint={t('admin.people.login.hint')} value={form.login} change={(login) => change({ login: login.trim().toLowerCase() })} required autocapitalize="none" spellcheck={false} autocomplete="off" maxLength={32} error={fault('login')} />
         <TextField label={t('admin.people.password.first')} hint={t('admin.people.password.hint')} type="password" autocomplete="new-password" value={form.password} change={(password) => change({ password })} required error={fault('password')} />
@@ -103,7 +103,7 @@ function AddAccount({ choices, close, done }: FormProps) {
         <Select label={t('admin.organisation')} value={form.organisation_id} change={(organisation_id) => change({ organisation_id })} choices={choices} />
         {work.error && !work.error.detail.field && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.people.add')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -119,12 +119,12 @@ function GiveRole({ account, choices, close, done }: FormProps & { account: Acco
   });
   return (
     <Dialog title={t('admin.people.role.give.title', { name: account.name })} close={close}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+      <Form submit={work.run}>
         <Select<Role> label={t('admin.people.role')} value={role} change={setRole} choices={roleChoices()} />
         <Select label={t('admin.organisation')} value={organisation_id} change={setOrganisation} choices={choices} />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.people.role.give')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -139,12 +139,12 @@ function ResetPassword({ account, close, done }: { account: Account; close: () =
   });
   return (
     <Dialog title={t('admin.people.password.title', { name: account.name })} close={close}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+      <Form submit={work.run}>
         <p>{t('admin.people.password.text')}</p>
         <TextField label={t('admin.people.password.new')} hint={t('admin.people.password.hint')} type="password" autocomplete="new-password" value={password} change={setPassword} required />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.people.password')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -5,7 +5,7 @@ import { named, t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import type { Priority, Sex } from '../core/types';
-import { Button, Check, EmptyState, ErrorBanner, Select, State, TextField } from '../core/ui';
+import { Button, Check, EmptyState, ErrorBanner, Form, Select, State, TextField } from '../core/ui';
 import { organisationChoices, organisationName, type TreeOrganisation } from './choices';
 import { STUDY_KINDS, type Condition, type DryRun, type RoutingRule, type StudyKind } from './types';
 
@@ -82,7 +82,7 @@ function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {
   return (
     <section class="card">
       <h2>{t('admin.routing.try')}</h2>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+      <Form submit={work.run}>
         <div class="form-grid">
           <Select<StudyKind> label={t('admin.agreement.kind')} value={form.study_kind} change={(study_kind) => change({ study_kind })} choices={STUDY_KINDS.map((value) => ({ value, label: t(`admin.study.${value}`) }))} />
           <Select<Priority> label={t('admin.routing.keyword.priority')} value={form.priority} change={(priority) => change({ priority })} choices={PRIORITIES.map((value) => ({ value, label: t(`core.priority.${value}`) }))} />
@@ -94,7 +94,7 @@ function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {
         <Check label={t('admin.routing.keyword.pacemaker')} checked={form.pacemaker} change={(pacemaker) => change({ pacemaker })} />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy} busyLabel={t('admin.routing.trying')}>{t('admin.routing.try.run')}</Button></div>
-      </form>
+      </Form>
       {found && <Outcome found={found} organisations={organisations} />}
     </section>
   );

@@ -44,7 +44,7 @@ function Items({ items, show, discard }: { items: SetAside[]; show: (item: SetAs
     { name: 'times', label: t('admin.aside.times'), numeric: true, sort: (item) => item.times, cell: (item) => count(item.times) },
     { name: 'first', label: t('admin.aside.first'), sort: (item) => item.first_at, cell: (item) => <Time at={item.first_at} /> },
     { name: 'last', label: t('admin.aside.last'), sort: (item) => item.last_at, cell: (item) => <Time at={item.last_at} /> },
-    { name: 'act', label: '', cell: (item) => (
+    { name: 'act', label: t('admin.column.act'), bare: true, cell: (item) => (
       <span class="actions">
         <Button kind="quiet" onClick={() => show(item)}>{t('admin.aside.show')}</Button>
         {item.discarded_at ? <span class="soft">{t('admin.aside.state.discarded')} <Time at={item.discarded_at} /></span> : <Button kind="quiet" onClick={() => discard(item)}>{t('admin.aside.discard')}</Button>}

@@ -4,7 +4,7 @@ import type { ApiError } from './api';
 import { t } from './i18n';
 import { useAction } from './resource';
 import { formatShort } from './time';
-import { Banner, Button, TextField } from './ui';
+import { Banner, Button, Form, TextField } from './ui';
 
 export function CredentialsForm({ login: initial, submit }: { login: string; submit: (login: string, password: string) => Promise<void> }) {
   const [login, setLogin] = useState(initial);
@@ -13,7 +13,7 @@ export function CredentialsForm({ login: initial, submit }: { login: string; sub
   const work = useAction(() => submit(login.trim(), password));
   const onKey = (event: KeyboardEvent) => setCapsLock(event.getModifierState?.('CapsLock') ?? false);
   return (
-    <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+    <Form submit={work.run}>
       <TextField label={t('signin.login')} name="login" autocomplete="username" autocapitalize="none" spellcheck={false} required autoFocus={!initial} value={login} change={setLogin} />
       <TextField
         label={t('signin.password')} name="password" type="password" autocomplete="current-password" required autoFocus={Boolean(initial)}
@@ -21,7 +21,7 @@ export function CredentialsForm({ login: initial, submit }: { login: string; sub
       />
       {work.error && <Banner kind="error">{refusal(work.error)}</Banner>}
       <Button type="submit" kind="primary" busy={work.busy} busyLabel={t('signin.working')}>{t('signin.submit')}</Button>
-    </form>
+    </Form>
   );
 }
 

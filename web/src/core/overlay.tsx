@@ -5,7 +5,7 @@ import { CredentialsForm } from './credentials';
 import { t } from './i18n';
 import { me, signIn } from './session';
 import { useAction } from './resource';
-import { Button, Dialog, ErrorBanner, TextField } from './ui';
+import { Button, Dialog, ErrorBanner, Form, TextField } from './ui';
 
 export function Overlay() {
   const asked = prompt.value;
@@ -38,7 +38,7 @@ function StepUp({ asked }: { asked: Prompt }) {
   });
   return (
     <Dialog title={t('signin.stepUp.title')} close={() => asked.resolve(false)}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); work.run(); }}>
+      <Form submit={work.run}>
         <p>{t('signin.stepUp.text', { name: me.value?.account.name ?? '' })}</p>
         <TextField label={t('signin.password')} type="password" autocomplete="current-password" autoFocus required value={password} change={setPassword} />
         {work.error && <ErrorBanner error={work.error} />}
@@ -46,7 +46,7 @@ function StepUp({ asked }: { asked: Prompt }) {
           <Button type="submit" kind="primary" busy={work.busy}>{t('signin.stepUp.confirm')}</Button>
           <Button onClick={() => asked.resolve(false)}>{t('core.cancel')}</Button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -12,30 +12,33 @@ import { switchTheme, theme } from './theme';
 import type { PageName } from './types';
 import { Button, ButtonLink, NoRight, Toasts } from './ui';
 
-type ShellProps = { page: PageName; title: string; corner?: ComponentChildren; wide?: boolean; children: ComponentChildren };
+type ShellProps = {
+  page: PageName;
+  title: string;
+  above?: ComponentChildren; // the way back, over the title
+  corner?: ComponentChildren;
+  wide?: boolean;
+  children: ComponentChildren;
+};
 
 /** `corner` stands beside the connection: live pages put the age of the newest sample there. */
-export function Shell({ page, title, corner, wide, children }: ShellProps) {
+export function Shell({ page, title, above, corner, wide, children }: ShellProps) {
   useEffect(() => { document.title = `${title} · Telehub`; }, [title]);
   return (
     <div class={wide ? 'shell shell-wide' : 'shell'}>
       <a class="skip" href="#main">{t('core.skip')}</a>
       <header class="header">
-        <div class="header-row">
-          <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
-          <div class="corner">{corner}<Connection /></div>
-        </div>
-        <div class="header-row header-tools">
-          <nav class="pages" aria-label={t('core.pages')}>
-            {me.value?.pages.map((name) => (
-              <a key={name} href={PAGE_PATHS[name]} aria-current={name === page ? 'page' : undefined}>{t(`core.page.${name}`)}</a>
-            ))}
-          </nav>
-          <Person />
-          <Preferences />
-        </div>
+        <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
+        <div class="corner">{corner}<Connection /></div>
+        <nav class="pages" aria-label={t('core.pages')}>
+          {me.value?.pages.map((name) => (
+            <a key={name} href={PAGE_PATHS[name]} aria-current={name === page ? 'page' : undefined}>{t(`core.page.${name}`)}</a>
+          ))}
+        </nav>
+        <div class="own"><Person /><Preferences /></div>
       </header>
       <main class="main" id="main" tabIndex={-1}>
+        {above}
         <h1 class="title">{title}</h1>
         {me.value?.pages.includes(page) ? children : <NoRight />}
       </main>

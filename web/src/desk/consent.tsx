@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { t } from '../core/i18n';
 import { useAction } from '../core/resource';
-import { Button, Confirm, Dialog, ErrorBanner, Radios, State, TextField, toast } from '../core/ui';
+import { Button, Confirm, Dialog, ErrorBanner, Form, Radios, State, TextField, toast } from '../core/ui';
 import type { Consent, ConsentHow, ConsentKind, Patient } from './types';
 
 const NEEDED: readonly ConsentKind[] = ['monitoring', 'remote-reading']; // family members are let in where they have accounts
@@ -65,13 +65,13 @@ export function RecordConsent({ patient, kind, close, done }: RecordProps) {
   });
   return (
     <Dialog title={t('desk.consent.record.title', { kind: t(`desk.consent.${kind}`) })} close={close}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); if (by.trim()) work.run(); }}>
+      <Form submit={work.run}>
         <p>{t(`desk.consent.text.${kind}`)}</p>
         <Radios<ConsentHow> label={t('desk.consent.how')} value={how} change={setHow} choices={HOW.map((value) => ({ value, label: t(`desk.consent.how.${value}`) }))} />
         <TextField label={t('desk.consent.by')} value={by} change={setBy} required maxLength={100} hint={t('desk.consent.by.hint')} />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('desk.consent.record')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -4,7 +4,7 @@ import { api } from '../core/api';
 import { t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { formatClock, formatDate, instantOf } from '../core/time';
-import { Button, Check, EmptyState, ErrorBanner, TextField, Time, toast } from '../core/ui';
+import { Button, Check, EmptyState, ErrorBanner, Form, TextField, Time, toast } from '../core/ui';
 import type { RecordingEvent } from './types';
 
 const KINDS = ['diary', 'button', 'sos', 'lead-off', 'lead-on', 'end', 'boot', 'online', 'offline', 'battery', 'position', 'discard', 'command'] as const;
@@ -48,14 +48,14 @@ function Entry({ recordingId, stored }: { recordingId: string; stored: () => voi
     stored();
   });
   return (
-    <form class="stack-tight" onSubmit={(event) => { event.preventDefault(); if (text.trim()) work.run(); }}>
-      <div class="form-grid">
+    <Form submit={work.run}>
+      <div class="form-grid form-grid-tight">
         <TextField label={t('desk.diary.date')} type="date" value={date} change={setDate} required />
         <TextField label={t('desk.diary.time')} type="time" value={clock} change={setClock} required />
       </div>
       <TextField label={t('desk.diary.text')} value={text} change={setText} required maxLength={500} placeholder={t('desk.diary.example')} />
       {work.error && <ErrorBanner error={work.error} />}
       <div class="actions"><Button type="submit" busy={work.busy}>{t('desk.diary.add')}</Button></div>
-    </form>
+    </Form>
   );
 }

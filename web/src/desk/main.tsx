@@ -25,8 +25,7 @@ function Desk() {
 
 function Framed({ title, children }: { title: string; children: preact.ComponentChildren }) {
   return (
-    <Shell page="desk" title={title}>
-      <nav class="crumbs" aria-label={t('desk.crumbs')}><a href="/desk">{t('desk.today.title')}</a><a href="/desk?residents=1">{t('desk.residents.title')}</a></nav>
+    <Shell page="desk" title={title} above={<nav class="crumbs" aria-label={t('desk.crumbs')}><a href="/desk">← {t('desk.today.title')}</a><a href="/desk?residents=1">{t('desk.residents.title')}</a></nav>}>
       {children}
     </Shell>
   );

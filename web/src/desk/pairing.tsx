@@ -80,7 +80,7 @@ function FreeDevices({ devices, chosen, choose }: { devices: Device[]; chosen: s
     ) },
     { name: 'connected', label: t('desk.recording.connection'), sort: (device) => (device.connected ? 0 : 1), cell: (device) => <span>{t(device.connected ? 'desk.device.connected' : 'desk.device.away')} <span class="soft"><Age at={device.last_seen_at} /></span></span> },
     { name: 'battery', label: t('desk.recording.battery'), numeric: true, sort: (device) => device.battery_percent ?? -1, cell: (device) => (device.battery_percent === null ? '—' : `${device.battery_percent}%`) },
-    { name: 'organisation', label: t('desk.column.organisation'), sort: (device) => named(device.organisation), cell: (device) => named(device.organisation) },
+    { name: 'organisation', label: t('desk.column.organisation'), minor: true, sort: (device) => named(device.organisation), cell: (device) => named(device.organisation) },
   ];
   const ordered = [...devices].sort((a, b) => Number(b.connected) - Number(a.connected) || (b.battery_percent ?? 0) - (a.battery_percent ?? 0));
   return (

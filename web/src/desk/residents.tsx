@@ -30,11 +30,11 @@ export function ResidentsPage() {
 function Residents({ patients, asked }: { patients: Patient[]; asked: string }) {
   const columns: Column<Patient>[] = [
     { name: 'name', label: t('desk.column.name'), cell: (patient) => <a class="row-link" href={`/desk?patient=${patient.id}`}>{patient.name}</a>, sort: (patient) => patient.name },
-    { name: 'sex', label: t('desk.column.sex'), cell: (patient) => t(`core.sex.${patient.sex}`), sort: (patient) => patient.sex },
+    { name: 'sex', label: t('desk.column.sex'), minor: true, cell: (patient) => t(`core.sex.${patient.sex}`), sort: (patient) => patient.sex },
     { name: 'age', label: t('desk.column.age'), cell: (patient) => t('core.age_years', { count: patient.age_years }), sort: (patient) => patient.age_years },
     { name: 'birth', label: t('desk.column.birth'), cell: (patient) => <span class="figures">{patient.birth_date}</span>, sort: (patient) => patient.birth_date },
-    { name: 'organisation', label: t('desk.column.organisation'), cell: (patient) => named(patient.organisation), sort: (patient) => named(patient.organisation) },
-    { name: 'next', label: '', cell: (patient) => <ButtonLink href={`/desk?patient=${patient.id}&new=1`} aria-label={t('desk.new.for', { name: patient.name })}>{t('desk.new.title')}</ButtonLink> },
+    { name: 'organisation', label: t('desk.column.organisation'), minor: true, cell: (patient) => named(patient.organisation), sort: (patient) => named(patient.organisation) },
+    { name: 'next', label: t('desk.column.next'), bare: true, cell: (patient) => <ButtonLink href={`/desk?patient=${patient.id}&new=1`} aria-label={t('desk.new.for', { name: patient.name })}>{t('desk.new.title')}</ButtonLink> },
   ];
   return (
     <Table

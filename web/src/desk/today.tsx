@@ -74,8 +74,8 @@ function Studies({ studies }: { studies: StudyLine[] }) {
     { name: 'patient', label: t('desk.column.patient'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{study.patient.name}</a>, sort: (study) => study.patient.name },
     { name: 'state', label: t('desk.column.state'), cell: (study) => <StudyState study={study} />, sort: (study) => WORDS.indexOf(study.state.word) },
     { name: 'priority', label: t('desk.column.priority'), cell: (study) => study.task_priority ? t(`core.priority.${study.task_priority}`) : '—', sort: (study) => study.task_priority ?? '' },
-    { name: 'created', label: t('desk.column.requested'), cell: (study) => <Time at={study.created_at} />, sort: (study) => study.created_at },
-    { name: 'next', label: '', cell: (study) => <Next study={study} /> },
+    { name: 'created', label: t('desk.column.requested'), minor: true, cell: (study) => <Time at={study.created_at} />, sort: (study) => study.created_at },
+    { name: 'next', label: t('desk.column.next'), bare: true, cell: (study) => <Next study={study} /> },
   ];
   return (
     <Table
@@ -87,7 +87,7 @@ function Studies({ studies }: { studies: StudyLine[] }) {
 
 function Next({ study }: { study: StudyLine }) {
   const { word } = study.state;
-  if (study.report && word !== 'withdrawn') return <ReportLinks report={study.report} />;
+  if (study.report && word !== 'withdrawn') return <ButtonLink href={`/api/reports/${study.report.id}/pdf`} target="_blank" aria-label={t('desk.report.open.of', { name: study.patient.name })}>{t('desk.report.open.short')}</ButtonLink>;
   if (word === 'requested') {
     return <ButtonLink href={`/desk?pair=${study.request_id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
   }

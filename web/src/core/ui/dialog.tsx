@@ -6,6 +6,7 @@ import type { ApiError } from '../api';
 import { Button } from './button';
 import { ErrorBanner } from './feedback';
 import { TextArea } from './field';
+import { Form } from './form';
 
 type DialogProps = { title: string; close: (() => void) | null; children: ComponentChildren; wide?: boolean };
 
@@ -48,13 +49,10 @@ type ConfirmProps = {
 /** Says what will happen, asks for a reason where one is due, stays open with the error if it fails. */
 export function Confirm({ title, children, confirm, grave, reason, run, close }: ConfirmProps) {
   const [text, setText] = useState('');
-  const [missing, setMissing] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError | null>(null);
-  async function go(event: Event): Promise<void> {
-    event.preventDefault();
+  async function go(): Promise<void> {
     if (busy) return;
-    if (reason && !text.trim()) { setMissing(true); return; }
     setBusy(true);
     setError(null);
     try {
@@ -68,15 +66,15 @@ export function Confirm({ title, children, confirm, grave, reason, run, close }:
   }
   return (
     <Dialog title={title} close={close}>
-      <form class="stack" onSubmit={(event) => { void go(event); }}>
+      <Form submit={() => { void go(); }}>
         <div>{children}</div>
-        {reason && <TextArea label={reason} value={text} change={setText} required maxLength={500} error={missing && !text.trim() ? t('core.reason.missing') : null} />}
+        {reason && <TextArea label={reason} value={text} change={setText} required maxLength={500} />}
         {error && <ErrorBanner error={error} />}
         <div class="actions">
           <Button type="submit" kind={grave ? 'grave' : 'primary'} busy={busy}>{confirm}</Button>
           <Button onClick={close}>{t('core.cancel')}</Button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

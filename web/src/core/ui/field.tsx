@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 import { t } from '../i18n';
+import { useMissing } from './form';
 
 type Shared = { label: string; hint?: ComponentChildren; error?: string | null | undefined; optional?: boolean };
 type Described = { id: string; 'aria-describedby': string | undefined; 'aria-invalid': boolean };
@@ -44,16 +45,18 @@ type TextProps = Control & {
 };
 
 export function TextField({ label, hint, error, optional, value, change, type = 'text', ...rest }: TextProps) {
+  const missing = useMissing(rest.required, value);
   return (
-    <Field label={label} hint={hint} error={error} optional={optional ?? false}>
+    <Field label={label} hint={hint} error={error ?? missing} optional={optional ?? false}>
       {(props) => <input {...rest} {...props} type={type as 'text' /* one of many narrow types to Preact */} class="input" value={value} onInput={(event) => change(event.currentTarget.value)} />}
     </Field>
   );
 }
 
 export function TextArea({ label, hint, error, optional, value, change, rows = 3, ...rest }: Control & { rows?: number }) {
+  const missing = useMissing(rest.required, value);
   return (
-    <Field label={label} hint={hint} error={error} optional={optional ?? false}>
+    <Field label={label} hint={hint} error={error ?? missing} optional={optional ?? false}>
       {(props) => <textarea {...rest} {...props} rows={rows} class="input" value={value} onInput={(event) => change(event.currentTarget.value)} />}
     </Field>
   );
@@ -64,8 +67,9 @@ export type Choice<V extends string = string> = { value: V; label: string };
 type SelectProps<V extends string> = Shared & { value: V | ''; change: (value: V) => void; choices: readonly Choice<V>[]; placeholder?: string; required?: boolean; disabled?: boolean };
 
 export function Select<V extends string>({ label, hint, error, optional, value, change, choices, placeholder, ...rest }: SelectProps<V>) {
+  const missing = useMissing(rest.required, value);
   return (
-    <Field label={label} hint={hint} error={error} optional={optional ?? false}>
+    <Field label={label} hint={hint} error={error ?? missing} optional={optional ?? false}>
       {(props) => (
         <select {...rest} {...props} class="input" value={value} onChange={(event) => change(event.currentTarget.value as V)}>
           {placeholder !== undefined && <option value="">{placeholder}</option>}

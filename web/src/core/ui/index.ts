@@ -1,6 +1,7 @@
 // The parts every page is built of.
 export { Button, ButtonLink } from './button';
 export { Check, Field, Radios, Select, TextArea, TextField, type Choice } from './field';
+export { Form } from './form';
 export { Table, type Column } from './table';
 export { Confirm, Dialog } from './dialog';
 export { Banner, EmptyState, ErrorBanner, ErrorState, NoRight, Skeleton } from './feedback';

@@ -9,8 +9,7 @@ export function State({ shape, children, at }: { shape: Shape; children: Compone
   return (
     <span class={`state-word state-${shape}`}>
       <span aria-hidden="true" class="state-glyph">{GLYPHS[shape]}</span>
-      <span>{children}</span>
-      {at && <Time at={at} />}
+      {children}{at && <> <Time at={at} /></>}
     </span>
   );
 }

@@ -9,6 +9,8 @@ export type Column<R> = {
   cell: (row: R) => ComponentChildren;
   sort?: (row: R) => string | number;
   numeric?: boolean;
+  minor?: boolean; // left out on a phone
+  bare?: boolean; // its head is for screen readers only, as of buttons
 };
 
 type TableProps<R> = {
@@ -48,7 +50,7 @@ export function Table<R>({ caption, rows, columns, rowKey, empty, marked }: Tabl
           {shown.map((row) => (
             <tr key={rowKey(row)} class={marked?.(row) ? 'row-marked' : undefined}>
               {columns.map((column) => (
-                <td key={column.name} data-label={column.label} class={column.numeric ? 'numeric' : undefined}>{column.cell(row)}</td>
+                <td key={column.name} data-label={column.label} class={classOf(column)}>{column.cell(row)}</td>
               ))}
             </tr>
           ))}
@@ -58,13 +60,17 @@ export function Table<R>({ caption, rows, columns, rowKey, empty, marked }: Tabl
   );
 }
 
+function classOf<R>({ numeric, minor, bare }: Column<R>): string | undefined {
+  return [numeric && 'numeric', minor && 'minor', bare && 'bare'].filter(Boolean).join(' ') || undefined;
+}
+
 function Head<R>({ column, order, setOrder }: { column: Column<R>; order: Order | null; setOrder: (order: Order | null) => void }) {
-  if (!column.sort) return <th scope="col" class={column.numeric ? 'numeric' : undefined}>{column.label}</th>;
+  if (!column.sort) return <th scope="col" class={classOf(column)}>{column.bare ? <span class="unseen">{column.label}</span> : column.label}</th>;
   const here = order?.name === column.name ? order : null;
   const direction = here ? (here.down ? 'descending' : 'ascending') : 'none';
   const next = !here ? { name: column.name, down: false } : here.down ? null : { name: column.name, down: true };
   return (
-    <th scope="col" aria-sort={direction} class={column.numeric ? 'numeric' : undefined}>
+    <th scope="col" aria-sort={direction} class={classOf(column)}>
       <button type="button" class="table-sort" title={t('core.sort')} onClick={() => setOrder(next)}>
         {column.label}<span aria-hidden="true" class="table-arrow">{here ? (here.down ? '▼' : '▲') : '↕'}</span>
       </button>

@@ -15,11 +15,13 @@ from uuid import UUID
 from ecg import holter, integrity
 from hub.core import ids
 from hub.core.actor import Actor
-from hub.core.db import Connection, Database, Row, maybe, notify, one, rows, run
+from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
 from hub.reading.drafts import carry_over_edits
 from hub.reading.routing import route_study
 from hub.reading.timeline import Timeline, read_contacts, read_record, read_timeline
+from hub.telemetry.ledger import ledger_json, newest_at
+from hub.telemetry.recordings import read_boots
 
 LATE_WORDS = {
     "zh-CN": "报告签发后又收到数据，需复核",
@@ -45,21 +47,15 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
 
 
 async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, Any]:
-    """The ledger as paper states it, per channel (all leads of a packet come together): exact sample
-    counts.
-    """
+    """The ledger as paper states it, in samples of each channel (the leads of a packet come together)."""
     recording = await one(conn, "SELECT fs_hz, leads FROM recording WHERE id = %s", (recording_id,))
-    boots = await rows(conn, "SELECT * FROM recording_boots(%s)", (recording_id,))
-    produced = sum(boot["produced_samples"] for boot in boots)
-    stored = sum(r.upper - r.lower for boot in boots for r in boot["have"])
+    boots = await read_boots(conn, recording_id, recording["fs_hz"])
+    told = ledger_json(boots, newest_at(boots, recording["fs_hz"]))
     return {
-        "fs_hz": recording["fs_hz"],
         "leads": recording["leads"],
-        "produced": produced,
-        "stored": stored,
-        "lost": produced - stored,
         "boots": len(boots),
-        "end_not_known": sum(not boot["final_known"] for boot in boots),
+        **{name: told[name] for name in ("produced", "stored", "declared_lost", "waiting")},
+        "end_not_known": told["not_known_since"] is not None,
     }
 
 

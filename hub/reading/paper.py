@@ -21,8 +21,8 @@ from hub.core.pdf import GREY, WARNING, Column, Frame, Paper, Strip, Trace, Tren
 from hub.reading.words import LOCALES, WORDS, label, number, word
 
 MISSING = -32768
-STRIP_LEAD_MM = 20.0
-LABEL_MM = 30.0
+STRIP_LEAD_MM = 16.0  # at least; a taller lead gets a higher band
+LABEL_MM = 34.0
 MINUTE = "%Y-%m-%d %H:%M"
 CLOCK_STEPS_H = (1 / 60, 1 / 12, 0.25, 1, 2, 4, 12, 24)  # between the times under a trend
 TREND_MIN = 3  # minutes; fewer points draw no curve
@@ -117,29 +117,26 @@ def _recording(s: Sheet) -> None:
         ],
         label_mm=LABEL_MM,
     )
-    s.paper.fields([(s.label("completeness"), completeness_line(s.document, s.locale))], 1, LABEL_MM)
+    s.paper.fields([(s.label("completeness"), completeness_line(s.document, s.locale))], 1, LABEL_MM + 10)
     s.paper.text(s.word("zone", zone=s.zone.key), 7, GREY)
 
 
 def completeness_line(document: Mapping[str, Any], locale: str) -> str:
     """The ledger, exact: it says 100 % only if not one sample is missing, and never 0 % of a loss."""
     ledger = document["completeness"]
-    produced, stored, lost = ledger["produced"], ledger["stored"], ledger["lost"]
-    kept = stored * 100_000 // max(produced, 1)
-    texts = [
-        word(
-            "completeness_line",
-            locale,
-            produced=f"{produced:,}",
-            stored=f"{stored:,}",
-            lost=f"{lost:,}",
-            stored_percent=f"{kept / 1000:.3f} %",
-            lost_percent=f"{(100_000 - kept) / 1000:.3f} %",
-        )
-    ]
+    whole = max(ledger["produced"], 1)
+    shares = {
+        name: -(-100_000 * ledger[name] // whole) for name in ("declared_lost", "waiting")
+    }  # rounded up
+    shares["stored"] = 100_000 * ledger["stored"] // whole
+    values = {name: f"{ledger[name]:,}" for name in ("produced", "stored", "declared_lost", "waiting")}
+    values |= {f"{name}_percent": f"{share / 1000:.3f} %" for name, share in shares.items()}
+    texts = [word("completeness_line", locale, **values)]
+    if ledger["waiting"]:
+        texts.append(word("never_came", locale, **values))
     if ledger["end_not_known"]:
         texts.append(word("end_not_known", locale))
-    return "；".join(texts) if locale == "zh-CN" else "; ".join(texts)
+    return ("；" if locale == "zh-CN" else "; ").join(texts)
 
 
 def _conclusion(s: Sheet) -> None:
@@ -168,7 +165,7 @@ def _signature(s: Sheet) -> None:
             (s.label("version"), f"{report['version']}  {s.word(report['status'])}"),
             (s.label("verification"), s.code),
         ],
-        label_mm=LABEL_MM + 8,
+        label_mm=LABEL_MM + 6,
     )
     edits = s.word("analysis_version", version=analysis["version"], edits=s.document["edits"]["sequence"])
     s.paper.text(f"{s.word('algorithm')}: {analysis['algorithm']}  {edits}", 7, GREY)
@@ -191,7 +188,7 @@ def _figures(s: Sheet) -> None:
         ("unclassified", _share(s, kinds["Q"], total)),
         ("found", _counts(s)),
     ]
-    s.paper.fields([(s.label(key), value) for key, value in pairs], 1, 76)
+    s.paper.fields([(s.label(key), value) for key, value in pairs], 1, 62)
     s.paper.text(s.word("eight_beats"), 7, GREY)
 
 

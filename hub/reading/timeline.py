@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from ecg.record import Lead, Record
 from hub.core.db import Connection, Row, one, rows
+from hub.telemetry.ledger import Boot
+from hub.telemetry.recordings import read_boots
 
 Range = tuple[int, int]
 WINDOW_S = 600  # read at a time
@@ -25,12 +27,16 @@ MISSING = -32768  # what stands in a gap; the record's gaps say where
 
 @dataclass(frozen=True)
 class Stretch:
-    """A boot: its sample 0 lies at `offset` of the line; `have` are the stored ranges in its own samples."""
+    """A boot: its sample 0 lies at `offset` of the line; `have` are the stored ranges in its own samples.
+
+    `began_at` is the instant of sample 0 by the hub's clock, as well as it is known; it may get better, so nothing
+    that is hashed depends on it.
+    """
 
     boot: int
     offset: int
     count: int
-    anchor_at: datetime
+    began_at: datetime
     have: tuple[Range, ...]
 
 
@@ -77,14 +83,14 @@ class Timeline:
         return next(s.offset for s in self.stretches if s.boot == boot) + sample
 
     def instant(self, index: int) -> datetime:
-        """When a sample was taken, by the anchor of its boot."""
+        """When a sample was taken, by the hub's clock."""
         stretch = self.stretch_of(index)
-        return stretch.anchor_at + timedelta(seconds=(index - stretch.offset) / self.fs_hz)
+        return stretch.began_at + timedelta(seconds=(index - stretch.offset) / self.fs_hz)
 
     def index_at(self, at: datetime) -> int | None:
         """The index of an instant; None if no boot was running then."""
         for stretch in self.stretches:
-            sample = round((at - stretch.anchor_at).total_seconds() * self.fs_hz)
+            sample = round((at - stretch.began_at).total_seconds() * self.fs_hz)
             if 0 <= sample < stretch.count:
                 return stretch.offset + sample
         return None
@@ -98,29 +104,28 @@ class Timeline:
 
     def as_json(self) -> list[dict[str, Any]]:
         return [
-            {"boot": s.boot, "offset": s.offset, "count": s.count, "anchor_at": s.anchor_at}
+            {"boot": s.boot, "offset": s.offset, "count": s.count, "began_at": s.began_at}
             for s in self.stretches
         ]
 
 
-def lay_out(fs_hz: int, boots: Iterable[Row]) -> Timeline:
-    """Boots of the ledger (boot, anchor_at, produced_samples, have) on one line."""
+def lay_out(fs_hz: int, boots: Iterable[Boot]) -> Timeline:
+    """Boots on one line by their anchors, which are never revised; one without a stored sample takes no place."""
     placed: list[Stretch] = []
-    ordered = sorted(boots, key=lambda b: (b["anchor_at"], b["boot"]))
+    stored = sorted((b for b in boots if b.end), key=lambda b: (b.anchor_at, b.boot))
     end = 0
-    for boot in ordered:
-        wanted = round((boot["anchor_at"] - ordered[0]["anchor_at"]).total_seconds() * fs_hz)
+    for boot in stored:
+        wanted = round((boot.anchor_at - stored[0].anchor_at).total_seconds() * fs_hz)
         offset = min(max(wanted, end), end + BREAK_MAX_S * fs_hz)
-        have = tuple((r.lower, r.upper) for r in boot["have"])
-        placed.append(Stretch(boot["boot"], offset, boot["produced_samples"], boot["anchor_at"], have))
-        end = offset + boot["produced_samples"]
+        placed.append(Stretch(boot.boot, offset, boot.end, boot.at(0, fs_hz), boot.ledger.stored))
+        end = offset + boot.end
     return Timeline(fs_hz, tuple(placed))
 
 
 async def read_timeline(conn: Connection, recording_id: UUID) -> Timeline:
     """The line of a recording as the ledger stands now."""
     recording = await one(conn, "SELECT fs_hz FROM recording WHERE id = %s", (recording_id,))
-    return lay_out(recording["fs_hz"], await rows(conn, "SELECT * FROM recording_boots(%s)", (recording_id,)))
+    return lay_out(recording["fs_hz"], await read_boots(conn, recording_id, recording["fs_hz"]))
 
 
 async def read_samples(

@@ -18,7 +18,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "unknown": ("不详", "not known"),
     "request": ("申请", "Request"),
     "clinic": ("申请单位", "Clinic"),
-    "requester": ("申请医生", "Requested by"),
+    "requester": ("申请医生", "Doctor"),
     "requested_at": ("申请时间", "Requested"),
     "question": ("检查目的", "Question"),
     "symptoms": ("症状", "Symptoms"),
@@ -33,11 +33,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "worn_from": ("佩戴开始", "Worn from"),
     "worn_to": ("佩戴结束", "Worn to"),
     "recorded": ("记录时长", "Recorded"),
-    "analysable": ("可分析时长", "Analysable"),
-    "completeness": ("数据完整性", "Data completeness"),
+    "analysable": ("可分析", "Analysable"),
+    "completeness": ("数据完整性", "Completeness"),
     "completeness_line": (
-        "每导联产生 {produced} 点，已存 {stored} 点（{stored_percent}），丢失 {lost} 点（{lost_percent}）",
-        "Per channel: produced {produced}, stored {stored} ({stored_percent}), lost {lost} ({lost_percent}) samples",
+        "每导联产生 {produced} 点，已存 {stored} 点（{stored_percent}），"
+        "设备声明丢失 {declared_lost} 点（{declared_lost_percent}）",
+        "Per channel: produced {produced}, stored {stored} ({stored_percent}),"
+        " declared lost {declared_lost} ({declared_lost_percent}) samples",
+    ),
+    "never_came": (
+        "未收到 {waiting} 点（{waiting_percent}）",
+        "never received {waiting} ({waiting_percent})",
     ),
     "end_not_known": (
         "设备未说明最后计数，可能还有未知数据",
@@ -59,9 +65,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "highest_rate": ("最快心率", "Highest rate"),
     "longest_rr": ("最长 RR 间期", "Longest RR"),
     "ventricular": ("室性异位搏动", "Ventricular beats"),
-    "normal": ("窦性/室上性及其他窄波心搏", "Normal and other narrow beats"),
+    "normal": ("其他（窄波）心搏", "Other (narrow) beats"),
     "unclassified": ("未分类心搏", "Unclassified beats"),
-    "found": ("自动检出事件（经阅片编辑后）", "Episodes found (after the reader's edits)"),
+    "found": ("检出事件", "Episodes found"),
     "none_found": ("无", "none"),
     "times": ("{count} 次", "{count} x"),
     "too_short": ("记录过短，不绘制趋势", "Too short for a trend"),

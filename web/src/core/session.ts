@@ -40,9 +40,16 @@ export async function chooseLanguage(chosen: Locale): Promise<void> {
   if (me.value) await api.put('/api/me', { locale: chosen });
 }
 
-export async function startLanguage(): Promise<void> {
-  const own = me.value?.account.locale;
-  await switchLanguage(isLocale(own) ? own : storedLocale() ?? locale.value);
+/** Who is signed in, with their language; the catalogue this browser used last comes meanwhile. */
+export async function begin(): Promise<Me | null> {
+  const early = switchLanguage(storedLocale() ?? locale.value);
+  try {
+    return await loadMe();
+  } finally {
+    await early;
+    const own = me.value?.account.locale;
+    if (isLocale(own) && own !== locale.value) await switchLanguage(own);
+  }
 }
 
 export const PAGE_PATHS: Record<PageName, string> = { desk: '/desk', live: '/live', reading: '/reading', admin: '/admin' };

@@ -7,7 +7,7 @@ import { useEffect } from 'preact/hooks';
 import { reach } from './connection';
 import { locale, named, t } from './i18n';
 import { Overlay } from './overlay';
-import { chooseLanguage, loadMe, me, PAGE_PATHS, signOut, startLanguage } from './session';
+import { begin, chooseLanguage, me, PAGE_PATHS, signOut } from './session';
 import { switchTheme, theme } from './theme';
 import type { PageName } from './types';
 import { Button, ButtonLink, NoRight, Toasts } from './ui';
@@ -107,12 +107,12 @@ export async function startPage(Page: ComponentType): Promise<void> {
   const root = document.getElementById('app');
   if (!root) throw new Error('the page has no #app');
   let reached = true;
-  const found = await loadMe().catch(() => { reached = false; return null; });
+  const found = await begin().catch(() => { reached = false; return null; });
   if (reached && !found) {
     location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
     return;
   }
-  await startLanguage();
+  root.replaceChildren();
   render(reached ? <Page /> : <HubAway />, root);
 }
 

@@ -3,10 +3,9 @@ import '../core/tokens.css';
 import '../core/base.css';
 import { render } from 'preact';
 import { CredentialsForm } from '../core/credentials';
-import { t } from '../core/i18n';
-import { loadMe, me, PAGE_PATHS, signIn, startLanguage } from '../core/session';
+import { isLocale, switchLanguage, t } from '../core/i18n';
+import { begin, me, PAGE_PATHS, signIn } from '../core/session';
 import { Connection, LanguageAndTheme, Mark, SafetyLine } from '../core/shell';
-import { switchLanguage, isLocale } from '../core/i18n';
 import { NoRight } from '../core/ui';
 
 /** Only a path of this hub: a link must not lead a freshly signed-in person elsewhere. */
@@ -47,11 +46,11 @@ function SignIn() {
 }
 
 async function start(): Promise<void> {
-  await loadMe().catch(() => null);
-  if (leadOn()) return;
-  await startLanguage();
+  await begin().catch(() => null);
   const root = document.getElementById('app');
-  if (root) render(<SignIn />, root);
+  if (!root || leadOn()) return;
+  root.replaceChildren();
+  render(<SignIn />, root);
 }
 
 void start();

@@ -9,7 +9,7 @@ const WINDOW_MS = 8_000; // how long one late packet is remembered
 const MARGIN_MS = 60; // above the worst lateness seen
 const MOST_MS = 1_000; // never later than this behind the newest sample
 const LEAST_MS = 300; // below this a single lost Wi-Fi frame would show
-const CATCH_UP = 0.1; // the trace runs at most 10 % fast while it gets nearer to now
+const PACE = 0.1; // the trace runs at most 10 % fast or slow to get to where it should be
 const JUMP_MS = 2_000; // further behind than this is drawn at once
 
 interface Arrival {
@@ -36,16 +36,17 @@ export class Playout {
     }
   }
 
-  /** Sample index the trace should have reached; the caller stops at the newest one it has. */
-  head(now_ms: number): number {
+  /** Sample index the trace should have reached, never past `newest`, the end of what has come. */
+  head(now_ms: number, newest: number): number {
     if (this.lag_ms === null) return 0;
-    const wanted = this.wanted_ms();
     const passed_ms = Math.max(0, now_ms - this.asked_ms);
     this.asked_ms = now_ms;
-    const ahead = this.lag_ms - wanted;
-    if (ahead > JUMP_MS || ahead < 0) this.lag_ms = wanted;
-    else this.lag_ms -= Math.min(ahead, passed_ms * CATCH_UP);
-    return ((now_ms - this.lag_ms) / 1000) * this.fs_hz;
+    const ahead = this.lag_ms - this.wanted_ms();
+    const most = passed_ms * PACE;
+    if (ahead > JUMP_MS) this.lag_ms -= ahead;
+    else this.lag_ms -= Math.min(Math.max(ahead, -most), most);
+    this.lag_ms = Math.max(this.lag_ms, now_ms - (newest / this.fs_hz) * 1000); // run dry: wait, then go on from here
+    return Math.min(newest, ((now_ms - this.lag_ms) / 1000) * this.fs_hz);
   }
 
   private wanted_ms(): number {

@@ -114,7 +114,7 @@ export class Sweep {
 
   start(): void {
     const step = (now_ms: number): void => {
-      this.advance(Math.min(Math.floor(this.playout.head(now_ms)), this.ring.end));
+      this.advance(Math.floor(this.playout.head(now_ms, this.ring.end)));
       this.frame_id = requestAnimationFrame(step);
     };
     this.frame_id = requestAnimationFrame(step);

@@ -11,9 +11,12 @@ NODE = shutil.which("node")
 
 
 @pytest.mark.skipif(
-    NODE is None or not WEB.joinpath("node_modules", "rolldown").exists(), reason="no Node or no front-end packages"
+    NODE is None or not WEB.joinpath("node_modules", "rolldown").exists(),
+    reason="no Node or no front-end packages",
 )
 def test_signal_keeps_its_place_from_wire_to_paper() -> None:
     assert NODE is not None
-    done = subprocess.run([NODE, "--test", "check/ecg.mjs"], cwd=WEB, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [NODE, "--test", "check/ecg.mjs"], cwd=WEB, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:]

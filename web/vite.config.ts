@@ -1,10 +1,27 @@
 // One HTML entry per audience (design section 10); the bundle goes into the Python package, hashed for ever-caching.
-import { defineConfig } from 'vite';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { defineConfig, type Plugin } from 'vite';
 
 const HUB = 'http://127.0.0.1:8080';
 const ENTRIES = ['index', 'desk', 'live', 'reading', 'admin'];
 
+/** The hub serves NAME.gz in place of NAME to whoever takes it: a third of the bytes on a village's line. */
+function compressed(): Plugin {
+  return {
+    name: 'compressed',
+    writeBundle(options, bundle) {
+      for (const [name, part] of Object.entries(bundle)) {
+        if (!/\.(js|css)$/.test(name) || options.dir === undefined) continue;
+        writeFileSync(join(options.dir, `${name}.gz`), gzipSync(part.type === 'chunk' ? part.code : part.source, { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
+  plugins: [compressed()],
   root: import.meta.dirname,
   build: {
     outDir: '../hub/web',

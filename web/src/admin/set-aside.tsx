@@ -7,6 +7,8 @@ import { Button, Confirm, Dialog, EmptyState, Facts, Table, Time, toast, type Co
 import { knownReason } from './reasons';
 import type { SetAside } from './types';
 
+const PAGE = 100; // the hub's
+
 export function SetAsideSection() {
   const [before, setBefore] = useState<string | null>(null);
   const items = useResource<{ items: SetAside[] }>(withQuery('/api/set-aside', { before }), [], 30);
@@ -21,7 +23,7 @@ export function SetAsideSection() {
             <Items items={data.items} show={setShown} discard={setDiscarding} />
             <div class="actions">
               {before && <Button onClick={() => setBefore(null)}>{t('admin.newest')}</Button>}
-              {data.items.length >= 50 && <Button onClick={() => setBefore(data.items.at(-1)?.last_at ?? null)}>{t('admin.older')}</Button>}
+              {data.items.length >= PAGE && <Button onClick={() => setBefore(data.items.at(-1)?.last_at ?? null)}>{t('admin.older')}</Button>}
             </div>
           </>
         )}
@@ -47,7 +49,7 @@ function Items({ items, show, discard }: { items: SetAside[]; show: (item: SetAs
     { name: 'act', label: t('admin.column.act'), bare: true, cell: (item) => (
       <span class="actions">
         <Button kind="quiet" onClick={() => show(item)}>{t('admin.aside.show')}</Button>
-        {item.discarded_at ? <span class="soft">{t('admin.aside.state.discarded')} <Time at={item.discarded_at} /></span> : <Button kind="quiet" onClick={() => discard(item)}>{t('admin.aside.discard')}</Button>}
+        <Button kind="quiet" onClick={() => discard(item)}>{t('admin.aside.discard')}</Button>
       </span>
     ) },
   ];

@@ -12,7 +12,7 @@ export type Provisioned = { device: { id: string; shard: string }; username: str
 
 export type SetAside = {
   id: string; topic: string; device_id: string | null; reason: string; detail: string | null; size_bytes: number; times: number;
-  first_at: string; last_at: string; discarded_at: string | null;
+  first_at: string; last_at: string;
 };
 
 export const ROLES = [

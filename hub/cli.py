@@ -183,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         "hub", description="Telehub: telemedicine hub of a district health system"
     )
     parser.add_argument(
-        "--config", type=Path, default=os.environ.get("HUB_CONFIG"), help="settings file (TOML)"
+        "--config", type=Path, help="settings file (TOML)"
     )
     parser.add_argument("--data-dir", type=Path, help="folder of everything the hub keeps (HUB_DATA_DIR)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

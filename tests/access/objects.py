@@ -10,14 +10,19 @@ from functools import cache
 from uuid import UUID, uuid4
 
 from ecg import holter
+from ecg.analysis import Edit
 from ecg.record import Lead, Record
 from ecg.synthetic import Segment, Synthesiser
+from hub.core.store import Store
 from tests import world
 from tests.world import AT, Admin, Tenant
 
 FS_HZ = 250
 SECONDS = 20
 LEADS = ("MDC_ECG_LEAD_II",)
+DRAFT = {"findings_text": "", "conclusion": "x", "advice": "", "included_findings": [], "critical": False}
+NOTE = holter.edit_to_dict(Edit("note", text="x"))
+PAPER = b"%PDF-1.4 test"
 STARTED = AT - timedelta(seconds=SECONDS)
 
 
@@ -26,6 +31,7 @@ class Case:
     """Everything around one patient: ids by the name of the path parameter."""
 
     tenant: Tenant
+    files: Store | None = None  # where the paper of a report goes
     ids: dict[str, UUID | str] = field(default_factory=dict)
 
 
@@ -147,13 +153,13 @@ async def _set_aside(admin: Admin, case: Case) -> UUID:
 
 
 @cache
-def _packed() -> bytes:
+def _analysed() -> holter.Analysis:
     """A real analysis of a short signal."""
     samples = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", float(SECONDS)),), 5.0).samples(
         0, SECONDS * FS_HZ
     )
     record = Record(leads=(Lead(LEADS[0], FS_HZ, 5.0, 0, samples[0]),), start_at=STARTED)
-    return holter.analyse(record, paced=False).to_bytes()
+    return holter.analyse(record, paced=False)
 
 
 async def _study(admin: Admin, case: Case) -> UUID:
@@ -172,12 +178,15 @@ async def _study(admin: Admin, case: Case) -> UUID:
 async def _analysis(admin: Admin, case: Case) -> UUID:
     made = uuid4()
     await make(admin, case, "task_id")
+    analysed, total = _analysed(), SECONDS * FS_HZ
+    ledger = {"produced": total, "stored": total, "lost": 0, "boots": 1, "end_not_known": 0}
     await world.insert(
         admin, "analysis", id=made, recording_id=case.ids["recording_id"], version=1, algorithm="test",
-        input_sha256=made.hex, packed=_packed(), summary={}, completeness={}, analysed_at=AT,
+        input_sha256=made.hex, packed=analysed.to_bytes(), summary=holter.summary(analysed, STARTED),
+        completeness=ledger | {"fs_hz": FS_HZ, "leads": list(LEADS)}, analysed_at=AT,
     )  # fmt: skip
     await world.insert(
-        admin, "analysis_edit", analysis_id=made, sequence=1, at=AT, operation={},
+        admin, "analysis_edit", analysis_id=made, sequence=1, at=AT, operation=NOTE,
         account_id=case.tenant.accounts["reader"],
     )  # fmt: skip
     return made
@@ -196,19 +205,33 @@ async def _task(admin: Admin, case: Case) -> UUID:
     )  # fmt: skip
     await _grant(admin, reader, case.ids["patient_id"])
     await world.insert(
-        admin, "report_draft", task_id=made, account_id=reader, content={}, revision=1, saved_at=AT
+        admin, "report_draft", task_id=made, account_id=reader, content=DRAFT, revision=1, saved_at=AT
     )
     return made
 
 
 async def _report(admin: Admin, case: Case) -> UUID:
+    """Signed by the tenant's reader, its paper stored."""
     made, tenant = uuid4(), case.tenant
     await make(admin, case, "task_id")
+    paper = await case.files.put(PAPER, "application/pdf") if case.files else None
+    if paper is not None:
+        await admin.execute(
+            "INSERT INTO stored_file VALUES (%s, %s, 'application/pdf', %s) ON CONFLICT DO NOTHING",
+            (paper.sha256, paper.size_bytes, AT),
+        )
+    centre = tenant.organisations["hospital"]
+    content = {
+        "report": {"id": str(made), "study_id": str(case.ids["study_id"]), "version": 1, "status": "final"},
+        "reading_organisation": {"id": str(centre)},
+        "patient": {"id": str(case.ids["patient_id"])},
+    }
     await world.insert(
         admin, "report", id=made, study_id=case.ids["study_id"], task_id=case.ids["task_id"],
-        patient_id=case.ids["patient_id"], organisation_id=tenant.organisations["hospital"], version=1,
-        status="final", content={}, signed_content=b"{}", signature=b"x", signer_key_id="x",
-        signed_by=tenant.accounts["reader"], signed_at=AT,
+        patient_id=case.ids["patient_id"], organisation_id=centre, version=1, status="final", content=content,
+        signed_content=b"{}", signature=b"x",
+        signer_key_id="x", signed_by=tenant.accounts["reader"], signed_at=AT,
+        pdf_sha256=paper.sha256 if paper else None,
     )  # fmt: skip
     await world.insert(
         admin, "report_delivery", report_id=made, recipient_kind="organisation", delivered_at=AT,

@@ -1,0 +1,167 @@
+"""What each route of the hub is called with, and what the table of actions says must come of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from hub.core import changes, http
+from hub.people import access
+from tests.access.objects import DRAFT, NOTE, Case
+from tests.world import AT, PASSWORD
+
+HUB = Path(__file__).parents[2] / "hub"
+Outcome = Literal["pass", "refuse", "either"]
+Ids = dict[str, UUID | str]
+
+
+def routes() -> list[http.Route]:
+    """Every route every domain declares."""
+    found = [changes.parts()[0]]
+    for path in sorted(HUB.glob("*/routes.py")):
+        found += import_module(f"hub.{path.parent.name}.routes").ROUTES
+    return found
+
+
+def key(route: http.Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A valid body or query for a route; `names` are the objects it speaks of, besides those of the path."""
+
+    body: Callable[[Case], dict[str, Any]] = lambda _: {}
+    names: tuple[str, ...] = ()
+    query: Callable[[Case], str] = lambda _: ""
+    organisation: bool = False  # speaks of an organisation of the tenant
+    prepare: str = ""  # brings the objects into the state the call needs
+
+
+def _text(ids: Ids, name: str) -> str:
+    return str(ids[name])
+
+
+def _place(case: Case, level: str) -> str:
+    return str(case.tenant.organisations[level])
+
+
+NEW_PATIENT = {"name": "赵六", "sex": "male", "birth_date": "1960-01-02", "id_type": "none"}
+NEW_ACCOUNT = {"login": "newcomer", "name": "新人", "password": PASSWORD, "role": "technician"}
+
+# What a route needs to be answered with success; a route that isn't here is called without a body.
+CALLS: dict[str, Call] = {
+    "POST /api/session": Call(lambda c: {"login": f"{c.tenant.name}.reader", "password": PASSWORD}),
+    "PUT /api/me": Call(lambda _: {"locale": "en"}),
+    "POST /api/me/step-up": Call(lambda _: {"password": PASSWORD}),
+    "POST /api/me/password": Call(lambda _: {"old_password": PASSWORD, "new_password": PASSWORD}),
+    "POST /api/patients": Call(
+        lambda c: NEW_PATIENT | {"organisation_id": _place(c, "village"), "confirm_duplicate": True},
+        organisation=True,
+    ),
+    "POST /api/patients/{patient_id}/consents": Call(
+        lambda _: {"kind": "monitoring", "given_how": "paper", "given_by": "x"}
+    ),
+    "POST /api/patients/{patient_id}/break-glass": Call(lambda _: {"reason": "x"}),
+    "POST /api/accounts": Call(
+        lambda c: NEW_ACCOUNT | {"organisation_id": _place(c, "village")}, organisation=True
+    ),
+    "POST /api/accounts/{account_id}/roles": Call(
+        lambda c: {"role": "technician", "organisation_id": _place(c, "village")}
+    ),
+    "POST /api/accounts/{account_id}/password": Call(lambda _: {"password": PASSWORD}),
+    "POST /api/agreements": Call(
+        lambda c: {
+            "from_organisation_id": _place(c, "town"),
+            "to_organisation_id": _place(c, "hospital"),
+            "study_kind": "holter",
+        },
+        organisation=True,
+    ),
+    "POST /api/requests": Call(
+        lambda c: {"patient_id": _text(c.ids, "patient_id"), "kind": "holter", "question": "x"},
+        names=("patient_id", "consent_id"),
+    ),
+    "POST /api/requests/{request_id}/cancel": Call(lambda _: {"reason": "x"}),
+    "POST /api/devices": Call(
+        lambda c: {
+            "id": f"new-{uuid4().hex[:12]}",
+            "kind": "holter",
+            "name": "x",
+            "organisation_id": _place(c, "village"),
+        },
+        organisation=True,
+    ),
+    "POST /api/requests/{request_id}/recordings": Call(
+        lambda c: {"device_id": _text(c.ids, "device_id")}, names=("device_id",)
+    ),
+    "POST /api/recordings/{recording_id}/cancel": Call(
+        prepare="UPDATE recording SET status = 'requested', started_at = NULL WHERE id = %(recording_id)s"
+    ),
+    "POST /api/recordings/{recording_id}/discard-rest": Call(lambda _: {"reason": "x"}),
+    "POST /api/recordings/{recording_id}/diary": Call(lambda _: {"at": AT.isoformat(), "text": "x"}),
+    "GET /api/recordings/{recording_id}/samples": Call(query=lambda _: "?boot=1&first=0&count=250"),
+    "POST /api/alarms/{alarm_id}/resolve": Call(
+        lambda _: {"outcome": "x"},
+        prepare="UPDATE alarm SET handling = 'owned', owner_id = %(technician)s WHERE id = %(alarm_id)s",
+    ),
+    "GET /api/tasks/{task_id}/case": Call(names=("analysis_id",)),
+    "GET /api/analyses/{analysis_id}/beats": Call(query=lambda _: "?from_sample=0&to_sample=1000"),
+    "POST /api/analyses/{analysis_id}/edits": Call(lambda _: {"operation": NOTE}),
+    "PUT /api/tasks/{task_id}/draft": Call(lambda _: {"content": DRAFT, "revision": 1}),
+    "POST /api/tasks/{task_id}/sign": Call(
+        lambda c: {"revision": 1, "analysis_id": _text(c.ids, "analysis_id"), "edit_sequence": 1},
+        names=("analysis_id",),
+    ),
+    "POST /api/reports/{report_id}/withdraw": Call(lambda _: {"reason": "x"}),
+    "PUT /api/routing": Call(
+        lambda c: {"rules": [{"name": "x", "conditions": [], "to_organisation_id": _place(c, "hospital")}]},
+        organisation=True,
+    ),
+    "POST /api/routing/dry-run": Call(
+        lambda c: {
+            "study_kind": "holter",
+            "priority": "routine",
+            "from_organisation_id": _place(c, "village"),
+        }
+    ),
+}
+
+# Only for whoever holds the role at the root of the tree; nobody in a district does.
+ROOT_ONLY = {"PUT /api/routing"}
+# Only for the reader who has claimed the task: the case opens the patient.
+CLAIMANT_ONLY = {"GET /api/tasks/{task_id}/case", "POST /api/analyses/{analysis_id}/edits"}
+# The family member holds a grant on every patient, the reader on those whose task it has claimed.
+GRANT = "patient.read"
+CLAIMED = {"task_id", "analysis_id", "report_id"}
+
+
+def names(route: http.Route) -> list[str]:
+    """The objects a call speaks of: path parameters, then those of its body."""
+    parts = [part[1:-1].split(":")[0] for part in route.path.split("/") if part.startswith("{")]
+    return [*parts, *CALLS.get(key(route), Call()).names]
+
+
+def has_object(route: http.Route) -> bool:
+    return bool(names(route)) or CALLS.get(key(route), Call()).organisation
+
+
+def expected(route: http.Route, role: str | None, own: bool) -> Outcome:
+    """What the table says for a role of a tenant (None: nobody signed in) and an object of its own or not."""
+    action = access.ACTIONS[route.action]
+    if action.anybody:
+        return "pass"
+    if role is None:
+        return "refuse"
+    if action.signed_in:
+        return "pass"
+    if key(route) in ROOT_ONLY or (key(route) in CLAIMANT_ONLY and role != "reader"):
+        return "refuse"
+    held = any(role in rule.roles for rule in action.rules)
+    if role == "reader" and action.grant == GRANT and not has_object(route):
+        return "either"  # a list opens to whoever holds any grant; the test of lists looks into it
+    granted_to = {"family_member", "reader"} if CLAIMED & set(names(route)) else {"family_member"}
+    granted = action.grant == GRANT and role in granted_to
+    return "pass" if (held or granted) and (own or not has_object(route)) else "refuse"

@@ -1,0 +1,166 @@
+"""Every role x every route x own and foreign objects, through the real server, against the table of actions."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientResponse, WSServerHandshakeError, web
+
+from hub.core import http
+from hub.core.store import Store
+from hub.people import access
+from tests import serving, world
+from tests.access import objects
+from tests.access.expectations import CALLS, ROOT_ONLY, Call, expected, has_object, key, names, routes
+from tests.parts import Databases
+from tests.serving import Client, Serving
+from tests.world import Admin, Tenant, World
+
+REFUSED = {401, 403, 404}
+ROLES = (None, *access.ROLES)
+# Ends the session it is called with: called last.
+LAST = "DELETE /api/session"
+
+
+@pytest.fixture
+async def two(database: Databases) -> World:
+    return await world.build(database.admin_dsn)
+
+
+@pytest.fixture
+async def hub(two: World, database: Databases, tmp_path: Path) -> AsyncIterator[Serving]:
+    async with serving.serve(database.app, tmp_path, lambda: world.AT, routes()) as served:
+        yield served
+
+
+@pytest.fixture
+async def admin(two: World) -> AsyncIterator[Admin]:
+    async with await world.connect(two.admin_dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Store:
+    return Store(tmp_path / "files")
+
+
+def _client(hub: Serving, tenant: Tenant, role: str | None) -> Client:
+    return hub.anybody() if role is None else hub.as_(tenant, role)
+
+
+async def _call(admin: Admin, client: Client, route: http.Route, case: objects.Case) -> int:
+    """The status of a call that is right in everything but perhaps the caller."""
+    for name in ("patient_id", *names(route)):
+        await objects.make(admin, case, name)
+    call = CALLS.get(key(route), Call())
+    if call.prepare:
+        await admin.execute(call.prepare, case.ids | case.tenant.accounts)  # type: ignore[call-overload]
+    path = route.path
+    for name, value in case.ids.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    assert "{" not in path, f"say in MAKERS how to make what {route.path} names"
+    if route.kind == "socket":
+        return await _upgrade(client, path + call.query(case))
+    body = None if route.method == "GET" else call.body(case)
+    async with await client.call(route.method, path + call.query(case), body) as response:
+        return await _status(response)
+
+
+async def _upgrade(client: Client, path: str) -> int:
+    try:
+        socket = await client.socket(path)
+    except WSServerHandshakeError as refused:
+        return refused.status
+    await socket.close()
+    return 200
+
+
+async def _status(response: ClientResponse) -> int:
+    await response.read()
+    return response.status
+
+
+async def test_nobody_gets_what_the_table_does_not_give(
+    two: World, hub: Serving, admin: Admin, files: Store
+) -> None:
+    unexpected = []
+    for route in routes():
+        cases = {True: objects.Case(two.own, files), False: objects.Case(two.foreign, files)}
+        for role in ROLES:
+            for own, case in cases.items():
+                if expected(route, role, own) == "refuse" and (own or has_object(route)):
+                    status = await _call(admin, _client(hub, two.own, role), route, case)
+                    if status not in REFUSED:
+                        unexpected.append(f"{role} {key(route)} {'own' if own else 'foreign'}: {status}")
+    assert unexpected == []
+
+
+async def test_who_may_gets_through(two: World, hub: Serving, admin: Admin, files: Store) -> None:
+    """Else the test above would praise a hub that refuses everybody."""
+    refused, answered = [], set()
+    for route in sorted(routes(), key=lambda route: key(route) == LAST):
+        for role in ROLES:
+            if expected(route, role, own=True) == "pass":
+                status = await _call(admin, _client(hub, two.own, role), route, objects.Case(two.own, files))
+                if status in REFUSED or status >= 500:
+                    refused.append(f"{role} {key(route)}: {status}")
+                if status == 200:
+                    answered.add(key(route))
+    assert refused == []
+    assert {key(route) for route in routes()} - answered == ROOT_ONLY
+
+
+async def test_a_foreign_device_is_not_paired(two: World, hub: Serving, admin: Admin) -> None:
+    own, foreign = objects.Case(two.own), objects.Case(two.foreign)
+    request = await objects.make(admin, own, "request_id")
+    body = {"device_id": str(await objects.make(admin, foreign, "device_id"))}
+    client = hub.as_(two.own, "technician")
+    await client.json("POST", f"/api/requests/{request}/recordings", body, status=404)
+
+
+async def test_lists_hold_nothing_of_a_foreign_tenant(
+    two: World, hub: Serving, admin: Admin, files: Store
+) -> None:
+    own = objects.Case(two.own, files)
+    for name in objects.MAKERS:
+        await objects.make(admin, own, name)
+    told = {str(value) for value in own.ids.values()}
+    asked = "&".join(f"{name}={value}" for name, value in own.ids.items())
+    for route in routes():
+        if route.method != "GET" or route.kind == "socket" or has_object(route):
+            continue
+        for role in access.ROLES:
+            for path in (route.path, f"{route.path}?{asked}"):
+                async with await hub.as_(two.foreign, role).call("GET", path) as response:
+                    text = await response.text()
+                assert not [value for value in told if value in text], f"{role} {path}"
+
+
+async def _answer_everybody(_request: web.Request) -> web.Response:
+    return web.Response()
+
+
+def _undeclared(app: web.Application) -> set[tuple[str, str]]:
+    """What the router answers that no domain declared."""
+    registered = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
+    return registered - {(route.method, route.path) for route in routes()}
+
+
+async def test_an_undeclared_handler_is_found(hub: Serving, database: Databases, tmp_path: Path) -> None:
+    assert _undeclared(hub.app) == set()
+    app = http.application(
+        routes(), serving.GUARD, db=database.app, settings=serving.Settings(data_dir=tmp_path),
+        store=serving.Store(tmp_path), clock=lambda: world.AT,
+    )  # fmt: skip
+    app.router.add_post("/api/everything", _answer_everybody)
+    assert _undeclared(app) == {("POST", "/api/everything")}
+
+
+async def test_a_route_without_a_known_action_does_not_start(database: Databases, tmp_path: Path) -> None:
+    async def handler(_request: http.Request) -> None: ...
+
+    with pytest.raises(ValueError, match="unknown action"):
+        http.application(
+            [http.Route("GET", "/api/new", handler, "new.read")], serving.GUARD, db=database.app,
+            settings=serving.Settings(data_dir=tmp_path), store=serving.Store(tmp_path), clock=lambda: world.AT,
+        )  # fmt: skip

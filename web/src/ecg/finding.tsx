@@ -5,7 +5,7 @@ import type { Finding } from '../core/types';
 import { Facts } from '../core/ui';
 import { leadName } from './paper';
 import { PriorityMark } from './priority';
-import { evidence, qualityWord, ruleName, ruleOf, translated } from './rules';
+import { evidence, noteWord, qualityWord, ruleName, ruleOf, translated } from './rules';
 
 /** Samples shown before the onset, so that the eye sees what changes. */
 export const BEFORE_S = 3;
@@ -18,6 +18,7 @@ export function FindingEvidence({ finding }: { finding: Finding }) {
       <Facts rows={[
         ...evidence(finding.numbers),
         [t('live.finding.quality'), qualityWord(finding.quality)],
+        finding.note ? [t('live.finding.note'), noteWord(finding.note)] : null,
         [t('live.finding.leads'), finding.leads.map(leadName).join(' ')],
         rule && [t('live.finding.onset'), translated(`live.onset.${finding.rule}`, rule.onset)],
         rule && [t('live.finding.offset'), translated(`live.offset.${finding.rule}`, rule.offset)],

@@ -59,6 +59,11 @@ export function evidenceText(numbers: Record<string, number | string>): string {
   return evidence(numbers).map(([name, value]) => `${name} ${value}`).join(t('live.comma'));
 }
 
+/** What a rule adds about one episode, "one lead". */
+export function noteWord(note: string): string {
+  return translated(`live.note.${note.replaceAll(' ', '-')}`, note);
+}
+
 export function qualityWord(quality: string): string {
   return translated(`live.quality.${quality}`, quality);
 }

@@ -7,7 +7,7 @@ import { useAction, useResource } from '../core/resource';
 import type { Alarm } from '../core/types';
 import { Age, Button, Dialog, ErrorBanner, TextArea, Time } from '../core/ui';
 import { PriorityMark, URGENCY } from '../ecg/priority';
-import { evidenceText, ruleName, translated } from '../ecg/rules';
+import { evidenceText, noteWord, ruleName, translated } from '../ecg/rules';
 
 export function byUrgency(a: Pick<Alarm, 'priority' | 'handling' | 'raised_at'>, b: Pick<Alarm, 'priority' | 'handling' | 'raised_at'>): number {
   return URGENCY[a.priority]! - URGENCY[b.priority]! || Number(a.handling === 'owned') - Number(b.handling === 'owned')
@@ -43,7 +43,7 @@ function AlarmRow({ alarm, changed, strip }: { alarm: Alarm; changed: () => void
         <span><Time at={alarm.onset_at} show="seconds" /> (<Age at={alarm.onset_at} />)</span>
         <span>{t(`live.alarm.condition.${alarm.condition}`)}{alarm.gone_at && <> <Time at={alarm.gone_at} /></>}</span>
         {Object.keys(alarm.numbers).length > 0 && <span>{evidenceText(alarm.numbers)}</span>}
-        {typeof alarm.note === 'string' && alarm.note && <span>{alarm.note}</span>}
+        {typeof alarm.note === 'string' && alarm.note && <span>{noteWord(alarm.note)}</span>}
       </div>
       <div class="alarm-who">
         <strong>{alarm.owner ? t('live.alarm.owned', { name: alarm.owner.name }) : t('live.alarm.unowned')}</strong>

@@ -36,13 +36,14 @@ RAIL = 32767  # an int16 at its end tells nothing
 
 @dataclass(frozen=True)
 class Conditioned:
-    """What the hops [first, first+h) of g devices look like; all arrays start REACH samples before the first hop.
+    """What the hops [first, first+h) of g devices look like; curves start REACH samples before the first hop.
 
-    band_uv, envelope_uv: [g, lead, m]; peak_uv, floor_uv, rough_uv: [g, lead, h], inf where a sample of the hop is
-    bad: the envelope's summit, its quietest 62 ms, and how ragged (near 30 Hz) the quiet parts are; spoilt
-    [g, lead, h]: more than a quarter of the hop is bad.
+    grid (in 1/64 LSB), band_uv, envelope_uv: [g, lead, m]. peak_uv, floor_uv, rough_uv: [g, lead, h], inf where a
+    sample of the hop is bad: the envelope's summit, its quietest 62 ms, and how ragged (near 30 Hz) the quiet parts
+    are. spoilt: [g, lead, h], more than a quarter of the hop is bad.
     """
 
+    grid: Int
     band_uv: Real
     envelope_uv: Real
     peak_uv: Real
@@ -136,7 +137,7 @@ def condition(
         )
         * (uv_per_lsb / LSB_PARTS)[:, None, None]
     )
-    return Conditioned(band_uv, envelope, *_hop_numbers(envelope, ragged, spoils, hops))
+    return Conditioned(grid, band_uv, envelope, *_hop_numbers(envelope, ragged, spoils, hops))
 
 
 def _parts(curve: Real, hops: int) -> Real:

@@ -67,6 +67,13 @@ def _extremum(
     return out
 
 
+def _above_chord(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Height of each sample over the line between the window's ends, times 2 * R_REACH: wander and slope removed."""
+    steps = np.arange(2 * R_REACH + 1)
+    chord: NDArray[np.int64] = values[:, :1] * (2 * R_REACH - steps) + values[:, -1:] * steps
+    return values * (2 * R_REACH) - chord
+
+
 def _width_ms(steep: Real) -> Real:
     over = steep > STEEP * steep.max(axis=1, keepdims=True)
     first = over.argmax(axis=1)
@@ -89,9 +96,10 @@ def describe(
     at = hop * HOP + place + REACH
     lead = judged.size_uv[device, :, hop].argmax(axis=1)
     near = at[:, None] + np.arange(-R_REACH, R_REACH + 1)
-    band = c.band_uv[device[:, None], lead[:, None], near]
-    r = at - R_REACH + np.abs(band).argmax(axis=1)
-    sign = np.where(c.band_uv[device, lead, r] < 0, -1, 1)
+    above = _above_chord(c.grid[device[:, None], lead[:, None], near])
+    peak = np.abs(above).argmax(axis=1)
+    r = at - R_REACH + peak
+    sign = np.where(above[np.arange(len(r)), peak] < 0, -1, 1)
     grid = (first_hop * HOP - REACH) + r
     sample = _extremum(raw, start, fs_hz, (device, lead, grid), sign)
     around = r[:, None] + np.arange(-R_REACH - 1, R_REACH + 2)

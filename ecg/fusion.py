@@ -22,15 +22,17 @@ Codes = NDArray[np.uint8]
 
 LEVEL_HOPS = 16  # 8 s of half-second peaks
 NOISE_HOPS = 8  # 4 s of half-second floors: noise is noticed within 2 s
+LEVEL_NEEDS = 4  # half seconds of clean signal before a level is believed
 LEVEL_RISES = 1.05  # at most, per half second
 LEVEL_FALLS = 0.985  # at most, per half second: an asystole of 30 s leaves 40 % of the level
 LEVEL_TOO_SMALL_UV = 10.0  # uV of envelope, about a 50-uV QRS: no beat can be told from the recorder's noise
-NOISY_ABOVE = 0.45  # noise over level: smooth, so perhaps VT; ragged noise disturbs much sooner
+NOISY_ABOVE = 0.75  # noise over level: smooth, so perhaps VT; ragged noise disturbs much sooner
 RAGGED_NOISY_ABOVE = 0.14
-UNREADABLE_ABOVE = 0.50  # noise over level; a clean lead has 0.01 to 0.1, VT and VF up to 0.45
-RAGGED_UNREADABLE_ABOVE = 0.27  # the same when the noise is broadband: white noise alone has 0.30 to 0.47
-RAGGED_ABOVE = 1.7  # raggedness over noise: white and muscle noise 2.0 to 3.0, VT and VF 0.3 to 1.7
+UNREADABLE_ABOVE = 1.0  # noise over level; a clean lead has 0.01 to 0.1, smooth VT and VF up to 0.9
+RAGGED_UNREADABLE_ABOVE = 0.25  # the same when the noise is broadband: white noise alone has 0.30 to 0.47
+RAGGED_ABOVE = 1.6  # raggedness over noise: white and muscle noise 2.0 to 3.0, VT and VF mostly 0.3 to 1.5
 CANDIDATE_ABOVE = 0.08  # of the level: less is not even remembered
+SMOOTH_COUNTS_TO = 0.2  # smooth noise lowers a weight no further: it may be VT, which must not hide itself
 WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
 
 
@@ -39,6 +41,7 @@ class Memory:
     """What each lead remembers between steps; all [g, lead, ...]."""
 
     peaks_uv: Real  # [.., LEVEL_HOPS] greatest of two neighbouring hops, inf = spoilt
+    clean_uv: Real  # [.., LEVEL_HOPS] the same, inf also where broadband noise drowns everything
     last_peak_uv: Real  # [..] of the newest hop alone
     floors_uv: Real  # [.., NOISE_HOPS]
     roughs_uv: Real  # [.., NOISE_HOPS]
@@ -61,7 +64,9 @@ class Judged:
 def empty_memory(leads: int) -> Memory:
     nothing = np.full((leads, LEVEL_HOPS), np.inf)
     short = nothing[:, :NOISE_HOPS]
-    return Memory(nothing, np.full(leads, np.inf), short.copy(), short.copy(), np.zeros(leads))
+    return Memory(
+        nothing, nothing.copy(), np.full(leads, np.inf), short.copy(), short.copy(), np.zeros(leads)
+    )
 
 
 def stacked(rows: Sequence[Memory]) -> Memory:
@@ -84,7 +89,7 @@ def _rank(windows: Real, numerator: int, denominator: int) -> Real:
 
 
 def _levels(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
-    """The level after each hop, walking from `level`; the first 8 s follow freely."""
+    """The level after each hop, walking from `level`; the first 8 s follow freely, without a target it stays."""
     out = np.empty_like(target)
     for k in range(target.shape[-1]):
         wanted = target[..., k]
@@ -104,28 +109,45 @@ def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> 
         np.maximum(np.where(np.isinf(two[..., :-1]), 0.0, two[..., :-1]), c.peak_uv),
     )
     peaks = np.concatenate([memory.peaks_uv, pairs], axis=-1)
-    floors = np.concatenate([memory.floors_uv, c.floor_uv], axis=-1)
-    target = _rank(sliding_window_view(peaks, LEVEL_HOPS, axis=-1)[..., 1:, :], 9, 16)
-    if hop[0] == 0:
-        target[..., : START_HOPS - 1] = target[..., START_HOPS - 1 : START_HOPS]
-    level = _levels(target, memory.level_uv, hop)
-    roughs = np.concatenate([memory.roughs_uv, c.rough_uv], axis=-1)
-    noise = _rank(sliding_window_view(floors, NOISE_HOPS, axis=-1)[..., 1:, :], 1, 2)
-    rough = _rank(sliding_window_view(roughs, NOISE_HOPS, axis=-1)[..., 1:, :], 1, 2)
+    noise = _history_rank(memory.floors_uv, c.floor_uv, 1, 2)
+    ragged = _history_rank(memory.roughs_uv, c.rough_uv, 1, 2) > RAGGED_ABOVE * noise
+    starts = hop[0] == 0  # a group starts together: its first hops share what 2 s have shown
+    drowned = ragged & (noise > RAGGED_UNREADABLE_ABOVE * _target(peaks, 1, starts))
+    clean = np.concatenate([memory.clean_uv, np.where(drowned, np.inf, pairs)], axis=-1)
+    level = _levels(_target(clean, LEVEL_NEEDS, starts), memory.level_uv, hop)
     still = (
         sliding_window_view(peaks, NOISE_HOPS, axis=-1)[..., LEVEL_HOPS - NOISE_HOPS + 1 :, :].max(axis=-1)
         == 0.0
     )
-    ragged = rough > RAGGED_ABOVE * noise
-    judged = _grade(level, noise, ragged, still | c.spoilt, off)
+    sudden = c.rough_uv > RAGGED_ABOVE * c.floor_uv  # broadband noise that has only just begun
+    noise_now = np.where(sudden, np.maximum(noise, c.floor_uv), noise)
+    judged = _grade(level, noise_now, ragged | sudden, still | c.spoilt, off)
     kept = Memory(
         peaks[..., -LEVEL_HOPS:],
+        clean[..., -LEVEL_HOPS:],
         c.peak_uv[..., -1],
-        floors[..., -NOISE_HOPS:],
-        roughs[..., -NOISE_HOPS:],
+        np.concatenate([memory.floors_uv, c.floor_uv], axis=-1)[..., -NOISE_HOPS:],
+        np.concatenate([memory.roughs_uv, c.rough_uv], axis=-1)[..., -NOISE_HOPS:],
         level[..., -1],
     )
     return judged, kept
+
+
+def _history_rank(before: Real, new: Real, numerator: int, denominator: int) -> Real:
+    """Quantile over each new hop and as many before it as are remembered."""
+    joined = np.concatenate([before, new], axis=-1)
+    windows = sliding_window_view(joined, before.shape[-1], axis=-1)[..., 1:, :]
+    return _rank(windows, numerator, denominator)
+
+
+def _target(peaks: Real, needs: int, starts: bool) -> Real:
+    """The level that 8 s of peaks suggest; inf where fewer than `needs` of them are known."""
+    windows = sliding_window_view(peaks, LEVEL_HOPS, axis=-1)[..., 1:, :]
+    target = _rank(windows, 9, 16)
+    target[np.isfinite(windows).sum(axis=-1) < needs] = np.inf
+    if starts:
+        target[..., : START_HOPS - 1] = target[..., START_HOPS - 1 : START_HOPS]
+    return target
 
 
 def _grade(level: Real, noise: Real, ragged: Bool, useless: Bool, off: Bool) -> Judged:
@@ -134,7 +156,8 @@ def _grade(level: Real, noise: Real, ragged: Bool, useless: Bool, off: Bool) -> 
     drowned = ratio > np.where(ragged, RAGGED_UNREADABLE_ABOVE, UNREADABLE_ABOVE)
     quality[drowned | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
     quality[off] = OFF
-    softened = np.where(quality < UNREADABLE, ratio, 0.0) + WEIGHT_SOFTENING
+    counted = np.where(ragged, ratio, np.minimum(ratio, SMOOTH_COUNTS_TO))
+    softened = np.where(quality < UNREADABLE, counted, 0.0) + WEIGHT_SOFTENING
     weight = np.where(quality < UNREADABLE, 1.0 / (softened * np.sqrt(softened)), 0.0)
     total = weight[:, 0].copy()
     for lead in range(1, weight.shape[1]):  # a fixed order of additions

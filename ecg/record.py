@@ -62,8 +62,8 @@ class Record:
 
 def lead_code(name: str, place: int) -> str:
     """MDC code of a lead's name in any usual spelling; an unknown one is a channel by number."""
-    cleaned = name.strip().lower().removeprefix("lead ").removeprefix("ecg ").strip()
-    return ALIASES.get(cleaned, f"MDC_ECG_LEAD_CONFIG-{place + 1}")
+    words = [word for word in name.lower().split() if word not in ("ecg", "lead")]
+    return ALIASES.get(" ".join(words), f"MDC_ECG_LEAD_CONFIG-{place + 1}")
 
 
 def main_group(record: Record) -> tuple[Lead, ...]:

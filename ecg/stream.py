@@ -120,7 +120,7 @@ def finish(state: State) -> Outcome:
     pad = state.fs_hz + cond.samples_needed(cond.START_HOPS - 1, state.fs_hz)
     tail = np.repeat(state.tail[:, -1:], pad, axis=1)[None]
     end = state.origin + state.taken
-    closed, (outcome,) = _step([state], None, tail, np.ones(tail.shape, np.uint8), end)
+    closed, (outcome,) = _step([state], None, tail, np.zeros(tail.shape, np.uint8), end)
     tracker = episodes.copied(closed[0].tracker)
     told = (*outcome.findings, *episodes.close_all(tracker, end))
     return Outcome(

@@ -71,8 +71,9 @@ export class Sweep {
 
   push(now_ms: number, first: number, count: number, uv_per_lsb: number, leadMajor: Int16Array): void {
     this.uv_per_lsb = uv_per_lsb;
+    const newer = first + count > this.ring.end;
     this.ring.write(first, count, leadMajor);
-    this.playout.arrived(now_ms, first, count);
+    if (newer) this.playout.arrived(now_ms, first, count); // a late packet says nothing about the next one
     if (this.origin === null) {
       this.origin = first;
       this.drawn = first;

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { useChanges } from '../core/changes';
+import { reach } from '../core/connection';
 import { duration, named, t } from '../core/i18n';
 import { Loaded, useResource } from '../core/resource';
 import { Shell } from '../core/shell';
@@ -93,7 +94,7 @@ function StateBanner({ feed, recording }: { feed: Feed; recording: Recording }) 
   const newest = feed.newest.value;
   const age_s = ageOf(newest);
   const since = newest === null ? '' : formatClock(newest.heard_ms - newest.age_s * 1000, true);
-  if (feed.state.value === 'waiting') return <Banner kind="error">{t('live.state.away', { since })}</Banner>;
+  if (feed.state.value === 'waiting' || reach.value === 'away') return <Banner kind="error">{t('live.state.away', { since })}</Banner>;
   if (recording.status === 'requested') return <Banner kind="info">{t('live.state.requested')}</Banner>;
   if (recording.status === 'ended' || recording.status === 'discarded') return <Banner kind="info">{t('live.state.ended')}</Banner>;
   if (age_s !== null && age_s > STALE_S) return <Banner kind="notice">{t('live.state.silent', { since, duration: duration(age_s) })}</Banner>;

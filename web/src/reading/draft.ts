@@ -20,6 +20,8 @@ export type DraftDesk = {
   flush: () => Promise<boolean>;
   /** Another page wrote a newer draft: go on from its revision, with this page's words or with the other's. */
   settle: (newer: Draft, keepMine: boolean) => void;
+  /** This page's words of an earlier claim, beside a draft somebody has written since: both stay until the reader chooses. */
+  contest: (mine: DraftText) => void;
   close: () => void;
 };
 
@@ -104,6 +106,11 @@ export function openDraft(task_id: string, stored: Draft | null, includedKeys: r
       saved.value = { kind: 'stored', at: newer.saved_at };
       if (keepMine) touch();
       else { text.value = textOf(newer.content); dirty = false; }
+    },
+    contest: (mine) => {
+      text.value = mine;
+      dirty = true;
+      saved.value = { kind: 'stale' };
     },
     close: () => { closed = true; plan(0); removeEventListener('beforeunload', warn); },
   };

@@ -37,12 +37,14 @@ function useCase(task_id: string | null): State & { again: () => Promise<void> }
       if (opened) void leaveCase(opened);
     };
   }, [task_id, round]);
-  /** A lost claim taken again: the same text goes on, unless somebody wrote a newer draft, which the draft then says. */
+  /** A lost claim taken again: the same text goes on; where somebody wrote meanwhile, the reader chooses. */
   const again = async (): Promise<void> => {
     const before = state.open;
     const open = await openCase(task_id!);
     if (before) {
-      open.draft.change(before.draft.text.value);
+      const same = open.draft.revision.value === before.draft.revision.value;
+      if (same) open.draft.change(before.draft.text.value);
+      else open.draft.contest(before.draft.text.value);
       before.close();
     }
     setState({ open, error: null });

@@ -13,10 +13,11 @@ from hub.core import http
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.people import identity
-from hub.people.routes import GUARD, KEYS
+from hub.people import access, identity, sessions
+from hub.people.routes import KEYS
 from tests.world import Tenant
 
+GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 KEY = identity.Keys(b"e" * 32, b"s" * 32)
 
 

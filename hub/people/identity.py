@@ -7,7 +7,6 @@ be found again, as a keyed hash; both keys are in one file of the data folder, n
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.types.json import Jsonb
 
-from hub.core import db, errors
+from hub.core import db, errors, secret
 from hub.core.db import Connection
 
 ID_TYPES = ("resident-id", "passport", "other", "none")
-KEY_FILE = Path("secret") / "identity.key"
+KEY_NAME = "identity"  # in the data folder's secret/
 KEY_BYTES = 32  # of each of the two keys
 NONCE_BYTES = 12  # NIST SP 800-38D 8.2
 FORMAT = b"\x01"
@@ -89,21 +88,9 @@ class Keys:
 
 def load_keys(data_dir: Path) -> Keys:
     """The keys of the data folder; made at the first start, by whichever process comes first."""
-    path = data_dir / KEY_FILE
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(secrets.token_bytes(2 * KEY_BYTES))
-        try:
-            os.link(fresh, path)  # never replaces: the loser of a race takes the winner's keys
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    both = path.read_bytes()
+    both = secret.load_or_create(data_dir, KEY_NAME, 2 * KEY_BYTES)
     if len(both) != 2 * KEY_BYTES:
-        raise ValueError(f"{path} is damaged: put the copy from your backup in its place")
+        raise ValueError(f"secret/{KEY_NAME} in {data_dir} is damaged: restore it from your backup")
     return Keys(both[:KEY_BYTES], both[KEY_BYTES:])
 
 
@@ -117,6 +104,4 @@ async def require_own_keys(conn: Connection, keys: Keys) -> None:
     )
     row = await db.one(conn, "SELECT value FROM installation WHERE key = 'identity_keys'")
     if row["value"] != mark:
-        raise ValueError(
-            f"{KEY_FILE} in the data folder is not the key of this database: restore the right one"
-        )
+        raise ValueError(f"secret/{KEY_NAME} is not the key of this database: restore the right one")

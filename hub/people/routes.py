@@ -7,7 +7,7 @@ from aiohttp import web
 
 from hub.core import errors
 from hub.core.fields import Fields
-from hub.core.http import Guard, Request, Route
+from hub.core.http import Request, Route
 from hub.people import (
     access,
     accounts,
@@ -22,7 +22,6 @@ from hub.people import (
 )
 
 KEYS = web.AppKey("identity_keys", identity.Keys)
-GUARD = Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 
 PASSWORD_CHARS = 200
 REASON_CHARS = 500

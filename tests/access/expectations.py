@@ -20,8 +20,8 @@ Ids = dict[str, UUID | str]
 def routes() -> list[http.Route]:
     """Every route every domain declares."""
     found = [changes.parts()[0]]
-    for path in sorted(HUB.glob("*/routes.py")):
-        found += import_module(f"hub.{path.parent.name}.routes").ROUTES
+    for path in sorted([*HUB.glob("*/routes.py"), *HUB.glob("*/live.py")]):
+        found += import_module(f"hub.{path.parent.name}.{path.stem}").ROUTES
     return found
 
 

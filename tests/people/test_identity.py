@@ -73,7 +73,7 @@ def test_a_page_never_shows_more_than_five_characters(number: str) -> None:
 
 def test_keys_are_made_once_and_for_nobody_else(tmp_path: Path) -> None:
     assert identity.load_keys(tmp_path) == identity.load_keys(tmp_path)
-    assert (tmp_path / identity.KEY_FILE).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "secret" / identity.KEY_NAME).stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_database_knows_its_keys(database: Databases) -> None:
@@ -83,5 +83,5 @@ async def test_a_database_knows_its_keys(database: Databases) -> None:
 
     await check(database.app, KEYS)
     await check(database.app, KEYS)
-    with pytest.raises(ValueError, match=r"identity\.key"):
+    with pytest.raises(ValueError, match="not the key of this database"):
         await check(database.app, identity.Keys(b"x" * 32, b"y" * 32))

@@ -1,18 +1,15 @@
 // Every sample accounted for: produced, stored, declared lost, still waiting; and each gap with its time.
 import { count, duration, t } from '../core/i18n';
 import { formatClock, formatShort } from '../core/time';
-import type { DeviceState, LedgerCounts, Recording } from '../core/types';
+import type { LedgerCounts, Recording } from '../core/types';
 import { Facts } from '../core/ui';
 
-const CATCHING_UP_S = 5;
-
-export function LedgerFacts({ recording, ledger, device }: { recording: Recording; ledger: LedgerCounts; device: DeviceState | null }) {
+export function LedgerFacts({ recording, ledger }: { recording: Recording; ledger: LedgerCounts }) {
   const amount = (samples: number) => `${count(samples)} ${t('live.ledger.samples')} (${duration(samples / recording.fs_hz)})`;
   const unknown = recording.ledger.not_known_since;
   return (
     <div class="stack-tight" data-testid="ledger" data-produced={ledger.produced} data-stored={ledger.stored}
       data-declared-lost={ledger.declared_lost} data-waiting={ledger.waiting}>
-      <Backlog device={device} />
       <Facts rows={[
         [t('live.ledger.produced'), amount(ledger.produced)],
         [t('live.ledger.stored'), amount(ledger.stored)],
@@ -23,12 +20,6 @@ export function LedgerFacts({ recording, ledger, device }: { recording: Recordin
       <Gaps recording={recording} />
     </div>
   );
-}
-
-export function Backlog({ device }: { device: DeviceState | null }) {
-  const seconds = device?.backlog_s ?? 0;
-  if (seconds <= CATCHING_UP_S) return null;
-  return <p role="status" class="catching-up">{t('live.backlog', { duration: duration(seconds) })}</p>;
 }
 
 function Gaps({ recording }: { recording: Recording }) {

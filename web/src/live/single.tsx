@@ -65,7 +65,7 @@ function Live({ feed, recording }: { feed: Feed; recording: Recording }) {
         </section>
         <section class="card">
           <h2>{t('live.ledger')}</h2>
-          <LedgerFacts recording={recording} ledger={feed.ledger.value ?? recording.ledger} device={feed.device.value} />
+          <LedgerFacts recording={recording} ledger={feed.ledger.value ?? recording.ledger} />
         </section>
       </div>
       {opened && <FindingDialog finding={opened} samples={samples} close={() => setOpened(null)} />}
@@ -89,6 +89,8 @@ function PatientLine({ recording, feed }: { recording: Recording; feed: Feed }) 
   );
 }
 
+const CATCHING_UP_S = 5; // less than this is a packet on its way
+
 /** One line for whatever keeps the page from being live, most grave first. */
 function StateBanner({ feed, recording }: { feed: Feed; recording: Recording }) {
   const newest = feed.newest.value;
@@ -98,6 +100,8 @@ function StateBanner({ feed, recording }: { feed: Feed; recording: Recording }) 
   if (recording.status === 'requested') return <Banner kind="info">{t('live.state.requested')}</Banner>;
   if (recording.status === 'ended' || recording.status === 'discarded') return <Banner kind="info">{t('live.state.ended')}</Banner>;
   if (age_s !== null && age_s > STALE_S) return <Banner kind="notice">{t('live.state.silent', { since, duration: duration(age_s) })}</Banner>;
+  const backlog_s = feed.device.value?.backlog_s ?? 0;
+  if (backlog_s > CATCHING_UP_S) return <Banner kind="info">{t('live.backlog', { duration: duration(backlog_s) })}</Banner>;
   return null;
 }
 

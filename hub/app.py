@@ -13,8 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
-from hub.alarms import jobs as alarm_worker
+from hub.alarms import worker as alarm_worker
 from hub.core import actor, changes, clock, db, http, jobs, lifecycle, metrics, pages, supervisor
 from hub.core.broker import Account
 from hub.core.db import Database
@@ -30,7 +31,10 @@ from hub.people import routes as people_routes
 from hub.people import worker as people_worker
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
-from hub.telemetry import closing
+from hub.telemetry import closing, commands
+from hub.telemetry import live as telemetry_live
+from hub.telemetry import routes as telemetry_routes
+from hub.telemetry import worker as telemetry_worker
 
 WEB_FOLDER = Path(__file__).parent / "web"
 SHUTDOWN_S = 4.0  # for answers on their way; below the supervisor's patience
@@ -56,20 +60,37 @@ ROUTES: tuple[Route, ...] = (
     *OWN_ROUTES,
     *people_routes.ROUTES,
     *order_routes.ROUTES,
+    *telemetry_routes.ROUTES,
     *alarm_routes.ROUTES,
+    *alarm_live.ROUTES,
     *reading_routes.ROUTES,
 )
-JOBS: Mapping[str, JobKind] = {**people_worker.JOBS, **alarm_worker.JOBS, **reading_worker.JOBS}
-EVERY: jobs.Every = {**people_worker.EVERY, **alarm_worker.EVERY, **reading_worker.EVERY}
+JOBS: Mapping[str, JobKind] = {
+    **people_worker.JOBS,
+    **telemetry_worker.JOBS,
+    **alarm_worker.JOBS,
+    **reading_worker.JOBS,
+}
+EVERY: jobs.Every = {
+    **people_worker.EVERY,
+    **telemetry_worker.EVERY,
+    **alarm_worker.EVERY,
+    **reading_worker.EVERY,
+}
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED: tuple[str, ...] = (closing.ENDED_JOB,)
+ENQUEUED: tuple[str, ...] = (closing.ENDED_JOB, commands.JOB)
 
 GUARD = http.Guard(access.ACTIONS.keys(), access.PUBLIC, sessions.authenticate, sessions.admit)
 
 
-def web_application(settings: Settings, database: Database, store: Store) -> web.Application:
+def web_application(
+    settings: Settings, database: Database, store: Store, feed: telemetry_live.Feed
+) -> web.Application:
     """Pages and API of one web process."""
-    resources: dict[web.AppKey[Any], Any] = {people_routes.KEYS: identity.load_keys(settings.data_dir)}
+    resources: dict[web.AppKey[Any], Any] = {
+        people_routes.KEYS: identity.load_keys(settings.data_dir),
+        telemetry_live.FEED: feed,
+    }
     changes_route, changes_listeners = changes.parts()
     return http.application(
         (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
@@ -78,7 +99,7 @@ def web_application(settings: Settings, database: Database, store: Store) -> web
         settings=settings,
         store=store,
         clock=clock.now,
-        listeners=[changes_listeners],
+        listeners=[changes_listeners, alarm_live.LISTENERS],
         resources=resources,
     )
 
@@ -103,10 +124,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
     """Pages, API and live sockets."""
-    async with Database(_dsn(settings), "hub_app", size=12) as database:
+    async with (
+        Database(_dsn(settings), "hub_app", size=12) as database,
+        telemetry_live.running(settings, clock.now) as feed,
+    ):
         async with database.transaction(ACTOR, clock.now()) as conn:
             await identity.require_own_keys(conn, identity.load_keys(settings.data_dir))
-        application = web_application(settings, database, _store(settings))
+        application = web_application(settings, database, _store(settings), feed)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:

@@ -143,6 +143,27 @@ ERRORS: dict[str, _Row] = {
         "最后一条启用的规则必须没有条件（兜底），且只能有一条。",
         "The last enabled rule, and only that one, must have no condition (the fallback).",
     ),
+    # Devices and recordings.
+    "device_exists": _Row(Conflict, "该设备编号已被使用。", "A device of this id exists already."),
+    "device_busy": _Row(Conflict, "该设备正在为他人监测。", "The device is measuring somebody."),
+    "device_retired": _Row(Conflict, "该设备已停用。", "The device has been retired."),
+    "request_closed": _Row(Conflict, "该申请已完成或撤回。", "The request is completed or taken back."),
+    "recording_not_running": _Row(Conflict, "该记录不在进行中。", "The recording is not running."),
+    "recording_not_requested": _Row(
+        Conflict,
+        "该记录已开始，不能取消；请结束记录。",
+        "The recording has begun and can't be cancelled; end it.",
+    ),
+    # Alarms.
+    "alarm_owned": _Row(
+        Conflict,
+        "此报警已由他人处理；如需接手请确认。",
+        "Somebody else owns this alarm; confirm to take it over.",
+    ),
+    "alarm_not_owner": _Row(
+        Conflict, "请先接手此报警，再填写处理结果。", "Take the alarm first, then write its outcome."
+    ),
+    "alarm_resolved": _Row(Conflict, "此报警已处理完毕。", "This alarm has been resolved already."),
     "database_away": _Row(
         Unavailable,
         "数据库暂时不可用，内容尚未保存，请稍后重试。",

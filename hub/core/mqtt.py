@@ -30,6 +30,7 @@ from hub.core.mqtt_packets import (
     puback_bytes,
     publish_bytes,
     subscribe_bytes,
+    unsubscribe_bytes,
 )
 
 __all__ = ["Message", "Session", "Will", "opened", "wait"]
@@ -121,6 +122,10 @@ class Session:
         packet_id = self._new_id()
         self._subscribing[packet_id] = tuple(filters)
         self._send(subscribe_bytes(packet_id, filters, qos))
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Give topics up; what is on its way may still come."""
+        self._send(unsubscribe_bytes(self._new_id(), filters))
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> bool:
         """Queue a message; False if it can't be taken now (closed, or too much is on its way)."""

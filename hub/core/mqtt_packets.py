@@ -177,6 +177,11 @@ def subscribe_bytes(packet_id: int, filters: Iterable[str], qos: int = 1) -> byt
     return _framed(0x82, packet_id.to_bytes(2, "big") + body)
 
 
+def unsubscribe_bytes(packet_id: int, filters: Iterable[str]) -> bytes:
+    """UNSUBSCRIBE (3.10)."""
+    return _framed(0xA2, packet_id.to_bytes(2, "big") + b"".join(map(_text, filters)))
+
+
 def publish_bytes(
     topic: str, payload: bytes, qos: int = 0, retain: bool = False, packet_id: int = 0
 ) -> bytes:

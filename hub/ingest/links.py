@@ -77,11 +77,11 @@ class Links:
         return refused
 
     def publish_live(self, results: Sequence[tuple[str, str, str]]) -> None:
-        """(shard, recording, JSON): QoS 0, for whoever looks."""
-        for shard, recording, text in results:
+        """(shard, topic behind `live/`, JSON): QoS 0, for whoever looks."""
+        for shard, topic, text in results:
             session = self._session_of(shard)
             if session is not None:
-                session.publish(f"live/{recording}", text.encode())
+                session.publish(f"live/{topic}", text.encode())
 
     def flush(self) -> None:
         for link in self._links.values():

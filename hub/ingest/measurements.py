@@ -45,6 +45,7 @@ class Vital:
     """A stored value, for live pages."""
 
     patient_id: UUID
+    shard: str
     device_id: str
     code: str
     at: datetime
@@ -158,4 +159,13 @@ async def _contradictions(conn: Connection, known: Sequence[Reading]) -> list[Se
 
 def _vital(reading: Reading, patient_id: UUID) -> Vital:
     m = reading.measurement
-    return Vital(patient_id, reading.device.id, m.code, reading.at, m.value, m.text or None, m.unit)
+    return Vital(
+        patient_id,
+        reading.device.shard,
+        reading.device.id,
+        m.code,
+        reading.at,
+        m.value,
+        m.text or None,
+        m.unit,
+    )

@@ -10,14 +10,15 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from hub.core import clock, db, errors
 from hub.core.db import Database
+from hub.core.fields import to_json
 from hub.core.settings import Settings
 from hub.ingest import metrics
 from hub.ingest.engine import ACTOR, Engine
@@ -140,6 +141,7 @@ class Worker:
         if not self._away:
             for receipt in receipts:
                 receipt.acknowledge()
+        self._links.publish_live([one for stored in done for one in live_vitals(stored)])
         _count(batch, done)
         return not self._away
 
@@ -205,6 +207,17 @@ def _count(batch: Sorted, done: list[Stored]) -> None:
         metrics.SAMPLES.inc(stored.samples)
         for one in stored.refused:
             metrics.SET_ASIDE.labels(one.refusal.reason).inc()
+
+
+def live_vitals(stored: Stored) -> list[tuple[str, str, str]]:
+    """(shard, topic behind `live/`, JSON): new values of each patient, for pages."""
+    by_patient: dict[tuple[str, UUID], list[dict[str, Any]]] = defaultdict(list)
+    for vital in stored.vitals:
+        shown = ("code", "at", "value", "text_value", "unit", "device_id")
+        by_patient[vital.shard, vital.patient_id].append({name: getattr(vital, name) for name in shown})
+    return [
+        (shard, f"{patient_id}/vitals", to_json(values)) for (shard, patient_id), values in by_patient.items()
+    ]
 
 
 async def session_secret(database: Database, at: datetime) -> str:

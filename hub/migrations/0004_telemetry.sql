@@ -181,6 +181,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION recording_give_up(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION recording_give_up(uuid) TO hub_app;
+GRANT EXECUTE ON FUNCTION recording_boots(uuid) TO hub_ingest; -- whether a recording is complete is asked by both
 REVOKE ALL ON FUNCTION ecg_window(uuid, bigint, bigint, bigint), recording_boots(uuid), recording_clocks(uuid),
     patient_vitals(uuid, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ecg_window(uuid, bigint, bigint, bigint), recording_boots(uuid), recording_clocks(uuid),

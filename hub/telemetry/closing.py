@@ -18,11 +18,10 @@ DRAIN_TIMEOUT = timedelta(hours=2)
 # Every boot's final count is the device's own word, and nothing below it is missing.
 _SETTLED = """
     EXISTS (SELECT FROM recording_event e WHERE e.recording_id = r.id AND e.kind = 'end')
-    AND EXISTS (SELECT FROM recording_boot b WHERE b.recording_id = r.id)
+    AND EXISTS (SELECT FROM recording_boots(r.id))
     AND NOT EXISTS (
-        SELECT FROM recording_boot b WHERE b.recording_id = r.id AND (
-            NOT b.final_known OR NOT isempty(
-                int8multirange(int8range(least(b.oldest_sample, b.produced_samples), b.produced_samples)) - b.have)))
+        SELECT FROM recording_boots(r.id) b WHERE NOT b.final_known OR NOT isempty(
+            int8multirange(int8range(least(b.oldest_sample, b.produced_samples), b.produced_samples)) - b.have))
 """
 
 

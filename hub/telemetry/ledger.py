@@ -1,0 +1,98 @@
+"""The account of a recording, and its clock: rows of the tables as values, and as pages read them. Pure.
+
+`produced = stored + declared lost + waiting` for every channel: the leads of a packet come together or not at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from devices import sequencing
+from devices.sequencing import Clock, Ledger
+from hub.core.db import Row
+
+GAPS_SHOWN: Final = 200  # of one boot, the newest
+NEAR: Final = timedelta(minutes=20)  # an estimate of the clock this near to a boot's samples is about them
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One boot of a recording."""
+
+    boot: int
+    anchor_at: datetime
+    ledger: Ledger
+    clock: Clock | None
+
+    def at(self, sample: int, fs_hz: int) -> datetime:
+        """The instant of a sample by the hub's clock, as well as it is known."""
+        line_s = self.anchor_at.timestamp() + sample / fs_hz
+        return datetime.fromtimestamp(
+            sequencing.to_hub_time_s(self.clock, line_s) if self.clock is not None else line_s, UTC
+        )
+
+    def sample_at(self, at: datetime, fs_hz: int) -> int:
+        """The sample of an instant, to the nearest that a slow drift allows."""
+        offset_s = (self.at(0, fs_hz) - self.anchor_at).total_seconds()
+        return round((at - self.anchor_at - timedelta(seconds=offset_s)).total_seconds() * fs_hz)
+
+    @property
+    def end(self) -> int:
+        """One past the newest stored sample."""
+        return self.ledger.stored[-1][1] if self.ledger.stored else 0
+
+
+def boots_of(boot_rows: Sequence[Row], clock_rows: Sequence[Row], fs_hz: int) -> list[Boot]:
+    """Rows of `recording_boots` and `recording_clocks` as values, in order of time."""
+    return [_boot(row, clock_rows, fs_hz) for row in boot_rows]
+
+
+def _boot(row: Row, clock_rows: Sequence[Row], fs_hz: int) -> Boot:
+    stored = tuple((part.lower, part.upper) for part in row["have"])
+    final = row["final_samples"] if row["final_known"] else None
+    ledger = Ledger(stored, row["oldest_sample"], row["produced_samples"], final)
+    begin: datetime = row["anchor_at"]
+    end = begin + timedelta(seconds=ledger.seen / fs_hz)
+    # Each boot has a time line of its own, since a restart may set the clock: its own estimates first.
+    own = [c for c in clock_rows if begin - NEAR <= c["at"] <= end + NEAR] or clock_rows
+    pairs = [(c["at"].timestamp(), c["at"].timestamp() + c["offset_s"]) for c in own]
+    return Boot(row["boot"], begin, ledger, sequencing.estimate_clock(pairs))
+
+
+def ledger_json(boots: Sequence[Boot], newest_at: datetime | None) -> dict[str, Any]:
+    """The account as pages show it."""
+    parts = [_boot_json(boot) for boot in boots]
+    totals = {name: sum(part[name] for part in parts) for name in ("produced", "stored", "declared_lost")}
+    all_known = bool(boots) and all(boot.ledger.final is not None for boot in boots)
+    return {
+        **totals,
+        "waiting": totals["produced"] - totals["stored"] - totals["declared_lost"],
+        "not_known_since": None if all_known else newest_at,
+        "boots": parts,
+    }
+
+
+def _boot_json(boot: Boot) -> dict[str, Any]:
+    lost, waiting = sequencing.gaps(boot.ledger), sequencing.missing(boot.ledger)
+    marked = [(*part, "lost") for part in lost] + [(*part, "waiting") for part in waiting]
+    return {
+        "boot": boot.boot,
+        "anchor_at": boot.anchor_at,
+        "produced": sequencing.produced(boot.ledger),
+        "stored": sequencing.total(boot.ledger.stored),
+        "declared_lost": sequencing.total(lost),
+        "final": boot.ledger.final,
+        "gaps": [list(part) for part in sorted(marked)[-GAPS_SHOWN:]],
+    }
+
+
+def newest_at(boots: Sequence[Boot], fs_hz: int) -> datetime | None:
+    """The instant of the newest stored sample."""
+    return max((boot.at(boot.end, fs_hz) for boot in boots if boot.end), default=None)
+
+
+def clock_offset_s(boots: Sequence[Boot]) -> float | None:
+    """How far the device's clock is off now: hub minus device."""
+    clocks = [boot.clock for boot in boots if boot.clock is not None]
+    return clocks[-1].offset_s if clocks else None

@@ -1,0 +1,38 @@
+"""What was measured of a patient."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from hub.core import db
+from hub.core.actor import Actor
+from hub.core.db import Connection, Row
+from hub.people import access
+
+LONGEST: Final = timedelta(days=31)
+LISTED: Final = 50_000
+RECENT: Final = timedelta(hours=24)
+AHEAD: Final = timedelta(hours=1)  # a device's clock may run ahead
+_COLUMNS: Final = "code, at, value, text_value, unit, device_id"
+
+
+async def vitals(
+    conn: Connection, actor: Actor, at: datetime, patient_id: UUID, from_at: datetime, to_at: datetime
+) -> list[Row]:
+    """Values of a patient within a time, at most a month."""
+    await access.require(conn, actor, at, "vitals.read", patient_id=patient_id)
+    return await db.rows(
+        conn,
+        f"SELECT {_COLUMNS} FROM patient_vitals(%s, %s, %s) LIMIT %s",
+        (patient_id, max(from_at, to_at - LONGEST), to_at, LISTED),
+    )
+
+
+async def newest_vitals(conn: Connection, actor: Actor, at: datetime, patient_id: UUID) -> list[Row]:
+    """The newest value of each quantity within a day."""
+    await access.require(conn, actor, at, "vitals.read", patient_id=patient_id)
+    return await db.rows(
+        conn,
+        f"SELECT DISTINCT ON (code) {_COLUMNS} FROM patient_vitals(%s, %s, %s) ORDER BY code, at DESC",
+        (patient_id, at - RECENT, at + AHEAD),
+    )

@@ -6,7 +6,7 @@ import type { Alarm, DeviceState, Finding, LedgerCounts, Recording, Vital } from
 import type { Sweep, SweepSignal } from '../ecg/sweep';
 import { parseFrame } from './frame';
 
-const ACK_MS = 400; // the hub wants one each second
+const ACK_MS = 300; // after a frame; the hub wants to hear at least once a second
 
 export type Newest = { age_s: number; heard_ms: number };
 export type Second = { rate_bpm: number | null; quality: string[]; at: string };
@@ -49,7 +49,8 @@ export function openFeed(recording_id: string): Feed {
     skips: signal(0),
   };
   let sweep: Sweep | null = null;
-  let acked_ms = 0;
+  let received = 0;
+  let ack: ReturnType<typeof setTimeout> | null = null; // one waits at a time: the last frame of a burst is told too
 
   const handlers: Record<string, (message: Message) => void> = {
     hello: (message) => {
@@ -118,9 +119,11 @@ export function openFeed(recording_id: string): Feed {
       reconnected = false;
       sweep.push(now_ms, frame.first_sample, frame.count, frame.uv_per_lsb, frame.samples);
     }
-    if (now_ms - acked_ms < ACK_MS) return;
-    acked_ms = now_ms;
-    socket.send({ type: 'ack', sample: frame.first_sample + frame.count });
+    received = frame.first_sample + frame.count;
+    ack ??= setTimeout(() => {
+      ack = null;
+      socket.send({ type: 'ack', sample: received });
+    }, ACK_MS);
   }
 
   let reconnected = false;

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.conditioning import HOP, RATE_HZ, REACH, Conditioned, Real
+from ecg.conditioning import HOP, RATE_HZ, REACH, Conditioned, Real, running_sum
 from ecg.fusion import UNREADABLE, Judged
 
 Shape = NDArray[np.int32]
@@ -32,6 +32,7 @@ class Candidate:
     sample: int
     width_ms: float
     readable: tuple[bool, ...]
+    energies: tuple[int, ...]  # sum of squares of the shape at each shift
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
 
 
@@ -46,6 +47,7 @@ class Found:
     sample: NDArray[np.int64]
     width_ms: Real
     readable: NDArray[np.bool_]
+    energies: NDArray[np.int64]
     shape: Shape
 
 
@@ -108,7 +110,10 @@ def describe(
     shape = c.band_uv[device[:, None, None], shape_leads[None, :, None], span[:, None, :]]
     readable = judged.quality[device[:, None], shape_leads[None, :], hop[:, None]] < UNREADABLE
     largest = np.maximum(np.abs(shape).max(axis=(1, 2)), 1e-9)
-    scaled = np.rint(shape * (SHAPE_FULL_SCALE / largest)[:, None, None]).astype(np.int32)
+    scaled = (
+        np.rint(shape * (SHAPE_FULL_SCALE / largest)[:, None, None]).astype(np.int32) * readable[:, :, None]
+    )
+    squares = (scaled * scaled).sum(axis=1, dtype=np.int64)
     return Found(
         device,
         hop,
@@ -117,23 +122,16 @@ def describe(
         sample,
         _width_ms(np.abs(own[:, 2:] - own[:, :-2])),
         readable,
-        scaled * readable[:, :, None],
+        running_sum(squares, 2 * SHAPE_REACH + 1),
+        scaled,
     )
 
 
 def rows(found: Found) -> Iterator[tuple[int, int, Candidate]]:
     """(device, hop, candidate) one by one, in time order per device."""
-    columns = (
-        found.device,
-        found.hop,
-        found.place,
-        found.height,
-        found.sample,
-        found.width_ms,
-        found.readable,
-    )
-    plain = (column.tolist() for column in columns)
-    for device, hop, place, height, sample, width_ms, readable, shape in zip(
+    columns = (found.device, found.hop, found.place, found.height, found.sample, found.width_ms)
+    plain = [column.tolist() for column in (*columns, found.readable, found.energies)]
+    for device, hop, place, height, sample, width_ms, readable, energies, shape in zip(
         *plain, found.shape, strict=True
     ):
-        yield device, hop, Candidate(place, height, sample, width_ms, tuple(readable), shape)
+        yield device, hop, Candidate(place, height, sample, width_ms, tuple(readable), tuple(energies), shape)

@@ -112,8 +112,10 @@ def _stretch(
 
 
 def _valid(lead: Lead, first: int, last: int) -> NDArray[np.bool_]:
+    if lead.missing is None:
+        return np.ones(last - first, bool)
     known: NDArray[np.bool_] = lead.samples[first:last] != lead.missing
-    return known if lead.missing is not None else np.ones(last - first, bool)
+    return known
 
 
 def _one_scale(samples: NDArray[np.int16], ratio: NDArray[np.float64]) -> NDArray[np.int16]:

@@ -66,11 +66,12 @@ def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
     """Best correlation with each kind over small shifts, and the shift; exact integer sums."""
     moved = c.shape[:, _SHIFTS].transpose(1, 0, 2).reshape(2 * SHAPE_SLACK + 1, -1)
     products = (s.bank.reshape(KINDS, -1) @ moved.T).tolist()
-    own = (moved * moved).sum(axis=1).tolist()
     values, shifts = [], []
     for kind, row in enumerate(products):
         known = sum(norm for norm, readable in zip(s.norms[kind], c.readable, strict=True) if readable)
-        likeness = [product / math.sqrt(size * known or 1) for product, size in zip(row, own, strict=True)]
+        likeness = [
+            product / math.sqrt(size * known or 1) for product, size in zip(row, c.energies, strict=True)
+        ]
         best = max(likeness)
         values.append(best)
         shifts.append(likeness.index(best))

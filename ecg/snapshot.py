@@ -80,10 +80,11 @@ def _unpack(data: bytes) -> State:
 
 
 def _detector(row: dict[str, Any]) -> Detector:
-    spares = [
-        Candidate(**{**s, "readable": tuple(s["readable"]), "shape": np.array(s["shape"], np.int32)})
-        for s in row["spares"]
-    ]
+    spares = []
+    for spare in row["spares"]:
+        shape = np.array(spare["shape"], np.int32)
+        rest = {"readable": tuple(spare["readable"]), "energies": tuple(spare["energies"]), "shape": shape}
+        spares.append(Candidate(**{**spare, **rest}))
     return Detector(**{**row, "spares": spares})
 
 

@@ -12,48 +12,53 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
-from hub.alarms import worker as alarm_worker
+from hub.alarms import worker as alarm_jobs
 from hub.core import actor, changes, clock, db, http, jobs, lifecycle, metrics, pages, supervisor
-from hub.core.broker import Account
 from hub.core.db import Database
 from hub.core.http import Bytes, Request, Route
 from hub.core.jobs import JobKind, Worker
+from hub.core.lifecycle import Part
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.ingest import worker as ingest_worker
 from hub.orders import routes as order_routes
-from hub.people import access, identity, sessions
+from hub.people import identity
 from hub.people import routes as people_routes
 from hub.people import worker as people_worker
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
 from hub.telemetry import closing, commands
-from hub.telemetry import live as telemetry_live
+from hub.telemetry import feed as live_feed
 from hub.telemetry import routes as telemetry_routes
 from hub.telemetry import worker as telemetry_worker
+from hub.telemetry.live import Feed
 
 WEB_FOLDER = Path(__file__).parent / "web"
 SHUTDOWN_S = 4.0  # for answers on their way; below the supervisor's patience
 ACTOR = actor.job("hub")
 
 
-async def read_health(request: Request) -> dict[str, str]:
-    """For a proxy or an orchestrator: this process answers and so does the database."""
+async def read_health(request: Request) -> dict[str, object]:
+    """For a probe and the admin page: this process and the database answer; which others do."""
     async with request.transaction() as conn:
         await db.one(conn, "SELECT 1 AS one")
-    return {"status": "ready"}
+    processes = await metrics.answering(request.settings.data_dir)
+    return {"status": "ready", "database": "ok", "processes": processes}
 
 
 async def read_metrics(request: Request) -> Bytes:
+    OPEN_SOCKETS.set(len(request.resource(http.STREAMS)))
     return Bytes(await metrics.gathered(request.settings.data_dir), metrics.MEDIA_TYPE)
 
 
+OPEN_SOCKETS = Gauge("hub_web_open_sockets", "WebSockets open to pages")
 OWN_ROUTES = (
-    Route("GET", "/health", read_health, "health.read"),
+    Route("GET", "/healthz", read_health, "health.read"),
     Route("GET", "/metrics", read_metrics, "metrics.read", kind="bytes", loopback_only=True),
 )
 ROUTES: tuple[Route, ...] = (
@@ -68,33 +73,30 @@ ROUTES: tuple[Route, ...] = (
 JOBS: Mapping[str, JobKind] = {
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
-    **alarm_worker.JOBS,
+    **alarm_jobs.JOBS,
     **reading_worker.JOBS,
 }
 EVERY: jobs.Every = {
+    "jobs.count": (jobs.COUNT_EVERY_S, jobs.count),
     **people_worker.EVERY,
     **telemetry_worker.EVERY,
-    **alarm_worker.EVERY,
+    **alarm_jobs.EVERY,
     **reading_worker.EVERY,
 }
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED: tuple[str, ...] = (closing.ENDED_JOB, commands.JOB)
-
-GUARD = http.Guard(access.ACTIONS.keys(), access.PUBLIC, sessions.authenticate, sessions.admit)
+ENQUEUED: tuple[str, ...] = (*telemetry_worker.ENQUEUES, *alarm_jobs.ENQUEUES)
 
 
-def web_application(
-    settings: Settings, database: Database, store: Store, feed: telemetry_live.Feed
-) -> web.Application:
+def web_application(settings: Settings, database: Database, store: Store, feed: Feed) -> web.Application:
     """Pages and API of one web process."""
+    changes_route, changes_listeners = changes.parts()
     resources: dict[web.AppKey[Any], Any] = {
         people_routes.KEYS: identity.load_keys(settings.data_dir),
         telemetry_live.FEED: feed,
     }
-    changes_route, changes_listeners = changes.parts()
     return http.application(
         (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
-        GUARD,
+        people_routes.GUARD,
         db=database,
         settings=settings,
         store=store,
@@ -182,13 +184,7 @@ async def run_role(settings: Settings, role: str, name: str, fd: int | None) -> 
         raise SystemExit(1)
 
 
-async def broker_accounts(conn: db.Connection) -> list[Account]:
-    """Every device in service, as the broker must know it."""
-    devices = await db.rows(conn, "SELECT id, shard, password_hash FROM device WHERE retired_at IS NULL")
-    return [Account(f"{d['shard']}/{d['id']}", d["password_hash"]) for d in devices]
-
-
 def plan(settings: Settings) -> lifecycle.Plan:
     """All children of `hub serve`, in the order in which they start."""
-    ingest = [f"ingest-{number}" for number in range(1, settings.ingest_processes + 1)]
-    return lifecycle.Plan(("jobs", *ingest, "web"), broker_accounts)
+    ingest = [Part(f"ingest-{number}", "ingest") for number in range(1, settings.ingest_processes + 1)]
+    return lifecycle.Plan((Part("jobs", "jobs"), *ingest, Part("web", "web")), devices.broker_accounts)

@@ -9,7 +9,7 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Row
 from hub.people import access, audit
 from hub.people.patients import age_years
-from hub.telemetry.live import Watched
+from hub.telemetry.feed import Watched
 
 SHOWN: Final = 500
 

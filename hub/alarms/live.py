@@ -20,7 +20,7 @@ from hub.core import clock, errors
 from hub.core.http import Listener, Request, Route
 from hub.core.streams import Socket
 from hub.telemetry import recordings, vitals
-from hub.telemetry.live import FEED, Feed, Viewer, Watched
+from hub.telemetry.feed import FEED, Feed, Viewer, Watched
 from hub.telemetry.pace import NewBoot, Skipped
 
 STATUS_EVERY_S: Final = 2.0

@@ -80,6 +80,12 @@ async def _emptiest_shard(conn: Connection, shards: int) -> str:
     return min((f"{number:02x}" for number in range(shards)), key=lambda shard: used.get(shard, 0))
 
 
+async def broker_accounts(conn: Connection) -> list[broker.Account]:
+    """Every device in service, as the broker must know it."""
+    found = await db.rows(conn, "SELECT id, shard, password_hash FROM device WHERE retired_at IS NULL")
+    return [broker.Account(f"{row['shard']}/{row['id']}", row["password_hash"]) for row in found]
+
+
 async def retire_device(conn: Connection, actor: Actor, at: datetime, device_id: str) -> None:
     """Take a device out of use; not while it measures somebody."""
     row = await db.one(

@@ -17,7 +17,7 @@ PACKAGES = ("hub", "devices", "dicom", "ecg")
 # Lower first; a domain imports only itself and what stands before it.
 ORDER = ("core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "consult")
 # Modules of hub/ that stand above every domain.
-COMPOSERS = {"app", "cli", "demo", "simulate"}
+COMPOSERS = {"app", "cli", "demo", "demo_district", "simulate"}
 # Folders of hub/ without code.
 DATA_FOLDERS = {"migrations", "web"}
 

@@ -16,7 +16,7 @@ from prometheus_client import Gauge
 
 from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
-from hub.alarms import worker as alarm_jobs
+from hub.alarms import worker as alarm_worker
 from hub.core import actor, changes, clock, db, http, jobs, lifecycle, metrics, pages, supervisor
 from hub.core.db import Database
 from hub.core.http import Bytes, Request, Route
@@ -27,16 +27,15 @@ from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.ingest import worker as ingest_worker
 from hub.orders import routes as order_routes
-from hub.people import identity
+from hub.people import access, identity, sessions
 from hub.people import routes as people_routes
 from hub.people import worker as people_worker
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
-from hub.telemetry import closing, commands
+from hub.telemetry import closing, commands, devices
 from hub.telemetry import feed as live_feed
 from hub.telemetry import routes as telemetry_routes
 from hub.telemetry import worker as telemetry_worker
-from hub.telemetry.live import Feed
 
 WEB_FOLDER = Path(__file__).parent / "web"
 SHUTDOWN_S = 4.0  # for answers on their way; below the supervisor's patience
@@ -73,30 +72,33 @@ ROUTES: tuple[Route, ...] = (
 JOBS: Mapping[str, JobKind] = {
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
-    **alarm_jobs.JOBS,
+    **alarm_worker.JOBS,
     **reading_worker.JOBS,
 }
 EVERY: jobs.Every = {
     "jobs.count": (jobs.COUNT_EVERY_S, jobs.count),
     **people_worker.EVERY,
     **telemetry_worker.EVERY,
-    **alarm_jobs.EVERY,
+    **alarm_worker.EVERY,
     **reading_worker.EVERY,
 }
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED: tuple[str, ...] = (*telemetry_worker.ENQUEUES, *alarm_jobs.ENQUEUES)
+ENQUEUED = (commands.JOB, closing.ENDED_JOB)
+GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 
 
-def web_application(settings: Settings, database: Database, store: Store, feed: Feed) -> web.Application:
+def web_application(
+    settings: Settings, database: Database, store: Store, feed: live_feed.Feed
+) -> web.Application:
     """Pages and API of one web process."""
     changes_route, changes_listeners = changes.parts()
     resources: dict[web.AppKey[Any], Any] = {
         people_routes.KEYS: identity.load_keys(settings.data_dir),
-        telemetry_live.FEED: feed,
+        live_feed.FEED: feed,
     }
     return http.application(
         (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
-        people_routes.GUARD,
+        GUARD,
         db=database,
         settings=settings,
         store=store,
@@ -128,7 +130,7 @@ async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> No
     """Pages, API and live sockets."""
     async with (
         Database(_dsn(settings), "hub_app", size=12) as database,
-        telemetry_live.running(settings, clock.now) as feed,
+        live_feed.running(settings, clock.now) as feed,
     ):
         async with database.transaction(ACTOR, clock.now()) as conn:
             await identity.require_own_keys(conn, identity.load_keys(settings.data_dir))
@@ -159,14 +161,11 @@ async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> N
         await jobs.run_worker(worker, EVERY, stop)
 
 
-ROLES: Mapping[str, Callable[[Settings, asyncio.Event, int | None], Awaitable[None]]] = {
-    "web": run_web,
-    "ingest": run_ingest,
-    "jobs": run_jobs,
-}
+Role = Callable[[Settings, asyncio.Event, int | None], Awaitable[None]]
+ROLES: Mapping[str, Role] = {"web": run_web, "ingest": run_ingest, "jobs": run_jobs}
 
 
-async def run_role(settings: Settings, role: str, name: str, fd: int | None) -> None:
+async def run_role(settings: Settings, run: Role, name: str, fd: int | None) -> None:
     """One process of the hub; a bug in a background task ends it, and the supervisor starts it again."""
     stop, broken = lifecycle.stop_on_signals(), asyncio.Event()
 
@@ -179,7 +178,7 @@ async def run_role(settings: Settings, role: str, name: str, fd: int | None) -> 
 
     asyncio.get_running_loop().set_exception_handler(on_exception)
     async with metrics.offered(settings.data_dir, name):
-        await ROLES[role](settings, stop, fd)
+        await run(settings, stop, fd)
     if broken.is_set():
         raise SystemExit(1)
 

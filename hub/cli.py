@@ -2,21 +2,26 @@
 
 import argparse
 import asyncio
+import json
 import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from hub.core import actor, broker, clock, db, doctor, lifecycle, logging, migrate, postgres, supervisor, tls
 from hub.core import settings as settings_table
 from hub.core.db import Database
 from hub.core.errors import HubError
+from hub.core.lifecycle import Part
 from hub.core.settings import Settings
 
 ACTOR = actor.job("cli")
+DEMO = "demo"
 Arguments = argparse.Namespace
 Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
 
@@ -41,9 +46,33 @@ async def serve(settings: Settings, arguments: Arguments) -> None:
     from hub import app  # all domains: only when needed, so that small commands start fast
 
     if arguments.role is not None:
+        run = _run_demo if arguments.role == DEMO else app.ROLES[arguments.role]
         name = arguments.name or arguments.role
-        return await app.run_role(settings, arguments.role, name, arguments.supervised_fd)
-    await lifecycle.serve(settings, app.plan(settings))
+        return await app.run_role(settings, run, name, arguments.supervised_fd)
+    plan = app.plan(settings)
+    if arguments.demo:
+        from hub import demo
+
+        seed = partial(demo.seed, records=arguments.records)
+        plan = replace(plan, seed=seed, parts=(*plan.parts, Part(DEMO, DEMO)))
+    await lifecycle.serve(settings, plan)
+
+
+async def _run_demo(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
+    from hub import demo
+
+    async with supervisor.beating(fd):
+        await demo.run_devices(settings, stop)
+
+
+async def simulate_devices(settings: Settings, arguments: Arguments) -> None:
+    from hub import simulate
+
+    address = arguments.broker or f"{settings.mqtt_devices_host}:{settings.mqtt_devices_port}"
+    host, _, port = address.rpartition(":")
+    plan = simulate.read_plan(arguments.plan)
+    flash = arguments.plan.with_suffix(".flash.json")
+    await simulate.run(plan, (host, int(port)), flash, lifecycle.stop_on_signals())
 
 
 async def migrate_database(settings: Settings, _arguments: Arguments) -> None:
@@ -71,27 +100,29 @@ async def _as_operator(settings: Settings, work: Callable[[db.Connection], Await
     say(*lines)
 
 
+async def _organisation(conn: db.Connection, wanted: str) -> UUID:
+    """By id or by name in either language."""
+    from hub.people import organisations
+
+    for row in await organisations.organisations(conn, ACTOR, clock.now()):
+        if wanted in (str(row["id"]), row["name"], row["name_en"]):
+            return UUID(str(row["id"]))
+    raise SystemExit(f"no organisation {wanted!r}; see `hub user organisations`")
+
+
 async def add_user(settings: Settings, arguments: Arguments) -> None:
-    from hub.people import accounts, organisations
+    from hub.people import accounts
 
     async def work(conn: db.Connection) -> Sequence[str]:
-        at = clock.now()
-        found = [
-            row
-            for row in await organisations.organisations(conn, ACTOR, at)
-            if arguments.organisation in (str(row["id"]), row["name"], row["name_en"])
-        ]
-        if not found:
-            raise SystemExit(f"no organisation {arguments.organisation!r}; see `hub user organisations`")
         password = arguments.password or secrets.token_urlsafe(12)
         await accounts.create_account(
             conn,
             ACTOR,
-            at,
+            clock.now(),
             login=arguments.login,
             name=arguments.full_name or arguments.login,
             password=password,
-            organisation_id=found[0]["id"],
+            organisation_id=await _organisation(conn, arguments.organisation),
             role=arguments.user_role,
         )
         return [f"{arguments.login} {password}"]
@@ -155,6 +186,55 @@ async def reset_password(settings: Settings, arguments: Arguments) -> None:
     await _as_operator(settings, work)
 
 
+async def add_device(settings: Settings, arguments: Arguments) -> None:
+    from hub.telemetry import devices
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        organisation_id = await _organisation(conn, arguments.organisation)
+        new = devices.NewDevice(
+            arguments.id, arguments.kind, arguments.label or arguments.id, organisation_id
+        )
+        made = await devices.provision_device(conn, ACTOR, clock.now(), settings.shards, new)
+        return [f"{made.username} {made.password}"]
+
+    await _as_operator(settings, work)
+
+
+async def list_devices(settings: Settings, _arguments: Arguments) -> None:
+    from hub.telemetry import devices
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        found = await devices.devices(conn, ACTOR, clock.now())
+        return ["\t".join([row["id"], row["shard"], row["kind"], row["name"]]) for row in found]
+
+    await _as_operator(settings, work)
+
+
+async def retire_device(settings: Settings, arguments: Arguments) -> None:
+    from hub.telemetry import devices
+
+    async def work(conn: db.Connection) -> Sequence[str]:
+        await devices.retire_device(conn, ACTOR, clock.now(), arguments.id)
+        return [f"{arguments.id} is retired"]
+
+    await _as_operator(settings, work)
+
+
+async def annotate(_settings: Settings, arguments: Arguments) -> None:
+    from ecg.annotate import annotate_records
+
+    say(*map(str, await asyncio.to_thread(annotate_records, arguments.records, arguments.out)))
+
+
+async def score(_settings: Settings, arguments: Arguments) -> None:
+    from ecg.score import score_folder
+
+    scored = await asyncio.to_thread(score_folder, arguments.folder)
+    if arguments.json:
+        return say(json.dumps(scored, indent=1))
+    say(*(f"{name}: {json.dumps(scored[name])}" for name in ("gross", "average")))
+
+
 async def initialise_tls(settings: Settings, arguments: Arguments) -> None:
     made = tls.initialise(settings.data_dir / "tls", arguments.names, clock.now())
     say(
@@ -182,15 +262,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "hub", description="Telehub: telemedicine hub of a district health system"
     )
-    parser.add_argument(
-        "--config", type=Path, help="settings file (TOML)"
-    )
+    parser.add_argument("--config", type=Path, help="settings file (TOML)")
     parser.add_argument("--data-dir", type=Path, help="folder of everything the hub keeps (HUB_DATA_DIR)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add(commands, "migrate", migrate_database, "bring the database to this program's schema")
     _add(commands, "doctor", examine, "say what is wrong and how to mend it")
     _add_people(commands)
+    _add_devices(commands)
+    _add_ecg(commands)
     tls_commands = _group(commands, "tls", "certificates")
     init = _add(tls_commands, "init", initialise_tls, "make a certificate for these names and addresses")
     init.add_argument("names", nargs="+", metavar="NAME")
@@ -216,6 +296,8 @@ def _add_serve(commands: Commands) -> None:
     parser = _add(commands, "serve", serve, "run the hub, or one of its processes")
     parser.add_argument("--role", help="web, ingest or jobs: only this process, on a given database")
     parser.add_argument("--name", help="name of this process in logs and metrics")
+    parser.add_argument("--demo", action="store_true", help="with demo organisations, people and devices")
+    parser.add_argument("--records", type=Path, help="WFDB records for the demo devices to play")
     parser.add_argument("--supervised-fd", type=int, help=argparse.SUPPRESS)
 
 
@@ -238,6 +320,30 @@ def _add_people(commands: Commands) -> None:
     organisation.add_argument("--level", required=True)
     organisation.add_argument("--parent", help="id; without it a root of the tree")
     organisation.add_argument("--tier")
+
+
+def _add_devices(commands: Commands) -> None:
+    device = _group(commands, "device", "devices and their accounts at the broker")
+    add = _add(device, "add", add_device, "provision a device; prints its user name and password")
+    add.add_argument("id")
+    add.add_argument("--organisation", required=True, help="id or name")
+    add.add_argument("--kind", default="holter")
+    add.add_argument("--label", metavar="NAME")
+    _add(device, "list", list_devices, "all devices")
+    _add(device, "retire", retire_device, "take a device out of use").add_argument("id")
+    simulate = _add(commands, "simulate", simulate_devices, "play virtual devices on a broker")
+    simulate.add_argument("plan", type=Path, help="JSON list of devices with their passwords")
+    simulate.add_argument("--broker", metavar="HOST:PORT", help="instead of this installation's")
+
+
+def _add_ecg(commands: Commands) -> None:
+    ecg = _group(commands, "ecg", "the ECG engine on files")
+    run = _add(ecg, "annotate", annotate, "write WFDB annotations RECORD.hub")
+    run.add_argument("records", type=Path, nargs="+", metavar="RECORD")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR")
+    rate = _add(ecg, "score", score, "EC57 scores of a folder of annotated records")
+    rate.add_argument("folder", type=Path, metavar="DIR")
+    rate.add_argument("--json", action="store_true")
 
 
 def _settings(arguments: Arguments) -> Settings:

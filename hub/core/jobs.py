@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from prometheus_client import Gauge
+
 from hub.core import actor, db
 from hub.core.db import Connection, Database
 from hub.core.errors import HubError
@@ -24,7 +26,9 @@ CHANNEL = "hub_job"
 POLL_S = 5.0  # NOTIFY wakes a worker at once; polling finds what became due, or a lost notification
 CONCURRENT = 4  # jobs of one worker at the same time
 ERROR_CHARS = 500
+COUNT_EVERY_S = 10.0
 WORKER = actor.job("worker")
+JOBS = Gauge("hub_jobs", "rows of the queue", ["state"])
 
 Clock = Callable[[], datetime]
 
@@ -267,6 +271,18 @@ async def _set_back(conn: Connection, job: db.Row, at: datetime, pause_s: float,
         "UPDATE job SET run_at = %s, error = %s, lease_until = NULL, lease_owner = NULL WHERE id = %s",
         (at + timedelta(seconds=pause_s), error[:ERROR_CHARS], job["id"]),
     )
+
+
+async def count(context: Context) -> None:
+    """A timer: how many jobs wait, and how many are kept because they never worked."""
+    async with context.db.transaction(WORKER, context.at) as conn:
+        row = await db.one(
+            conn,
+            "SELECT count(*) FILTER (WHERE failed_at IS NULL) AS waiting,"
+            " count(*) FILTER (WHERE failed_at IS NOT NULL) AS failed FROM job",
+        )
+    for state, number in row.items():
+        JOBS.labels(state).set(number)
 
 
 async def _repeat(worker: Worker, name: str, seconds: float, handler: TimerHandler) -> None:

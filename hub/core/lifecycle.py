@@ -17,9 +17,10 @@ from pathlib import Path
 
 import psycopg
 
-from hub.core import actor, broker, clock, jobs, migrate, postgres, supervisor
+from hub.core import actor, broker, clock, jobs, metrics, migrate, postgres, supervisor
 from hub.core.broker import Account
 from hub.core.db import Connection, Database
+from hub.core.errors import HubError
 from hub.core.logging import log
 from hub.core.settings import Settings
 from hub.core.store import Store
@@ -38,10 +39,18 @@ class PortInUse(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of the hub's own processes: `hub serve --role ROLE`."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the composer wants to run."""
 
-    roles: Sequence[str]  # names of children, as `hub serve --role` takes them
+    parts: Sequence[Part]  # in the order in which they start
     accounts: ReadAccounts  # of the devices, for the broker
     seed: Seed | None = None  # fills a new database; its lines are printed after `ready`
 
@@ -57,7 +66,7 @@ async def serve(settings: Settings, plan: Plan) -> None:
     with supervisor.locked(settings.data_dir):
         log("hub.started", port=settings.http_port)
         Store(settings.data_dir / "files").sweep()
-        async with Supervisor(settings.data_dir / "log") as parent:
+        async with metrics.offered(settings.data_dir, "hub"), Supervisor(settings.data_dir / "log") as parent:
             settings = await _database(parent, settings)
             await migrated(settings)
             assert settings.dsn is not None
@@ -82,8 +91,8 @@ async def _until(stop: asyncio.Event, parent: Supervisor, work: Awaitable[None])
 async def _run(parent: Supervisor, settings: Settings, plan: Plan, database: Database) -> None:
     lines = await plan.seed(settings, database) if plan.seed else ()
     await _broker(parent, settings, plan, database)
-    for role in plan.roles:
-        await parent.start(_role(settings, role, database))
+    for part in plan.parts:
+        await parent.start(_child(settings, part, database))
     scheme = "https" if settings.tls_cert else "http"
     _say(f"ready {scheme}://{settings.http_host}:{settings.http_port}", *lines)
     async with asyncio.TaskGroup() as tasks:
@@ -199,17 +208,16 @@ async def _port_free(host: str, port: int) -> None:
         await asyncio.sleep(0.1)
 
 
-def _role(settings: Settings, name: str, database: Database) -> Child:
-    role = name.partition("-")[0]
-
+def _child(settings: Settings, part: Part, database: Database) -> Child:
     async def command() -> Sequence[str]:
-        return sys.executable, "-m", "hub.cli", "serve", "--role", role, "--name", name
+        return sys.executable, "-m", "hub.cli", "serve", "--role", part.role, "--name", part.name
 
     async def free_leases(pid: int) -> None:
-        await jobs.release(database, clock.now(), job_owner(pid))
+        with contextlib.suppress(HubError):  # the database is away, too: the leases run out by themselves
+            await jobs.release(database, clock.now(), job_owner(pid))
 
     environ = _plain_environ() | settings.environ()
-    return Child(name, command, environ=environ, on_end=free_leases if role == "jobs" else None)
+    return Child(part.name, command, environ=environ, on_end=free_leases if part.role == "jobs" else None)
 
 
 def _plain_environ() -> dict[str, str]:

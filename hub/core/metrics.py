@@ -54,6 +54,13 @@ async def gathered(data_dir: Path) -> bytes:
     return generate_latest(registry)
 
 
+async def answering(data_dir: Path) -> dict[str, str]:
+    """Which processes run: each that ended without saying so has left its socket behind."""
+    paths = sorted(_folder(data_dir).glob("*.metrics"))
+    answers = await asyncio.gather(*map(_ask, paths))
+    return {path.stem: "running" if text else "silent" for path, text in zip(paths, answers, strict=True)}
+
+
 async def _ask(path: Path) -> str:
     try:
         async with asyncio.timeout(ASK_TIMEOUT_S):

@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from hub.core import clock, process
 from hub.core.logging import log
 
@@ -23,6 +25,9 @@ START_TIMEOUT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 SHORTEN_EVERY_S = 60.0
 SETTLED_AFTER_S = 60.0  # a child that lived this long starts again without a pause
+
+
+ENDED = Counter("hub_child_ended_total", "processes that ended by themselves or were killed", ["child"])
 
 
 class StartFailed(RuntimeError):
@@ -191,6 +196,7 @@ class _Keeper:
     async def _reap(self) -> None:
         assert self.process is not None
         code = await process.stop(self.process, signal.SIGKILL, self.child.stop_timeout_s)
+        ENDED.labels(self.child.name).inc()
         log("child.ended", child=self.child.name, child_pid=self.process.pid, code=code)
         if self.child.on_end is not None:
             await self.child.on_end(self.process.pid)

@@ -6,7 +6,7 @@ import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { instantOf } from '../core/time';
 import { Button, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
-import { organisationChoices, organisationName, type TreeOrganisation } from './choices';
+import { organisationChoices, organisationName, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { STUDY_KINDS, type Agreement, type StudyKind } from './types';
 
 export function AgreementsSection() {
@@ -61,12 +61,11 @@ function AddAgreement({ organisations, close, done }: { organisations: TreeOrgan
     done();
     close();
   });
-  const choices = organisationChoices(organisations);
   return (
     <Dialog title={t('admin.agreement.add')} close={close}>
       <Form submit={work.run}>
-        <Select label={t('admin.agreement.from')} value={form.from_organisation_id} change={(from_organisation_id) => change({ from_organisation_id })} choices={choices} />
-        <Select label={t('admin.agreement.to')} value={form.to_organisation_id} change={(to_organisation_id) => change({ to_organisation_id })} choices={choices} placeholder={t('admin.choose')} required />
+        <Select label={t('admin.agreement.from')} value={form.from_organisation_id} change={(from_organisation_id) => change({ from_organisation_id })} choices={organisationChoices(reachedBy(['organisation_admin'], organisations))} />
+        <Select label={t('admin.agreement.to')} value={form.to_organisation_id} change={(to_organisation_id) => change({ to_organisation_id })} choices={organisationChoices(organisations)} placeholder={t('admin.choose')} required />
         <Select<StudyKind> label={t('admin.agreement.kind')} value={form.study_kind} change={(study_kind) => change({ study_kind })} choices={STUDY_KINDS.map((value) => ({ value, label: t(`admin.study.${value}`) }))} />
         <TextField label={t('admin.agreement.last-day')} type="date" optional value={form.until} change={(until) => change({ until })} />
         {work.error && <ErrorBanner error={work.error} />}

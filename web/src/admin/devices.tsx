@@ -5,7 +5,7 @@ import { duration, named, t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { hasRole, me } from '../core/session';
 import { Age, Banner, Button, Confirm, Dialog, EmptyState, ErrorBanner, Facts, Select, State, Table, TextField, toast, type Column } from '../core/ui';
-import { organisationChoices, type TreeOrganisation } from './choices';
+import { organisationChoices, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { DEVICE_KINDS, type Device, type DeviceKind, type Provisioned } from './types';
 
 const DEVICE_ID = /^[a-z0-9][a-z0-9-]{2,40}$/;
@@ -91,7 +91,7 @@ function Provision({ close, added }: { close: () => void; added: () => void }) {
         <TextField label={t('admin.device.id')} hint={t('admin.device.id.hint')} value={form.id} change={(id) => setForm({ ...form, id: id.trim().toLowerCase() })} required autocapitalize="none" spellcheck={false} autocomplete="off" maxLength={41} error={tried ? idFault : null} />
         <TextField label={t('admin.device.name')} hint={t('admin.device.name.hint')} value={form.name} change={(name) => setForm({ ...form, name })} required maxLength={60} error={tried ? nameFault : null} />
         <Select<DeviceKind> label={t('admin.device.kind')} value={form.kind} change={(kind) => setForm({ ...form, kind })} choices={DEVICE_KINDS.map((value) => ({ value, label: t(`admin.device.kind.${value}`) }))} />
-        <Select label={t('admin.organisation')} value={form.organisation_id} change={(organisation_id) => setForm({ ...form, organisation_id })} choices={organisationChoices(organisations.data?.organisations ?? [])} />
+        <Select label={t('admin.organisation')} value={form.organisation_id} change={(organisation_id) => setForm({ ...form, organisation_id })} choices={organisationChoices(reachedBy(['device_manager'], organisations.data?.organisations ?? []))} />
         {work.error && <ErrorBanner error={work.error} />}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.device.add')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
       </form>

@@ -5,7 +5,7 @@ import { locale, named, t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { Button, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
-import { organisationChoices, type TreeOrganisation } from './choices';
+import { organisationChoices, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { ROLES, type Account, type HeldRole, type Role } from './types';
 
 type Deed = { kind: 'add' } | { kind: 'role' | 'password' | 'disable'; account: Account } | { kind: 'end'; account: Account; role: HeldRole };
@@ -15,7 +15,7 @@ export function PeopleSection() {
   const organisations = useResource<{ organisations: TreeOrganisation[] }>('/api/organisations');
   const [deed, setDeed] = useState<Deed | null>(null);
   const close = () => setDeed(null);
-  const choices = organisationChoices(organisations.data?.organisations ?? []);
+  const choices = organisationChoices(reachedBy(['organisation_admin'], organisations.data?.organisations ?? []));
   return (
     <section class="stack">
       <div class="actions"><Button kind="primary" onClick={() => setDeed({ kind: 'add' })}>{t('admin.people.add')}</Button></div>

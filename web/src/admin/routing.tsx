@@ -6,7 +6,7 @@ import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import type { Priority, Sex } from '../core/types';
 import { Button, Check, EmptyState, ErrorBanner, Form, Select, State, TextField } from '../core/ui';
-import { organisationChoices, organisationName, type TreeOrganisation } from './choices';
+import { organisationChoices, organisationName, type TreeOrganisation } from '../core/organisations';
 import { STUDY_KINDS, type Condition, type DryRun, type RoutingRule, type StudyKind } from './types';
 
 const KEYWORDS = ['study_kind', 'priority', 'organisations', 'sex', 'age_years', 'recorded_hours', 'pacemaker', 'findings'] as const;

@@ -4,6 +4,7 @@ import './tokens.css';
 import './base.css';
 import { render, type ComponentChildren, type ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { Boundary } from './boundary';
 import { reach } from './connection';
 import { locale, named, t } from './i18n';
 import { Overlay } from './overlay';
@@ -40,7 +41,7 @@ export function Shell({ page, title, above, corner, wide, children }: ShellProps
       <main class="main" id="main" tabIndex={-1}>
         {above}
         <h1 class="title">{title}</h1>
-        {me.value?.pages.includes(page) ? children : <NoRight />}
+        {me.value?.pages.includes(page) ? <Boundary>{children}</Boundary> : <NoRight />}
       </main>
       <SafetyLine />
       <Toasts />

@@ -12,11 +12,11 @@ import type { Device, Patient, ServiceRequest } from './types';
 const ALIVE: readonly string[] = ['requested', 'recording'];
 
 export function PairingPage({ requestId }: { requestId: string }) {
-  const request = useResource<ServiceRequest>(`/api/requests/${requestId}`, ['requests']);
+  const request = useResource<{ request: ServiceRequest }>(`/api/requests/${requestId}`, ['requests']);
   const recordings = useResource<{ recordings: Recording[] }>(withQuery('/api/recordings', { request_id: requestId }), ['recordings']);
   return (
     <Loaded from={request}>
-      {(data) => {
+      {({ request: data }) => {
         const paired = recordings.data?.recordings.find((recording) => ALIVE.includes(recording.status));
         return (
           <>
@@ -48,7 +48,7 @@ function isFree(device: Device): boolean {
 }
 
 function Choose({ request, started }: { request: ServiceRequest; started: () => void }) {
-  const patient = useResource<Patient>(`/api/patients/${request.patient.id}`);
+  const patient = useResource<{ patient: Patient }>(`/api/patients/${request.patient.id}`);
   const devices = useResource<{ devices: Device[] }>('/api/devices', ['recordings'], 10);
   const [chosen, setChosen] = useState<string | null>(null);
   const start = useAction(async () => {
@@ -58,7 +58,7 @@ function Choose({ request, started }: { request: ServiceRequest; started: () => 
   });
   return (
     <>
-      {patient.data && <ConsentNeeded patient={patient.data} changed={patient.reload} />}
+      {patient.data && <ConsentNeeded patient={patient.data.patient} changed={patient.reload} />}
       <Loaded from={devices}>
         {(data) => <FreeDevices devices={data.devices.filter(isFree)} chosen={chosen} choose={setChosen} />}
       </Loaded>

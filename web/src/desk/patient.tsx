@@ -8,10 +8,10 @@ import { StudyState } from './states';
 import type { Patient, StudyLine } from './types';
 
 export function PatientPage({ patientId }: { patientId: string }) {
-  const patient = useResource<Patient>(`/api/patients/${patientId}`);
+  const patient = useResource<{ patient: Patient }>(`/api/patients/${patientId}`);
   return (
     <Loaded from={patient}>
-      {(data) => (
+      {({ patient: data }) => (
         <>
           <div class="card-head">
             <p class="who">{data.name} <span class="soft">{t(`core.sex.${data.sex}`)} {t('core.age_years', { count: data.age_years })}</span></p>

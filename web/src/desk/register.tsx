@@ -2,17 +2,19 @@
 // a person who seems to be registered already is shown before a second record is made.
 import { useState } from 'preact/hooks';
 import { api, type ApiError } from '../core/api';
-import { named, t, type MessageKey } from '../core/i18n';
+import { t, type MessageKey } from '../core/i18n';
+import { organisationChoices, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { go } from '../core/place';
 import { useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { formatDate } from '../core/time';
-import type { Organisation, PatientBrief, Sex } from '../core/types';
+import type { PatientBrief, Sex } from '../core/types';
 import { Banner, Button, ButtonLink, ErrorBanner, Select, TextField, toast } from '../core/ui';
 import { ageYears, readResidentId } from './resident-id';
 import type { IdType, PatientForm } from './types';
 
 const GUARDIAN_BELOW_YEARS = 14;
+const CARE: readonly string[] = ['village_doctor', 'township_doctor', 'technician', 'family_doctor'];
 const ID_TYPES: readonly IdType[] = ['resident-id', 'passport', 'other', 'none'];
 const SEXES: readonly Sex[] = ['male', 'female', 'other', 'unknown'];
 type Namesake = { id: string; name: string; birth_date: string };
@@ -43,8 +45,8 @@ function bodyOf(form: PatientForm, duplicate: boolean): Record<string, unknown> 
 
 export function RegisterPage() {
   const today = formatDate(Date.now());
-  const organisations = useResource<{ organisations: Organisation[] }>('/api/organisations');
-  const own = me.value?.roles[0]?.organisation;
+  const organisations = useResource<{ organisations: TreeOrganisation[] }>('/api/organisations');
+  const own = me.value?.roles.find((held) => CARE.includes(held.role))?.organisation;
   const [form, setForm] = useState<PatientForm>({
     organisation_id: own?.id ?? '', name: '', sex: '', birth_date: '', id_type: 'resident-id', id_number: '', phone: '', guardian_name: '', guardian_phone: '',
   });
@@ -115,7 +117,7 @@ export function RegisterPage() {
       )}
       <Select
         label={t('desk.register.organisation')} value={form.organisation_id} change={(organisation_id) => change({ organisation_id })}
-        choices={(organisations.data?.organisations ?? (own ? [own] : [])).map((each) => ({ value: each.id, label: named(each) }))} error={faultOf('organisation_id')}
+        choices={organisationChoices(reachedBy(CARE, organisations.data?.organisations ?? []))} error={faultOf('organisation_id')}
       />
       {namesakes.length > 0 && <Namesakes known={namesakes} busy={duplicate.busy} anyway={duplicate.run} />}
       {error && !error.detail.field && <Refused error={error} />}

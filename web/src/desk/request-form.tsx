@@ -13,8 +13,8 @@ const PRIORITIES: readonly Priority[] = ['routine', 'asap', 'urgent', 'stat'];
 const HOURS = { least: 1, most: 336, usual: 24 } as const;
 
 export function RequestFormPage({ patientId }: { patientId: string }) {
-  const patient = useResource<Patient>(`/api/patients/${patientId}`);
-  return <Loaded from={patient}>{(data) => <RequestForm patient={data} reload={patient.reload} />}</Loaded>;
+  const patient = useResource<{ patient: Patient }>(`/api/patients/${patientId}`);
+  return <Loaded from={patient}>{(data) => <RequestForm patient={data.patient} reload={patient.reload} />}</Loaded>;
 }
 
 function RequestForm({ patient, reload }: { patient: Patient; reload: () => void }) {
@@ -26,7 +26,7 @@ function RequestForm({ patient, reload }: { patient: Patient; reload: () => void
   const questionFault = form.question.trim() ? null : t('desk.new.fault.question');
   const work = useAction(async () => {
     const { hours: _, ...rest } = form;
-    const request = await api.post<{ id: string }>('/api/requests', { ...rest, patient_id: patient.id, kind: 'holter', planned_hours: hours });
+    const { request } = await api.post<{ request: { id: string } }>('/api/requests', { ...rest, patient_id: patient.id, kind: 'holter', planned_hours: hours });
     toast(t('desk.new.done', { name: patient.name }));
     go({ pair: request.id });
   });

@@ -13,12 +13,12 @@ import type { ServiceRequest, StudyLine } from './types';
 const CANCELLABLE = ['requested', 'on-hold'];
 
 export function RequestPage({ requestId }: { requestId: string }) {
-  const request = useResource<ServiceRequest>(`/api/requests/${requestId}`, ['requests']);
+  const request = useResource<{ request: ServiceRequest }>(`/api/requests/${requestId}`, ['requests']);
   const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports']);
   const study = studies.data?.studies.find((each) => each.request_id === requestId) ?? null;
   return (
     <Loaded from={request}>
-      {(data) => (
+      {({ request: data }) => (
         <>
           <div class="card-head">
             <div class="stack-tight">

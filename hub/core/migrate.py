@@ -3,6 +3,7 @@
 A file that was applied never changes: its hash is kept, and another hash stops the start.
 """
 
+import contextlib
 import hashlib
 from datetime import datetime
 from pathlib import Path
@@ -55,10 +56,10 @@ def _files(folder: Path) -> dict[str, bytes]:
 async def _ensure_role(conn: psycopg.AsyncConnection, role: str) -> None:
     # Roles belong to the whole server: another database's migration may be creating the same one.
     name = sql.Identifier(role)
-    try:
-        await conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
-    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        pass
+    present = await conn.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+    if present.rowcount == 0:
+        with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            await conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
     try:
         await conn.execute(sql.SQL("SET ROLE {}").format(name))
         await conn.execute("RESET ROLE")

@@ -5,7 +5,7 @@ export const timeZone = signal(Intl.DateTimeFormat().resolvedOptions().timeZone)
 
 /** Wall clock of the page, ticking each second: whatever shows an age reads it. */
 export const now = signal(Date.now());
-setInterval(() => { now.value = Date.now(); }, 1000);
+if (typeof document !== 'undefined') setInterval(() => { now.value = Date.now(); }, 1000);
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 

@@ -191,7 +191,7 @@ def _unpack(data: bytes) -> Analysis:
         for name, kind in _ARRAYS:
             arrays[name] = np.frombuffer(data, np.dtype(kind), head["counts"][name], at).copy()
             at += arrays[name].nbytes
-    except (struct.error, KeyError, UnicodeDecodeError) as error:
+    except (struct.error, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError("not a stored analysis") from error
     plain = {name: head[name] for name in _PLAIN} | {
         "leads": tuple(head["leads"]),

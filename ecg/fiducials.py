@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecg.conditioning import HOP, RATE_HZ, REACH, Conditioned, Real, running_sum
@@ -34,6 +35,7 @@ class Candidate:
     readable: tuple[bool, ...]
     energies: tuple[int, ...]  # sum of squares of the shape at each shift
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
+    shifted: Real  # [lead * sample, shift]: the shape as seen at each shift
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,19 @@ def describe(
     )
 
 
+def shifted(shape: Shape) -> Real:
+    """[.., lead * sample, shift] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
+    views = sliding_window_view(shape, 2 * SHAPE_SLACK + 1, axis=-1).astype(np.float64)
+    return views.reshape(*shape.shape[:-2], shape.shape[-2] * (2 * SHAPE_REACH + 1), 2 * SHAPE_SLACK + 1)
+
+
 def rows(found: Found) -> Iterator[tuple[int, int, Candidate]]:
     """(device, hop, candidate) one by one, in time order per device."""
     columns = (found.device, found.hop, found.place, found.height, found.sample, found.width_ms)
     plain = [column.tolist() for column in (*columns, found.readable, found.energies)]
-    for device, hop, place, height, sample, width_ms, readable, energies, shape in zip(
-        *plain, found.shape, strict=True
+    views = shifted(found.shape)
+    for device, hop, place, height, sample, width_ms, readable, energies, shape, view in zip(
+        *plain, found.shape, views, strict=True
     ):
-        yield device, hop, Candidate(place, height, sample, width_ms, tuple(readable), tuple(energies), shape)
+        known, sizes = tuple(readable), tuple(energies)
+        yield device, hop, Candidate(place, height, sample, width_ms, known, sizes, shape, view)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate, Shape
+from ecg.conditioning import Real
+from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate
 
 KINDS = 4  # shapes remembered per patient
 PARTS = 16  # a remembered shape is kept in 1/16 of full scale
@@ -27,16 +28,15 @@ V_UNLIKE = 5.47  # per 1 - correlation with the usual beat
 V_WIDE = 7.11  # per natural logarithm of width over the usual width
 V_EARLY = 6.85  # per share of the usual RR that the beat comes early
 V_TALL = 3.40  # per natural logarithm of height over the usual height
-_SHIFTS = np.arange(2 * SHAPE_SLACK + 1)[:, None] + np.arange(2 * SHAPE_REACH + 1)
 COUNT_LIMIT = 240  # counts are halved here, so that a new usual beat can take over within minutes
 
 
 @dataclass(slots=True)
 class Shapes:
-    """The kinds of beat seen so far: bank [kind, lead, sample], how often, how wide."""
+    """The kinds of beat seen so far: bank [kind, lead * sample] of whole numbers, how often, how wide."""
 
-    bank: Shape
-    norms: list[list[int]]
+    bank: Real
+    norms: list[list[float]]
     counts: list[int] = field(default_factory=lambda: [0] * KINDS)
     widths_ms: list[float] = field(default_factory=lambda: [0.0] * KINDS)
     rr_s: list[float] = field(default_factory=list)
@@ -45,9 +45,8 @@ class Shapes:
 
 
 def empty_shapes(leads: int) -> Shapes:
-    return Shapes(
-        np.zeros((KINDS, leads, 2 * SHAPE_REACH + 1), np.int32), [[0] * leads for _ in range(KINDS)]
-    )
+    bank = np.zeros((KINDS, leads * (2 * SHAPE_REACH + 1)))
+    return Shapes(bank, [[0.0] * leads for _ in range(KINDS)])
 
 
 def copied(s: Shapes) -> Shapes:
@@ -63,9 +62,8 @@ def copied(s: Shapes) -> Shapes:
 
 
 def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
-    """Best correlation with each kind over small shifts, and the shift; exact integer sums."""
-    moved = c.shape[:, _SHIFTS].transpose(1, 0, 2).reshape(2 * SHAPE_SLACK + 1, -1)
-    products = (s.bank.reshape(KINDS, -1) @ moved.T).tolist()
+    """Best correlation with each kind over small shifts, and the shift; sums of whole numbers, hence exact."""
+    products = (s.bank @ c.shifted).tolist()
     values, shifts = [], []
     for kind, row in enumerate(products):
         known = sum(norm for norm, readable in zip(s.norms[kind], c.readable, strict=True) if readable)
@@ -79,16 +77,16 @@ def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
 
 
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
-    seen = c.shape[:, shift : shift + 2 * SHAPE_REACH + 1] * PARTS
+    leads = len(c.readable)
+    seen = c.shifted[:, shift].reshape(leads, -1) * PARTS
     bank = s.bank.copy()
+    own = bank[kind].reshape(leads, -1)
     if fresh:
-        bank[kind] = seen
+        own[:] = seen
     else:
-        for lead, readable in enumerate(c.readable):
-            if readable:
-                bank[kind, lead] += (seen[lead] - bank[kind, lead]) >> 3
+        own += np.floor((seen - own) / 8) * np.array(c.readable)[:, None]
     s.bank = bank
-    s.norms[kind] = (bank[kind] * bank[kind]).sum(axis=1).tolist()
+    s.norms[kind] = (own * own).sum(axis=1).tolist()
     s.counts[kind] = 1 if fresh else s.counts[kind] + 1
     s.widths_ms[kind] = c.width_ms if fresh else s.widths_ms[kind] + (c.width_ms - s.widths_ms[kind]) / 8
     if s.counts[kind] > COUNT_LIMIT:

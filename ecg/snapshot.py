@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ecg.detection import Detector
 from ecg.episodes import Open, Tracker
-from ecg.fiducials import Candidate
+from ecg.fiducials import Candidate, shifted
 from ecg.fusion import Memory
 from ecg.shapes import Shapes
 from ecg.stream import State
@@ -34,6 +34,7 @@ def pack(state: State) -> bytes:
     detector, shapes = asdict(state.detector), asdict(state.shapes)
     for spare in detector["spares"]:
         spare["shape"] = spare["shape"].tolist()
+        del spare["shifted"]
     del shapes["bank"]
     arrays = [(name, np.ascontiguousarray(a)) for name, a in _arrays(state)]
     head = {
@@ -83,8 +84,8 @@ def _detector(row: dict[str, Any]) -> Detector:
     spares = []
     for spare in row["spares"]:
         shape = np.array(spare["shape"], np.int32)
-        rest = {"readable": tuple(spare["readable"]), "energies": tuple(spare["energies"]), "shape": shape}
-        spares.append(Candidate(**{**spare, **rest}))
+        tuples = {name: tuple(spare[name]) for name in ("readable", "energies")}
+        spares.append(Candidate(**{**spare, **tuples, "shape": shape, "shifted": shifted(shape)}))
     return Detector(**{**row, "spares": spares})
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ecg import stream
 from ecg.findings import Finding
+from hub.core.logging import failure_place, log
 from hub.ingest.bindings import Recording
 from hub.ingest.samples import Arrival
 
@@ -98,9 +99,10 @@ class LiveAnalysis:
                 state = stream.State.from_bytes(one.state)
             except ValueError:
                 continue  # saved by an earlier version: begin anew
-            self._runs[one.recording_id] = _Run(
-                recordings[one.recording_id], one.boot, one.next_sample, state, one.next_sample, now_s
-            )
+            if state.origin + state.taken == one.next_sample:
+                self._runs[one.recording_id] = _Run(
+                    recordings[one.recording_id], one.boot, one.next_sample, state, one.next_sample, now_s
+                )
 
     def advance(self, arrivals: Sequence[Arrival], now_s: float) -> list[Live]:
         """Feed what is new and newest; findings that began, changed or ended."""
@@ -112,8 +114,21 @@ class LiveAnalysis:
                 length = sum(part.shape[1] for part in chunk.parts)
                 groups[chunk.run.state.fs_hz, chunk.run.state.leads, length].append(chunk)
             for group in groups.values():
-                found += _step(group)
+                found += self._step_or_restart(group)
         return found + [finding for run in over for finding in _closed(run)]
+
+    def _step_or_restart(self, group: Sequence[_Chunk]) -> list[Live]:
+        """Step a group; if that fails, each alone: the one that fails begins anew, the rest and storing go on."""
+        try:
+            return _step(group)
+        except Exception as failure:
+            if len(group) > 1:
+                return [finding for chunk in group for finding in self._step_or_restart([chunk])]
+            run = group[0].run
+            if self._runs.get(run.recording.id) is run:
+                del self._runs[run.recording.id]
+            log("analysis.restarted", recording=str(run.recording.id), failure=failure_place(failure))
+            return []
 
     def seconds(self) -> list[Second]:
         """What to tell pages: recordings that have a second of news, or a finding."""
@@ -130,10 +145,10 @@ class LiveAnalysis:
 
     def snapshots(self, now_s: float, every_s: float = SAVE_EVERY_S) -> list[Snapshot]:
         """States that are due to be saved."""
-        due = [run for run in self._runs.values() if now_s - run.saved_s >= every_s]
+        due = [run for run in self._runs.values() if now_s - run.saved_s >= every_s and run.state.origin >= 0]
         for run in due:
             run.saved_s = now_s
-        return [Snapshot(run.recording.id, run.boot, run.next_sample, run.state.to_bytes()) for run in due]
+        return [_snapshot(run) for run in due]
 
     def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run], now_s: float) -> list[_Chunk]:
         """The chunks to analyse, in order for each recording; restarts happen here."""
@@ -209,6 +224,12 @@ def _step(group: Sequence[_Chunk]) -> list[Live]:
         run.findings += outcome.findings
         found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]
     return found
+
+
+def _snapshot(run: _Run) -> Snapshot:
+    """As far as the state has come, which in the middle of a failed tick is less than was handed to it."""
+    state = run.state
+    return Snapshot(run.recording.id, run.boot, state.origin + state.taken, state.to_bytes())
 
 
 def _closed(run: _Run) -> list[Live]:

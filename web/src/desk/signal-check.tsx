@@ -1,5 +1,5 @@
 // The signal check: waits for the first data, shows the trace, each lead's electrodes and quality, then "fits" or "stop and retry".
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { duration, t } from '../core/i18n';
 import { go } from '../core/place';
@@ -12,6 +12,7 @@ import { openFeed, type Feed } from '../live/feed';
 const QUALITIES = { good: 'done', noisy: 'moving', unreadable: 'stopped', off: 'stopped' } as const satisfies Record<string, Shape>;
 type Quality = keyof typeof QUALITIES;
 const FRESH_S = 10; // an older judgement is no judgement
+const SETTLE_S = 3; // before that the analysis has not seen enough to judge electrodes
 
 type Props = { recordingId: string; requestId: string; stopped: () => void };
 
@@ -19,13 +20,16 @@ export function SignalCheck({ recordingId, requestId, stopped }: Props) {
   const feed = useMemo(() => openFeed(recordingId), [recordingId]);
   useEffect(() => feed.close, [feed]);
   const opened = useMemo(() => Date.now(), [recordingId]);
+  const firstAt = useRef<string | null>(null);
+  firstAt.current ??= feed.second.value?.at ?? null;
   const flowing = feed.second.value !== null;
+  const found = qualities(feed, firstAt.current);
   return (
     <div class="stack">
       {!flowing && <Waiting feed={feed} since={opened} />}
       <Trace feed={feed} />
-      {flowing && <Leads feed={feed} />}
-      <Decide feed={feed} recordingId={recordingId} requestId={requestId} stopped={stopped} />
+      {flowing && <Leads feed={feed} found={found} />}
+      <Decide feed={feed} found={found} recordingId={recordingId} requestId={requestId} stopped={stopped} />
     </div>
   );
 }
@@ -57,11 +61,12 @@ function Trace({ feed }: { feed: Feed }) {
   );
 }
 
-/** Quality per lead in the recording's order, none if the last judgement is old. */
-function qualities(feed: Feed): readonly string[] {
+/** Quality per lead in the recording's order, none if the analysis has seen too little or its last judgement is old. */
+function qualities(feed: Feed, firstAt: string | null): readonly string[] {
   const second = feed.second.value;
   const newest = feed.newest.value;
-  if (!second || !newest || (now.value - newest.heard_ms) / 1000 + newest.age_s > FRESH_S) return [];
+  if (!second || !newest || Date.parse(second.at) - Date.parse(firstAt ?? second.at) < SETTLE_S * 1000) return [];
+  if ((now.value - newest.heard_ms) / 1000 + newest.age_s > FRESH_S) return [];
   return second.quality;
 }
 
@@ -69,9 +74,8 @@ function isQuality(word: string | undefined): word is Quality {
   return word !== undefined && word in QUALITIES;
 }
 
-function Leads({ feed }: { feed: Feed }) {
+function Leads({ feed, found }: { feed: Feed; found: readonly string[] }) {
   const leads = feed.ecg.value?.leads ?? [];
-  const found = qualities(feed);
   return (
     <section class="card" aria-label={t('desk.check.leads')}>
       <h2>{t('desk.check.leads')}</h2>
@@ -92,10 +96,9 @@ function Leads({ feed }: { feed: Feed }) {
   );
 }
 
-function Decide({ feed, recordingId, requestId, stopped }: { feed: Feed } & Props) {
+function Decide({ feed, found, recordingId, requestId, stopped }: { feed: Feed; found: readonly string[] } & Props) {
   const [asked, setAsked] = useState<'fits' | 'stop' | null>(null);
   const leads = feed.ecg.value?.leads ?? [];
-  const found = qualities(feed);
   const poor = leads.filter((_, index) => found[index] !== 'good').map(leadName);
   const flowing = feed.second.value !== null;
   function fits(): void {
@@ -115,8 +118,8 @@ function Decide({ feed, recordingId, requestId, stopped }: { feed: Feed } & Prop
         <Button onClick={() => setAsked('stop')}>{t('desk.check.stop')}</Button>
       </div>
       {asked === 'fits' && (
-        <Confirm title={t('desk.check.poor.title')} confirm={t('desk.check.poor.confirm')} close={() => setAsked(null)} run={async () => fits()}>
-          {t('desk.check.poor.text', { leads: poor.join(', ') })}
+        <Confirm title={t(found.length ? 'desk.check.poor.title' : 'desk.check.unjudged.title')} confirm={t('desk.check.poor.confirm')} close={() => setAsked(null)} run={async () => fits()}>
+          {found.length ? t('desk.check.poor.text', { leads: poor.join(', ') }) : t('desk.check.unjudged')}
         </Confirm>
       )}
       {asked === 'stop' && (

@@ -41,7 +41,7 @@ IMPURE = {
     "logging",
 }
 
-EDGES = {"routes", "worker", "live", "dimse", "signalling", "relay"}
+EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "signalling", "relay"}
 # Sockets, which services must not know.
 SOCKETS = ("aiohttp", "paho", "aiortc", "pynetdicom", "hub.core.http", "hub.core.streams", "hub.core.mqtt")
 SQL = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)

@@ -6,16 +6,29 @@ the lock again; a session it still has open goes on reading, for live signals ne
 out by the broker the moment another owner connects.
 """
 
+import secrets
 from typing import Final
 
 import psycopg
 
-from hub.core import clock
-from hub.core.db import Database, conninfo
+from hub.core import clock, db
+from hub.core.db import Connection, Database, conninfo
 
 LOCK_CLASS: Final = 0x7368_6472  # "shdr": first key of the advisory locks
 GRACE_S: Final = 5.0  # shards beyond the fair share are taken when nobody wanted them for so long
 CONNECT_TIMEOUT_S: Final = 2
+SECRET_KEY: Final = "ingest-session-secret"
+
+
+async def session_secret(conn: Connection) -> str:
+    """Part of the sessions' client ids, so that nobody else can name one and throw us out; made once."""
+    await db.run(
+        conn,
+        "INSERT INTO installation (key, value) VALUES (%s, to_jsonb(%s::text)) ON CONFLICT DO NOTHING",
+        (SECRET_KEY, secrets.token_hex(8)),
+    )
+    row = await db.one(conn, "SELECT value FROM installation WHERE key = %s", (SECRET_KEY,))
+    return str(row["value"])
 
 
 class ShardLocks:

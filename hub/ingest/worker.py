@@ -9,21 +9,20 @@ session reconnects, so that the broker sends again what nobody acknowledged.
 import asyncio
 import contextlib
 import json
-import secrets
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from hub.core import clock, db, errors
+from hub.core import clock, errors
 from hub.core.db import Database
 from hub.core.fields import to_json
 from hub.core.settings import Settings
 from hub.ingest import metrics
 from hub.ingest.engine import ACTOR, Engine
 from hub.ingest.links import Links, Receipt
-from hub.ingest.locks import ShardLocks
+from hub.ingest.locks import ShardLocks, session_secret
 from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
@@ -34,7 +33,6 @@ LOCKS_EVERY_S: Final = 1.0
 BATCH_MESSAGES: Final = 4_000  # of one transaction
 PENDING_MESSAGES: Final = 8_000  # read and not stored; beyond, the rest stays with the broker
 LEAVE_TIMEOUT_S: Final = 8.0
-SECRET_KEY: Final = "ingest-session-secret"
 CHANGES: Final = ("hub_devices", "hub_recording")
 
 Now = Callable[[], datetime]
@@ -177,9 +175,8 @@ class Worker:
         """Wait for storage, then have everything that was forgotten sent again."""
         while True:
             with contextlib.suppress(errors.Unavailable):
-                async with self._database.transaction(ACTOR, self._now()) as conn:
-                    await db.one(conn, "SELECT 1 AS here")
-                break
+                async with self._database.transaction(ACTOR, self._now()):
+                    break
             await asyncio.sleep(PROBE_S)
         self._away = False
         metrics.AWAY.set(0)
@@ -220,23 +217,16 @@ def live_vitals(stored: Stored) -> list[tuple[str, str, str]]:
     ]
 
 
-async def session_secret(database: Database, at: datetime) -> str:
-    """Part of the sessions' client ids, so that nobody else can name them; made once."""
+async def _secret(database: Database, at: datetime) -> str:
     async with database.transaction(ACTOR, at) as conn:
-        await db.run(
-            conn,
-            "INSERT INTO installation (key, value) VALUES (%s, to_jsonb(%s::text)) ON CONFLICT DO NOTHING",
-            (SECRET_KEY, secrets.token_hex(8)),
-        )
-        row = await db.one(conn, "SELECT value FROM installation WHERE key = %s", (SECRET_KEY,))
-    return str(row["value"])
+        return await session_secret(conn)
 
 
 async def run(
     settings: Settings, database: Database, now: Now, stop: asyncio.Event, beat: Callable[[], None]
 ) -> None:
     """The ingest role of `hub serve`; `database` acts as hub_ingest."""
-    links = Links(settings, await session_secret(database, now()))
+    links = Links(settings, await _secret(database, now()))
     locks = ShardLocks(database, settings.shards, settings.ingest_processes)
     await Worker(database, links, locks, now).run(stop, beat)
 
@@ -244,7 +234,7 @@ async def run(
 @contextlib.asynccontextmanager
 async def running(settings: Settings, database: Database, now: Now) -> AsyncIterator[Worker]:
     """A worker beside the caller's own work, reading all its shards; for tests and benches."""
-    links = Links(settings, await session_secret(database, now()))
+    links = Links(settings, await _secret(database, now()))
     locks = ShardLocks(database, settings.shards, settings.ingest_processes)
     worker, stop = Worker(database, links, locks, now), asyncio.Event()
     task = asyncio.create_task(worker.run(stop, lambda: None))

@@ -14,6 +14,7 @@ from hub.core.db import Connection, Row
 ENDED_JOB = "recording.ended"
 CHANNEL = "hub_recording"
 DRAIN_TIMEOUT = timedelta(hours=2)
+SETTLES_WITHIN = timedelta(seconds=2)  # the tick itself is as quick
 
 # Every boot's final count is the device's own word, and nothing below it is missing.
 _SETTLED = """
@@ -30,6 +31,12 @@ async def close_settled(conn: Connection, at: datetime, recording_ids: Sequence[
     return await _close(
         conn, at, f"r.id = ANY(%(ids)s) AND {_SETTLED}", "complete", {"ids": list(recording_ids)}
     )
+
+
+async def close_stopping(conn: Connection, at: datetime) -> list[UUID]:
+    """Close stopped recordings that became complete while nobody was looking."""
+    stopping = "r.status = 'stopping' AND r.stop_requested_at < %(before)s"
+    return await _close(conn, at, f"{stopping} AND {_SETTLED}", "complete", {"before": at - SETTLES_WITHIN})
 
 
 async def close_overdue(conn: Connection, at: datetime) -> list[UUID]:

@@ -1,11 +1,10 @@
 """Background work of telemetry: commands to devices, and recordings that end by time."""
 
 import secrets
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from hub.core import actor, broker, clock, db, mqtt
+from hub.core import actor, broker, clock, mqtt
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.mqtt import Session
 from hub.core.settings import Settings
@@ -56,12 +55,7 @@ async def close_overdue(context: Context) -> None:
     """Recordings whose rest will not come, or has come while nobody was looking."""
     async with context.db.transaction(TIMER, context.at) as conn:
         await closing.close_overdue(conn, context.at)
-        stopping = await db.rows(
-            conn,
-            "SELECT id FROM recording WHERE status = 'stopping' AND stop_requested_at < %s",
-            (context.at - timedelta(seconds=OVERDUE_EVERY_S),),
-        )
-        await closing.close_settled(conn, context.at, [row["id"] for row in stopping])
+        await closing.close_stopping(conn, context.at)
 
 
 JOBS: dict[str, JobKind] = {commands.JOB: JobKind(send_command)}

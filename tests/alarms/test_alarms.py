@@ -146,7 +146,9 @@ async def test_a_late_finding_is_an_alarm_only_if_it_is_high(ward: Ward) -> None
 
 
 async def test_silence_is_one_alarm_until_data_come_again(ward: Ward) -> None:
-    heard = "INSERT INTO device_state (device_id, last_seen_at) VALUES ('holter-1', %s) ON CONFLICT (device_id)"
+    heard = (
+        "INSERT INTO device_state (device_id, last_seen_at) VALUES ('holter-1', %s) ON CONFLICT (device_id)"
+    )
     heard += " DO UPDATE SET last_seen_at = excluded.last_seen_at"
     silent_at = ward.at + timedelta(seconds=61)
     async with await world.connect(ward.databases.admin_dsn) as admin:

@@ -9,7 +9,7 @@ import { parseFrame } from './frame';
 const ACK_MS = 300; // after a frame; the hub wants to hear at least once a second
 
 export type Newest = { age_s: number; heard_ms: number };
-export type Second = { rate_bpm: number | null; quality: string[]; at: string };
+export type Second = { rate_bpm: number | null; quality: string[]; at: string } & Newest;
 
 export type Feed = {
   state: Signal<SocketState>;
@@ -49,6 +49,7 @@ export function openFeed(recording_id: string): Feed {
     skips: signal(0),
   };
   let sweep: Sweep | null = null;
+  let told: { sample: number; taken_ms: number } | null = null; // by this page's clock, so that a wrong one does no harm
   let received = 0;
   let ack: ReturnType<typeof setTimeout> | null = null; // one waits at a time: the last frame of a burst is told too
 
@@ -67,9 +68,15 @@ export function openFeed(recording_id: string): Feed {
     },
     boot: (message) => changeBoot(message.boot as number),
     second: (message) => {
-      feed.second.value = { rate_bpm: message.rate_bpm as number | null, quality: message.quality as string[], at: message.at as string };
-      feed.newest.value = { age_s: message.age_s as number, heard_ms: Date.now() };
-      if (message.boot === feed.ecg.value?.boot) sweep?.mark(message.beats as number[]);
+      const heard_ms = Date.now();
+      feed.second.value = { rate_bpm: message.rate_bpm as number | null, quality: message.quality as string[], at: message.at as string, age_s: message.age_s as number, heard_ms };
+      if (message.boot !== feed.ecg.value?.boot) {
+        feed.newest.value = { age_s: message.age_s as number, heard_ms };
+        return;
+      }
+      told = { sample: message.sample as number, taken_ms: heard_ms - (message.age_s as number) * 1000 };
+      keepAge(Math.max(told.sample, received), heard_ms);
+      sweep?.mark(message.beats as number[]);
     },
     status: (message) => {
       feed.device.value = message as unknown as DeviceState;
@@ -86,7 +93,17 @@ export function openFeed(recording_id: string): Feed {
 
   function changeBoot(boot: number): void {
     const recording = feed.recording.value;
-    if (recording && boot !== feed.ecg.value?.boot) feed.ecg.value = { boot, fs_hz: recording.fs_hz, leads: recording.leads };
+    if (!recording || boot === feed.ecg.value?.boot) return;
+    feed.ecg.value = { boot, fs_hz: recording.fs_hz, leads: recording.leads };
+    told = null;
+    received = 0;
+  }
+
+  /** The hub tells one sample's age each second; the age of any later one follows from the sampling rate. */
+  function keepAge(sample: number, heard_ms: number): void {
+    if (told === null || feed.ecg.value === null) return;
+    const taken_ms = told.taken_ms + ((sample - told.sample) / feed.ecg.value.fs_hz) * 1000;
+    feed.newest.value = { age_s: Math.max(0, (heard_ms - taken_ms) / 1000), heard_ms };
   }
 
   function keepVitals(vitals: readonly Vital[]): void {
@@ -122,6 +139,7 @@ export function openFeed(recording_id: string): Feed {
     received = frame.first_sample + frame.count;
     ack ??= setTimeout(() => {
       ack = null;
+      keepAge(received, Date.now());
       socket.send({ type: 'ack', sample: received });
     }, ACK_MS);
   }

@@ -15,7 +15,7 @@ import { Samples } from '../ecg/samples';
 import { SweepView } from '../ecg/sweep-view';
 import { AlarmList } from './alarms';
 import { ageOf, ageWords, LiveCorner, STALE_S } from './corner';
-import { openFeed, type Feed } from './feed';
+import { openFeed, type Feed, type Second } from './feed';
 import { FindingDialog, FindingList } from './findings';
 import { LedgerFacts } from './ledger';
 import { pausedUntil_ms, pauseSound, soundFor, soundOn, switchSound } from './sound';
@@ -134,7 +134,7 @@ function Trace({ feed }: { feed: Feed }) {
   const [mm_per_s, setSpeed] = useState<number>(25);
   const ecg = feed.ecg.value;
   const quality = feed.second.value?.quality ?? [];
-  const fresh = (ageOf(feed.newest.value) ?? Infinity) <= STALE_S;
+  const fresh = isFresh(feed.second.value);
   return (
     <section class="live-trace card" aria-label={t('live.trace')}>
       <div class="card-head">
@@ -170,11 +170,15 @@ function Choice<V extends number>({ label, unit, values, value, change }: { labe
   );
 }
 
+/** Rate and quality are of now only while both samples and results keep coming. */
+function isFresh(second: Second | null): boolean {
+  return (ageOf(second) ?? Infinity) <= STALE_S;
+}
+
 /** The rate now, or, when nothing new came, a dash and what it was when. */
 function Rate({ feed }: { feed: Feed }) {
   const second = feed.second.value;
-  const age_s = ageOf(feed.newest.value);
-  const fresh = age_s !== null && age_s <= STALE_S;
+  const fresh = isFresh(second);
   const rate = second?.rate_bpm ?? null;
   return (
     <div class="rate" data-testid="rate" data-rate-bpm={fresh && rate !== null ? Math.round(rate) : ''}>

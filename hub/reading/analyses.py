@@ -55,7 +55,8 @@ async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, A
         "leads": recording["leads"],
         "boots": len(boots),
         **{name: told[name] for name in ("produced", "stored", "declared_lost", "waiting")},
-        "end_not_known": told["not_known_since"] is not None,
+        "lost": told["declared_lost"] + told["waiting"],
+        "end_not_known": sum(boot.ledger.final is None for boot in boots),
     }
 
 

@@ -1,6 +1,6 @@
 """Which reading centre gets a study: the rules kept as rows, applied under the agreements in force.
 
-No agreement, no reading: the task then stands on hold with its reason, the clinic sees it at its desk,
+No agreement or no consent, no reading: the task then stands on hold with its reason, the clinic sees it at its desk,
 and it is routed again by itself once an agreement or a rule makes it possible. Patient data never goes to
 a centre without agreement.
 """
@@ -16,11 +16,16 @@ from ecg.rhythms import RULES
 from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
-from hub.people import access, audit
+from hub.people import access, audit, consents
 from hub.people.patients import age_years
 from hub.reading.rules import DUE, Condition, Match, Rule, Words, fault, match, prioritise
 
+CONSENT = "remote-reading"  # what the patient must have agreed to before a centre sees anything
 HOLD_NO_RULE: Words = {"zh-CN": "没有适用的转诊规则", "en": "No routing rule applies"}
+HOLD_NO_CONSENT: Words = {
+    "zh-CN": "患者未同意远程阅片（或已撤回）",
+    "en": "The patient has not agreed to remote reading (or took it back)",
+}
 HOLD_NO_AGREEMENT: Words = {
     "zh-CN": "与该阅片中心没有有效协议",
     "en": "No valid agreement with the reading centre",
@@ -108,6 +113,19 @@ async def route_study(
     return task
 
 
+async def call_back(conn: Connection, actor: Actor, at: datetime) -> int:
+    """Take waiting tasks out of the queue whose patient has taken the consent back (timer); how many."""
+    refused = await rows(
+        conn,
+        "SELECT t.study_id FROM task t WHERE t.status = 'requested' AND NOT EXISTS (SELECT FROM consent c"
+        " WHERE c.patient_id = t.patient_id AND c.kind = %s AND c.withdrawn_at IS NULL) LIMIT 100",
+        (CONSENT,),
+    )
+    for task in refused:
+        await route_study(conn, actor, at, task["study_id"])
+    return len(refused)
+
+
 async def route_on_hold(conn: Connection, actor: Actor, at: datetime) -> int:
     """Try tasks on hold again (timer of the jobs process); how many found their centre."""
     held = await rows(
@@ -176,6 +194,8 @@ async def _centre(
     """The reading centre the rule names, if an agreement of the clinic (or of one above it) is in force."""
     if found.rule is None:
         return None, HOLD_NO_RULE
+    if not await consents.has_consent(conn, study["patient_id"], CONSENT):
+        return None, HOLD_NO_CONSENT
     centre = await maybe(
         conn,
         "SELECT o.* FROM organisation o WHERE o.id = %(to)s AND EXISTS ("

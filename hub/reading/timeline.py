@@ -104,7 +104,7 @@ class Timeline:
 
     def as_json(self) -> list[dict[str, Any]]:
         return [
-            {"boot": s.boot, "offset": s.offset, "count": s.count, "began_at": s.began_at}
+            {"boot": s.boot, "offset": s.offset, "count": s.count, "anchor_at": s.began_at}
             for s in self.stretches
         ]
 

@@ -53,6 +53,7 @@ async def free_leases(context: Context) -> None:
 async def route_on_hold(context: Context) -> None:
     job = actor.job("reading.on-hold")
     async with context.db.transaction(job, context.at) as conn:
+        await routing.call_back(conn, job, context.at)
         await routing.route_on_hold(conn, job, context.at)
 
 

@@ -60,6 +60,20 @@ async def test_a_centre_without_agreement_sees_no_task(world: World) -> None:
         assert await db.rows(conn, "SELECT * FROM task") == []
 
 
+async def test_without_consent_a_study_waits_at_home_until_it_is_given(agreed: World) -> None:
+    study = await make_study(agreed)
+    assert (await route(agreed, study))["status"] == "requested"
+    async with agreed.transaction(SEEDER) as conn:
+        await db.run(conn, "UPDATE consent SET withdrawn_at = given_at")
+        assert await routing.call_back(conn, SEEDER, agreed.at) == 1
+    async with agreed.transaction(agreed.reader) as conn:
+        assert await db.rows(conn, "SELECT FROM task") == []
+    assert (await desk(agreed))["state"]["reason"] == routing.HOLD_NO_CONSENT
+    async with agreed.transaction(SEEDER) as conn:
+        await db.run(conn, "UPDATE consent SET withdrawn_at = NULL")
+        assert await routing.route_on_hold(conn, SEEDER, agreed.at) == 1
+
+
 @pytest.mark.parametrize("priority", ["routine", "stat"])
 async def test_dry_run_equals_routing(agreed: World, priority: str) -> None:
     async with agreed.transaction(SEEDER) as conn:

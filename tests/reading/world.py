@@ -137,6 +137,12 @@ async def _order(conn: Connection, world: World, recording: UUID, priority: str,
     )
     await db.run(
         conn,
+        "INSERT INTO consent (id, patient_id, kind, given_how, given_by, recorded_by, given_at)"
+        " VALUES (%s, %s, 'remote-reading', 'paper', '张秀英', %s, %s)",
+        (ids.new(at), patient, world.doctor.account_id, at),
+    )
+    await db.run(
+        conn,
         "INSERT INTO service_request (id, patient_id, organisation_id, requester_id, kind, status, priority,"
         " question, symptoms, drugs, created_at) VALUES (%s, %s, %s, %s, 'holter', 'active', %s,"
         " '头晕待查', '反复头晕三月', '美托洛尔', %s)",

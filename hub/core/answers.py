@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import psycopg
 from aiohttp import web
+from prometheus_client import Counter, Histogram
 
-from hub.core import errors
+from hub.core import clock, errors
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 
@@ -26,6 +27,15 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
+SWITCHING = 101  # status of an upgrade to a WebSocket
+CALLS = Counter("hub_http_calls_total", "calls answered", ["method", "status"])
+SECONDS = Histogram(
+    "hub_http_seconds",
+    "time to answer a call",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 CACHE_CONTROL = {
     "no-store": "no-store",
     "revalidate": "no-cache",
@@ -57,9 +67,18 @@ def response(value: Any) -> web.StreamResponse:
 
 
 @web.middleware
-async def translate_errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def counted(request: web.Request, handler: Handling) -> web.StreamResponse:
+    """How many calls were answered how, and how long those took that end (a socket's time says nothing)."""
+    begun_s = clock.monotonic_s()
+    response = await handler(request)
+    CALLS.labels(request.method, str(response.status)).inc()
+    if response.status != SWITCHING:
+        SECONDS.observe(clock.monotonic_s() - begun_s)
+    return response
+
+
+@web.middleware
+async def translate_errors(request: web.Request, handler: Handling) -> web.StreamResponse:
     try:
         return await handler(request)
     except errors.HubError as failure:
@@ -76,11 +95,11 @@ async def translate_errors(
     except (web.HTTPException, asyncio.CancelledError, ConnectionError):
         raise
     except Exception as bug:
-        _log_bug(request, bug)
+        log_bug(request, bug)
         return _error_response(errors.error("internal"))
 
 
-def _log_bug(request: web.Request, bug: Exception) -> None:
+def log_bug(request: web.Request, bug: Exception) -> None:
     """Where it happened, not what with: a path holds ids, messages of the database quote rows."""
     resource = request.match_info.route.resource
     log("http.bug", path=resource.canonical if resource else "", error=failure_place(bug))

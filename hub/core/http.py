@@ -161,7 +161,9 @@ def application(
     """The guarded application; refuses undeclared actions and a path declared twice."""
     declared = tuple(routes)
     _require_sound(declared, guard)
-    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[answers.translate_errors])
+    app = web.Application(
+        client_max_size=BODY_MAX_BYTES, middlewares=[answers.counted, answers.translate_errors]
+    )
     app[DB], app[SETTINGS], app[STORE], app[CLOCK], app[GUARD] = db, settings, store, clock, guard
     app[STREAMS] = Streams(db, guard.allow, clock)
     app[ROUTES] = declared
@@ -190,13 +192,24 @@ async def _serve(route: Route, raw: web.Request) -> web.StreamResponse:
     if route.loopback_only:
         _require_loopback(raw)
     request = await _admit(route, raw)
-    value = await route.handler(request)
-    response = raw.get(_UPGRADED) if route.kind == "socket" else answers.response(value)
-    if response is None:
-        raise TypeError(f"{route.path}: a socket handler has to open its socket or raise")
+    if route.kind == "socket":
+        return await _serve_socket(request)
+    response = answers.response(await route.handler(request))
     if request.session_token is not None:
         _set_session(response, request)
     return response
+
+
+async def _serve_socket(request: Request) -> web.StreamResponse:
+    """Before the upgrade an error is answered like any other; after it the socket has been closed with a code."""
+    try:
+        await request.route.handler(request)
+    except Exception as failure:
+        if _UPGRADED not in request.raw:
+            raise
+        if not isinstance(failure, errors.HubError):
+            answers.log_bug(request.raw, failure)
+    return request.raw[_UPGRADED]
 
 
 async def _admit(route: Route, raw: web.Request) -> Request:
@@ -219,8 +232,8 @@ async def _admit(route: Route, raw: web.Request) -> Request:
 
 
 def _require_csrf(raw: web.Request, csrf: str) -> None:
-    sent = raw.headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(sent.encode(), csrf.encode()):
+    sent = raw.headers.get(CSRF_HEADER, "").encode("utf-8", "replace")
+    if not hmac.compare_digest(sent, csrf.encode()):
         raise errors.error("csrf")
 
 

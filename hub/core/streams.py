@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from aiohttp import WSMsgType, web
+from prometheus_client import Gauge
 
 from hub.core import errors
 from hub.core.actor import Actor
@@ -32,8 +33,11 @@ INBOX_MESSAGES = 64
 # Close codes of our own (RFC 6455 7.4.2), named in docs/protocol.
 CLOSE_GOING_AWAY = 1001
 CLOSE_TOO_MUCH = 1008
+CLOSE_FAILED = 1011
 CLOSE_NOT_SIGNED_IN = 4401
 CLOSE_NOT_ALLOWED = 4403
+
+OPEN = Gauge("hub_http_streams", "open WebSockets of pages")
 
 Allow = Callable[[Connection, Actor, datetime, str, str | None, UUID | None], Awaitable[None]]
 
@@ -48,6 +52,7 @@ class Socket:
     def __init__(self, ws: web.WebSocketResponse) -> None:
         self._ws = ws
         self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue(INBOX_MESSAGES)
+        self._closing: set[asyncio.Task[None]] = set()  # a task nobody holds may vanish
 
     @property
     def closed(self) -> bool:
@@ -67,6 +72,12 @@ class Socket:
         with contextlib.suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._ws.close(code=code, message=reason.encode())
+
+    def end(self, code: int, reason: str) -> None:
+        """Close without waiting for a page that may never answer."""
+        closing = asyncio.create_task(self.close(code, reason))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def read_until_closed(self) -> None:
         """Fill the inbox until the page leaves or says more than anybody reads."""
@@ -116,13 +127,19 @@ class Streams:
     async def opened(self, stream: Stream) -> AsyncIterator[Socket]:
         """Registered while the body runs; the body is cancelled when either side closes the socket."""
         self._open.add(stream)
+        OPEN.inc()
         try:
+            await self._close_if_refused(stream)  # the right may have ended before it was registered here
             async with _ended_by(stream.socket.read_until_closed()):
                 yield stream.socket
         except SocketClosed:
             pass
+        except Exception as failure:
+            await stream.socket.close(_close_code(failure), "ended by an error")
+            raise
         finally:
             self._open.discard(stream)
+            OPEN.dec()
             await stream.socket.close()
 
     async def on_notify(self, payload: str) -> None:
@@ -132,12 +149,9 @@ class Streams:
 
     async def recheck(self, account: str | None = None) -> None:
         """Close every stream (of one account) whose right is gone."""
-        closing = []
-        for stream in [s for s in self._open if account in (None, s.actor.id)]:
-            code = await self._refusal(stream)
-            if code is not None:
-                closing.append(stream.socket.close(code, "right ended"))
-        await asyncio.gather(*closing)
+        concerned = [stream for stream in self._open if account in (None, stream.actor.id)]
+        for stream in concerned:
+            await self._close_if_refused(stream)
 
     async def sweep(self) -> None:
         """Find rights that ran out by themselves, for ever."""
@@ -148,18 +162,29 @@ class Streams:
     async def close_all(self) -> None:
         await asyncio.gather(*(s.socket.close(CLOSE_GOING_AWAY, "hub stops") for s in list(self._open)))
 
+    async def _close_if_refused(self, stream: Stream) -> None:
+        code = await self._refusal(stream)
+        if code is not None:
+            stream.socket.end(code, "right ended")
+
     async def _refusal(self, stream: Stream) -> int | None:
         at = self._clock()
         try:
             async with self._db.transaction(stream.actor, at) as conn:
                 await self._allow(conn, stream.actor, at, stream.action, stream.object_kind, stream.object_id)
-        except errors.NotAuthenticated:
-            return CLOSE_NOT_SIGNED_IN
-        except (errors.NotAllowed, errors.NotFound):
-            return CLOSE_NOT_ALLOWED
         except errors.Unavailable:
             return None  # nothing is known while the database is away; the next sweep asks again
+        except errors.HubError as refusal:
+            return _close_code(refusal)
         return None
+
+
+def _close_code(failure: Exception) -> int:
+    if isinstance(failure, errors.NotAuthenticated):
+        return CLOSE_NOT_SIGNED_IN
+    if isinstance(failure, (errors.NotAllowed, errors.NotFound)):
+        return CLOSE_NOT_ALLOWED
+    return CLOSE_FAILED
 
 
 @contextlib.asynccontextmanager

@@ -193,4 +193,4 @@ async def _count_wrong(conn: Connection, at: datetime, account: Row, policy: Pol
 
 
 def _sha256(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -18,10 +18,10 @@ Ids = dict[str, UUID | str]
 
 
 def routes() -> list[http.Route]:
-    """Every route every domain declares."""
-    found = [changes.parts()[0]]
+    """Every route the composer and every domain declare."""
+    found = [*import_module("hub.app").OWN_ROUTES, changes.parts()[0]]
     for path in sorted([*HUB.glob("*/routes.py"), *HUB.glob("*/live.py")]):
-        found += import_module(f"hub.{path.parent.name}.{path.stem}").ROUTES
+        found += getattr(import_module(f"hub.{path.parent.name}.{path.stem}"), "ROUTES", ())
     return found
 
 

@@ -1,14 +1,18 @@
 """Every role x every route x own and foreign objects, through the real server, against the table of actions."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse, WSServerHandshakeError, web
 
+from hub.app import web_application
 from hub.core import http
+from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.people import access
+from hub.telemetry.feed import FEED, Feed
 from tests import serving, world
 from tests.access import objects
 from tests.access.expectations import CALLS, ROOT_ONLY, Call, expected, has_object, key, names, routes
@@ -29,7 +33,9 @@ async def two(database: Databases) -> World:
 
 @pytest.fixture
 async def hub(two: World, database: Databases, tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving.serve(database.app, tmp_path, lambda: world.AT, routes()) as served:
+    feed = Feed(Settings(data_dir=tmp_path), lambda: world.AT)  # without a broker: nothing comes
+    parts = routes(), (), {FEED: feed}
+    async with serving.serve(database.app, tmp_path, lambda: world.AT, *parts) as served:
         yield served
 
 
@@ -136,24 +142,35 @@ async def test_lists_hold_nothing_of_a_foreign_tenant(
                 assert not [value for value in told if value in text], f"{role} {path}"
 
 
-async def _answer_everybody(_request: web.Request) -> web.Response:
-    return web.Response()
+def _registered(app: web.Application) -> set[tuple[str, str]]:
+    return {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
 
 
-def _undeclared(app: web.Application) -> set[tuple[str, str]]:
-    """What the router answers that no domain declared."""
-    registered = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
-    return registered - {(route.method, route.path) for route in routes()}
+def _declared(declared: Iterable[http.Route]) -> set[tuple[str, str]]:
+    return {(route.method, re.sub(r":[^}]*}", "}", route.path)) for route in declared}
 
 
-async def test_an_undeclared_handler_is_found(hub: Serving, database: Databases, tmp_path: Path) -> None:
-    assert _undeclared(hub.app) == set()
+async def test_the_hub_serves_what_its_domains_declare_and_pages(
+    two: World, database: Databases, tmp_path: Path, files: Store
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    served = web_application(settings, database.app, files, Feed(settings, lambda: world.AT))
+    pages = [route for route in served[http.ROUTES] if route.action == "page.read"]
+    assert _registered(served) == _declared([*routes(), *pages])
+
+
+async def test_a_handler_put_past_the_declarations_is_found(
+    hub: Serving, tmp_path: Path, files: Store
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response()
+
     app = http.application(
-        routes(), serving.GUARD, db=database.app, settings=serving.Settings(data_dir=tmp_path),
-        store=serving.Store(tmp_path), clock=lambda: world.AT,
+        routes(), serving.GUARD, db=hub.app[http.DB], settings=Settings(data_dir=tmp_path), store=files,
+        clock=lambda: world.AT,
     )  # fmt: skip
-    app.router.add_post("/api/everything", _answer_everybody)
-    assert _undeclared(app) == {("POST", "/api/everything")}
+    app.router.add_post("/api/everything", answer)
+    assert _registered(app) - _declared(routes()) == {("POST", "/api/everything")}
 
 
 async def test_a_route_without_a_known_action_does_not_start(database: Databases, tmp_path: Path) -> None:
@@ -162,5 +179,5 @@ async def test_a_route_without_a_known_action_does_not_start(database: Databases
     with pytest.raises(ValueError, match="unknown action"):
         http.application(
             [http.Route("GET", "/api/new", handler, "new.read")], serving.GUARD, db=database.app,
-            settings=serving.Settings(data_dir=tmp_path), store=serving.Store(tmp_path), clock=lambda: world.AT,
+            settings=Settings(data_dir=tmp_path), store=Store(tmp_path), clock=lambda: world.AT,
         )  # fmt: skip

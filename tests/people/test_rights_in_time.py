@@ -29,6 +29,12 @@ async def _watch(request: http.Request) -> None:
             await socket.send_json({"echo": await socket.receive()})
 
 
+async def _break(request: http.Request) -> None:
+    async with request.socket() as socket:
+        await socket.send_json({"lines": len(str(1 / 0))})
+
+
+BREAK = http.Route("GET", "/break", _break, "me.read", kind="socket")
 WATCH = http.Route("GET", "/watch/{patient_id}", _watch, "recording.live", kind="socket")
 
 
@@ -36,7 +42,7 @@ WATCH = http.Route("GET", "/watch/{patient_id}", _watch, "recording.live", kind=
 async def live(two: World, database: Databases, clock: Clock, tmp_path: Path) -> AsyncIterator[Serving]:
     from hub.people.routes import ROUTES
 
-    async with serving.serve(database.app, tmp_path, clock, [*ROUTES, WATCH]) as served:
+    async with serving.serve(database.app, tmp_path, clock, [*ROUTES, WATCH, BREAK]) as served:
         yield served
 
 
@@ -100,6 +106,14 @@ async def test_a_foreign_page_opens_no_stream(two: World, live: Serving, patient
         client.headers |= headers
         async with await client.call("GET", f"/watch/{patient_id}") as response:
             assert response.status in (403, 404)
+
+
+async def test_a_stream_that_breaks_is_closed_with_a_code(two: World, live: Serving) -> None:
+    client = live.as_(two.own, "technician")
+    socket = await client.socket("/break")
+    async with asyncio.timeout(5):
+        assert (await socket.receive()).data == streams.CLOSE_FAILED
+    await client.json("GET", "/api/me")
 
 
 async def test_nobody_opens_streams_without_end(two: World, live: Serving, patient_id: UUID) -> None:

@@ -79,6 +79,14 @@ async def test_writing_needs_the_csrf_token_and_our_own_origin(two: World, hub: 
     assert (await client.json("GET", "/api/me"))["account"]["time_zone"] == "Asia/Urumqi"
 
 
+async def test_odd_bytes_in_cookie_and_token_are_just_wrong(two: World, hub: Serving) -> None:
+    for header in ({"Cookie": f"{http.SESSION_COOKIE}=\udce4"}, {http.CSRF_HEADER: "\udce4"}):
+        client = hub.as_(two.own, "technician")
+        client.headers |= header
+        async with await client.call("PUT", "/api/me", {}) as response:
+            assert response.status in (401, 403)
+
+
 async def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(two: World, hub: Serving) -> None:
     async with await hub.anybody().call(
         "POST", "/api/session", {"login": LOGIN, "password": PASSWORD}

@@ -14,7 +14,7 @@ from ecg.synthetic import DAY, Segment, Synthesiser
 from tests.ecg.strips import LEADS, feed
 
 FLOORS: dict[str, dict[str, float]] = json.loads((Path(__file__).parent / "floors.json").read_text())
-HARD_RECORDS = ("106", "116", "203", "208", "223", "230")  # half of DS1's errors and most of its V beats
+HARD_RECORDS = ("116", "203", "208", "223")  # most of DS1's errors and of its V beats
 
 
 def shortfall(rates: dict[str, Any], floors: dict[str, float]) -> dict[str, tuple[float | None, float]]:

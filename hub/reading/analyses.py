@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from ecg import holter, integrity
-from hub.core import ids
+from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
 from hub.reading.drafts import carry_over_edits
 from hub.reading.routing import route_study
-from hub.reading.timeline import Timeline, read_contacts, read_record, read_timeline
+from hub.reading.timeline import WHOLE_RECORD, Timeline, read_contacts, read_record, read_timeline
 from hub.telemetry.ledger import ledger_json, newest_at
 from hub.telemetry.recordings import read_boots
 
@@ -31,17 +31,20 @@ LATE_WORDS = {
 
 async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID) -> None:
     """Read the samples, analyse them off the loop, store the analysis and route the study."""
-    async with db.transaction(actor, at) as conn:
-        study = await one(conn, "SELECT * FROM study WHERE id = %s", (study_id,))
-        recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (study["recording_id"],))
-        timeline = await read_timeline(conn, recording["id"])
-        completeness = await read_completeness(conn, recording["id"])
-        record = await read_record(conn, recording, timeline)
-        electrodes_on = await read_contacts(conn, recording, timeline)
-    root = (await asyncio.to_thread(integrity.record_root, record)).hex()
-    analysis = await asyncio.to_thread(
-        holter.analyse, record, paced=recording["paced"], electrodes_on=electrodes_on
-    )
+    async with WHOLE_RECORD:
+        async with db.transaction(actor, at) as conn:
+            study = await one(conn, "SELECT * FROM study WHERE id = %s", (study_id,))
+            recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (study["recording_id"],))
+            timeline = await read_timeline(conn, recording["id"])
+            completeness = await read_completeness(conn, recording["id"])
+            record = await read_record(conn, recording, timeline)
+            electrodes_on = await read_contacts(conn, recording, timeline)
+            if (await read_timeline(conn, recording["id"])).gaps != timeline.gaps:
+                raise errors.error("conflict")  # samples came in between: the job tries again
+        root = (await asyncio.to_thread(integrity.record_root, record)).hex()
+        analysis = await asyncio.to_thread(
+            holter.analyse, record, paced=recording["paced"], electrodes_on=electrodes_on
+        )
     async with db.transaction(actor, at) as conn:
         await _store(conn, actor, at, study, timeline, root, analysis, completeness)
 

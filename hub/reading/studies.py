@@ -3,7 +3,7 @@ section 8).
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from hub.core.db import Connection, Row, maybe, notify, one, rows, run
 from hub.people import access, audit
 
 LIST_MAX = 500
+LATE_FOR = timedelta(days=30)  # how long after its end a recording may still get samples
+LATE_PAUSE = timedelta(minutes=5)
 
 
 async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id: UUID) -> UUID | None:
@@ -47,6 +49,23 @@ async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id:
         organisation_id=recording["organisation_id"], patient_id=recording["patient_id"],
     )  # fmt: skip
     return UUID(str(study["id"]))
+
+
+async def queue_late(conn: Connection, at: datetime) -> int:
+    """Analyse anew what got samples after its analysis (timer); not at once, since more of them may follow."""
+    late = await rows(
+        conn,
+        "SELECT s.id FROM study s JOIN recording r ON r.id = s.recording_id AND r.ended_at > %s"
+        " JOIN LATERAL (SELECT (a.completeness ->> 'stored')::bigint AS stored FROM analysis a"
+        "   WHERE a.recording_id = r.id ORDER BY a.version DESC LIMIT 1) a ON true"
+        " WHERE a.stored <> (SELECT coalesce(sum(upper(x) - lower(x)), 0)"
+        "   FROM recording_boots(r.id) b, unnest(b.have) x) LIMIT 50",
+        (at - LATE_FOR,),
+    )
+    for study in late:
+        payload = {"study_id": str(study["id"])}
+        await jobs.enqueue(conn, at, "reading.analyse", f"{study['id']}:late", payload, at + LATE_PAUSE)
+    return len(late)
 
 
 # One line per request: its latest recording that was not discarded, that one's study, task, newest

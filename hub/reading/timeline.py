@@ -5,6 +5,7 @@ laid out by the instant of their sample 0, never overlapping and never further a
 was set wrong puts no two samples in one place, and makes no line of years.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from hub.telemetry.recordings import read_boots
 Range = tuple[int, int]
 WINDOW_S = 600  # read at a time
 BREAK_MAX_S = 86_400  # what a break between two boots takes on the line, at most
+WHOLE_RECORD = asyncio.Semaphore(1)  # of a process: one whole recording in memory at a time
 MISSING = -32768  # what stands in a gap; the record's gaps say where
 
 

@@ -15,7 +15,7 @@ from hub.core.store import Store
 from hub.reading.document import edits_sha256
 from hub.reading.drafts import read_edits
 from hub.reading.signing import Signer
-from hub.reading.timeline import read_record, read_timeline
+from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
 
 Verdict = tuple[bool, str]
 
@@ -90,8 +90,9 @@ async def _samples(e: Evidence) -> Verdict:
     recording = await one(
         e.conn, "SELECT * FROM recording WHERE id = %s", (UUID(e.signed["recording"]["id"]),)
     )
-    record = await read_record(e.conn, recording, await read_timeline(e.conn, recording["id"]))
-    root = (await asyncio.to_thread(integrity.record_root, record)).hex()
+    async with WHOLE_RECORD:
+        record = await read_record(e.conn, recording, await read_timeline(e.conn, recording["id"]))
+        root = (await asyncio.to_thread(integrity.record_root, record)).hex()
     same = root == e.signed["recording"]["merkle_root"]
     return same, f"Merkle root {root}" if same else f"Merkle root {root} is not the signed one"
 

@@ -50,6 +50,11 @@ async def free_leases(context: Context) -> None:
         await tasks.free_expired(conn, job, context.at)
 
 
+async def queue_late(context: Context) -> None:
+    async with context.db.transaction(actor.job("reading.late"), context.at) as conn:
+        await studies.queue_late(conn, context.at)
+
+
 async def route_on_hold(context: Context) -> None:
     job = actor.job("reading.on-hold")
     async with context.db.transaction(job, context.at) as conn:
@@ -66,4 +71,5 @@ JOBS: Mapping[str, JobKind] = {
 EVERY: Mapping[str, tuple[float, TimerHandler]] = {
     "reading.leases": (2.0, free_leases),
     "reading.on-hold": (15.0, route_on_hold),
+    "reading.late": (60.0, queue_late),
 }

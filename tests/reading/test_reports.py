@@ -185,6 +185,18 @@ async def test_late_samples_make_a_new_version_and_refuse_the_old_one(
     assert refused.value.code == "analysis_stale"
 
 
+async def test_samples_that_come_after_the_analysis_queue_another(
+    agreed: World, case: dict[str, Any]
+) -> None:
+    async with agreed.transaction(SEEDER) as conn:
+        assert await studies.queue_late(conn, agreed.at) == 0
+    await tamper(agreed, "UPDATE recording_boot SET have = have - '{[1000,1250)}'::int8multirange")
+    async with agreed.transaction(SEEDER) as conn:
+        assert await studies.queue_late(conn, agreed.at) == 1
+        late = await db.rows(conn, "SELECT run_at FROM job WHERE unique_key LIKE '%%:late'")
+    assert [job["run_at"] - agreed.at for job in late] == [studies.LATE_PAUSE]
+
+
 async def test_late_samples_after_the_report_ask_for_a_new_reading(
     agreed: World, case: dict[str, Any]
 ) -> None:

@@ -48,6 +48,11 @@ class Worker:
         self._has_pending = asyncio.Event()
         self._away = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether storage does not answer."""
+        return self._away
+
     async def run(self, stop: asyncio.Event, beat: Callable[[], None]) -> None:
         """Until told to stop; then store and acknowledge what was read, and leave."""
         background = [

@@ -24,7 +24,10 @@ LENGTH = 400
 _names = count()
 
 REAL = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    print_blob=True,
 )
 
 
@@ -79,7 +82,9 @@ async def test_no_packet_reaches_a_recording_that_is_not_its_devices(
     for index, worn in enumerate(pair):
         stored = await stored_samples(town.databases.admin_dsn, worn.recording_id)
         assert {first // 100 for first in stored} == own[index]
-        assert all(np.array_equal(part, signals[index][:, first : first + 100]) for first, part in stored.items())
+        assert all(
+            np.array_equal(part, signals[index][:, first : first + 100]) for first, part in stored.items()
+        )
 
 
 async def rows(town: Town, query: str, *values: Any) -> list[dict[str, Any]]:
@@ -92,7 +97,9 @@ async def reasons(town: Town) -> list[tuple[str, int]]:
     return [(row["reason"], row["times"]) for row in found]
 
 
-async def test_other_samples_of_stored_indices_are_set_aside_and_the_first_stay(town: Town, at: datetime) -> None:
+async def test_other_samples_of_stored_indices_are_set_aside_and_the_first_stay(
+    town: Town, at: datetime
+) -> None:
     first, second = noise(200, 1), noise(300, 2)
     await send(town.engine, town.worn, [waveform(town.worn, at, first)], at)
     await send(town.engine, town.worn, [waveform(town.worn, at, second)] * 2, at)
@@ -125,7 +132,9 @@ async def test_the_ledger_accounts_for_every_sample(town: Town, at: datetime) ->
     assert len(jobs) == 1
 
 
-async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_seconds(town: Town, at: datetime) -> None:
+async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_seconds(
+    town: Town, at: datetime
+) -> None:
     samples, acks = noise(900), town.engine.acks
     one, two, three = cut(town.worn, at, samples, (300, 600, 900))
     await send(town.engine, town.worn, [one], at)
@@ -163,7 +172,9 @@ async def test_vitals_belong_to_whom_the_device_was_paired_with_then(town: Town,
 
 async def test_another_value_of_the_same_time_is_set_aside(town: Town, at: datetime) -> None:
     for value in (97, 88, 97):
-        await ingest(town.engine, [message(town.worn, "vitals", senml.encode_cbor([vital(at, value)]), at)], at)
+        await ingest(
+            town.engine, [message(town.worn, "vitals", senml.encode_cbor([vital(at, value)]), at)], at
+        )
     assert [row["value"] for row in await rows(town, "SELECT value FROM vital")] == [97.0]
     assert await reasons(town) == [("conflict", 1)]
 

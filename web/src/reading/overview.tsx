@@ -13,16 +13,17 @@ export function Completeness({ data }: { data: Case }) {
   const { completeness, summary } = data.analysis;
   const share = completeness.produced > 0 ? (100 * completeness.stored) / completeness.produced : 0;
   const numbers = {
-    produced: count(completeness.produced), stored: count(completeness.stored), lost: count(completeness.lost),
+    produced: count(completeness.produced), stored: count(completeness.stored), lost: count(completeness.declared_lost),
     share: share === 100 ? '100' : Math.min(99.99, share).toFixed(2), // never rounded up to complete
     recorded: duration(summary.recorded_h * 3600), readable: duration(summary.analysable_h * 3600),
   };
   const stale = data.recording.ledger.stored !== completeness.stored;
   return (
     <>
-      <p class="completeness figures" data-testid="completeness" data-stored={completeness.stored} data-produced={completeness.produced} data-lost={completeness.lost}>
-        {t('reading.completeness', numbers)}{completeness.end_not_known > 0 && ` ${t('reading.completeness.end')}`}
+      <p class="completeness figures" data-testid="completeness" data-stored={completeness.stored} data-produced={completeness.produced} data-lost={completeness.declared_lost} data-waiting={completeness.waiting}>
+        {t('reading.completeness', numbers)}{completeness.waiting > 0 && ` ${t('reading.completeness.waiting', { waiting: count(completeness.waiting) })}`}{completeness.end_not_known && ` ${t('reading.completeness.end')}`}
       </p>
+      {data.analysis.unmatched_edits.length > 0 && <Banner kind="notice">{t('reading.unmatched', { count: data.analysis.unmatched_edits.length })}</Banner>}
       {stale && <Banner kind="notice">{t('reading.completeness.stale')}</Banner>}
     </>
   );

@@ -1,6 +1,6 @@
 // The reading room's JSON (docs/protocol/http.md, Reading). Samples of an analysis count along the line of all boots.
 import type { Bilingual } from '../core/i18n';
-import type { Finding, Organisation, Priority, Recording, Sex } from '../core/types';
+import type { Finding, LedgerCounts, Organisation, Priority, Recording, Sex } from '../core/types';
 
 export type TaskStatus = 'requested' | 'accepted' | 'in-progress' | 'on-hold' | 'completed' | 'rejected' | 'cancelled' | 'failed' | 'entered-in-error';
 export type Task = {
@@ -21,8 +21,8 @@ export type Summary = {
   lowest_rate: (Extreme & { bpm: number }) | null; highest_rate: (Extreme & { bpm: number }) | null;
   longest_rr: (Extreme & { rr_s: number }) | null; hours: Hour[]; rate_trend: Period[];
 };
-export type Completeness = { produced: number; stored: number; lost: number; boots: number; end_not_known: number };
-export type Analysis = { id: string; version: number; algorithm: string; analysed_at: string; summary: Summary; completeness: Completeness };
+export type Completeness = LedgerCounts & { boots: number; end_not_known: boolean };
+export type Analysis = { id: string; version: number; algorithm: string; analysed_at: string; summary: Summary; completeness: Completeness; unmatched_edits: unknown[] };
 export type RecordingEvent = { id: string; kind: string; at: string; boot: number | null; sample: number | null; detail: Record<string, unknown> };
 export type Stretch = { boot: number; offset: number; count: number; anchor_at: string };
 export type DraftContent = { findings_text: string; conclusion: string; advice: string; included_findings: number[]; critical: boolean };

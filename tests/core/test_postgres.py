@@ -1,0 +1,50 @@
+"""The hub's own PostgreSQL: durable, closed to others, refused when there is none that fits."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hub.core import postgres
+
+
+@pytest.fixture(params=postgres._candidates(), ids=lambda path: path.parts[3])
+def binaries(request: pytest.FixtureRequest) -> Path:
+    """Each server found: Debian's and the one of the wheel."""
+    found: Path = request.param
+    return found
+
+
+async def test_data_survives_a_restart(tmp_path: Path, binaries: Path) -> None:
+    for _ in range(2):
+        async with postgres.running(tmp_path / "pg", binaries) as cluster:
+            async with await psycopg.AsyncConnection.connect(cluster.admin_dsn) as conn:
+                await conn.execute("CREATE TABLE IF NOT EXISTS kept (id int)")
+                await conn.execute("INSERT INTO kept VALUES (1)")
+                kept = await (await conn.execute("SELECT count(*) FROM kept")).fetchone()
+    assert kept == (2,)
+
+
+async def test_acknowledged_is_on_disk_and_nobody_else_reaches_it(tmp_path: Path) -> None:
+    async with postgres.running(tmp_path / "pg") as cluster:
+        async with await psycopg.AsyncConnection.connect(cluster.admin_dsn) as conn:
+            settings = await conn.execute("SELECT name, setting FROM pg_settings")
+            now = dict(await settings.fetchall())
+            superuser = await conn.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+            assert await superuser.fetchone() == (False,)
+    assert (now["fsync"], now["synchronous_commit"], now["full_page_writes"]) == ("on", "on", "on")
+    assert now["listen_addresses"] == ""
+    assert cluster.folder.stat().st_mode & 0o077 == 0
+    assert cluster.socket_dir.stat().st_mode & 0o077 == 0
+
+
+async def test_long_path_still_gets_a_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60) / "pg"
+    async with postgres.running(deep) as cluster:
+        assert len(str(cluster.socket_dir)) <= postgres.SOCKET_PATH_MAX
+
+
+def test_data_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").write_text("9\n")
+    with pytest.raises(postgres.PostgresMissing, match="PostgreSQL 9"):
+        postgres.find_binaries(tmp_path)

@@ -1,12 +1,13 @@
 // The whole record at a glance: how complete it is, its rate over the hours, what was found where.
 import { useMemo } from 'preact/hooks';
-import { count, duration, t } from '../core/i18n';
+import { count, t } from '../core/i18n';
 import { formatClock } from '../core/time';
 import { Banner, Table } from '../core/ui';
 import { TrendView } from '../ecg/trend-view';
 import type { TrendPoint, TrendView as View } from '../ecg/trend';
 import type { Line } from './line';
 import type { OpenCase } from './open-case';
+import { minutes } from './phrases';
 import type { Case, Hour } from './types';
 
 export function Completeness({ data }: { data: Case }) {
@@ -15,7 +16,7 @@ export function Completeness({ data }: { data: Case }) {
   const numbers = {
     produced: count(completeness.produced), stored: count(completeness.stored), lost: count(completeness.declared_lost),
     share: share === 100 ? '100' : Math.min(99.99, share).toFixed(2), // never rounded up to complete
-    recorded: duration(summary.recorded_h * 3600), readable: duration(summary.analysable_h * 3600),
+    recorded: minutes(summary.recorded_h), readable: minutes(summary.analysable_h),
   };
   const stale = data.recording.ledger.stored !== completeness.stored;
   return (

@@ -15,12 +15,17 @@ export const PHRASES: Record<Field, readonly MessageKey[]> = {
   advice: ['reading.phrase.a.clinic', 'reading.phrase.a.follow', 'reading.phrase.a.echo', 'reading.phrase.a.electrolytes', 'reading.phrase.a.refer', 'reading.phrase.a.now'],
 };
 
+/** Hours with three decimals, to the nearest minute: 0.333 h is 20 min. */
+export function minutes(hours: number): string {
+  return duration(Math.round(hours * 60) * 60);
+}
+
 /** What the figures say, in sentences for the reader to keep or change; statements of rules stay "suspected". */
 export function figuresText(data: Case, line: Line, included: readonly CaseFinding[]): string {
   const { summary } = data.analysis;
   const at = (sample: number) => formatInstant(line.instant_ms(sample), true);
   const lines = [
-    t('reading.text.recorded', { recorded: duration(summary.recorded_h * 3600), readable: duration(summary.analysable_h * 3600), beats: count(summary.beats_total) }),
+    t('reading.text.recorded', { recorded: minutes(summary.recorded_h), readable: minutes(summary.analysable_h), beats: count(summary.beats_total) }),
     summary.mean_rate_bpm === null ? null : t('reading.text.mean', { mean: Math.round(summary.mean_rate_bpm) }),
     summary.lowest_rate && t('reading.text.lowest', { rate: Math.round(summary.lowest_rate.bpm), at: at(summary.lowest_rate.sample) }),
     summary.highest_rate && t('reading.text.highest', { rate: Math.round(summary.highest_rate.bpm), at: at(summary.highest_rate.sample) }),

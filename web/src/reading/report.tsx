@@ -17,7 +17,7 @@ export function ReportPane({ open, next }: Props) {
   return (
     <div class="report">
       <div class="card-head"><h2>{t('reading.report')}</h2>{!open.signed.value && <SavedWord open={open} />}</div>
-      {open.data.value.reports.length > 0 && <Signed open={open} next={open.signed.value ? next : null} />}
+      {open.data.value.reports.length > 0 && <Signed open={open} next={open.signed.value ? next : undefined} />}
       {!open.signed.value && <Writing open={open} />}
     </div>
   );

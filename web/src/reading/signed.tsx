@@ -8,12 +8,14 @@ import type { ReportBrief } from './types';
 
 type ReportState = { pdf_sha256: string | null; delivered_at: string | null; opened_at: string | null };
 
-export function Signed({ open, next }: { open: OpenCase; next: (() => void) | null }) {
+/** `next`: null = nothing waits; undefined = not the time to ask. */
+export function Signed({ open, next }: { open: OpenCase; next: (() => void) | null | undefined }) {
   const { reports } = open.data.value;
   return (
     <div class="card signed" data-testid="signed">
       <h3>{t('reading.versions')}</h3>
       <ul class="versions">{[...reports].reverse().map((report) => <Version key={report.id} report={report} />)}</ul>
+      {next === null && <p class="soft">{t('reading.queue.empty.open')}</p>}
       {next && <Button kind="primary" data-testid="next-case" onClick={next}>{t('reading.next')}</Button>}
     </div>
   );

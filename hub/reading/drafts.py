@@ -13,14 +13,20 @@ from typing import Any
 from uuid import UUID
 
 from ecg import holter
-from ecg.analysis import OPERATIONS
+from ecg.analysis import CLASSES, OPERATIONS
+from ecg.findings import Finding
+from ecg.fusion import QUALITIES
+from ecg.rhythms import RULES
 from hub.core import errors
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, one, rows, run
+from hub.core.fields import Fields
 from hub.people import access, audit
 from hub.reading.tasks import claimed_task, read_task
 
-EDITS_MAX = 20_000  # per analysis; a reader who needs more has the wrong analysis
+LINE_MAX = 2**53  # the largest index a page can name exactly
+NOTE_MAX_CHARS, NAME_MAX_CHARS, LEADS_MAX = 2_000, 40, 16
+EDITS_MAX = 1_000  # per analysis; each look applies all of them anew
 
 
 async def save_draft(
@@ -88,7 +94,6 @@ async def add_edit(
     task = await _open_task(conn, analysis_id)
     await access.require(conn, actor, at, "report.write", organisation_id=task["organisation_id"])
     await claimed_task(conn, actor, at, task["id"])
-    _require_usable(operation)
     analysis = await one(conn, "SELECT * FROM analysis WHERE id = %s", (analysis_id,))
     if (await newest_analysis(conn, analysis["recording_id"]))["id"] != analysis_id:
         raise errors.error("analysis_stale")
@@ -96,7 +101,7 @@ async def add_edit(
     if len(edits) >= EDITS_MAX:
         raise errors.error("too_large", limit=EDITS_MAX)
     seen = await edited(analysis, [*edits, operation])
-    if len(seen.unmatched) > len((await edited(analysis, edits)).unmatched):
+    if seen.unmatched and len(seen.unmatched) > len((await edited(analysis, edits)).unmatched):
         raise errors.error("bad_field", field="operation", expected="a beat or finding that is there")
     sequence = len(edits) + 1
     await run(
@@ -112,15 +117,37 @@ async def add_edit(
     return {"sequence": sequence, "summary": await asyncio.to_thread(holter.summary, seen)}
 
 
-def _require_usable(operation: dict[str, Any]) -> None:
-    """Whether it is an edit the ECG package knows; its own JSON form is what is stored."""
-    try:
-        edit = holter.edit_from_dict(operation)
-        known = edit.operation in OPERATIONS and isinstance(edit.sample, int) and isinstance(edit.text, str)
-    except (TypeError, KeyError, ValueError):
-        known = False
-    if not known:
-        raise errors.error("bad_field", field="operation", expected="one of " + ", ".join(OPERATIONS))
+def usable_edit(sent: Fields) -> dict[str, Any]:
+    """What a page sent, checked field by field, in the form that is stored (`ecg.holter.edit_to_dict`)."""
+    operation = sent.choice("operation", OPERATIONS)
+    edit = holter.Edit(
+        operation,
+        sent.integer("sample", 0, LINE_MAX, default=0),
+        sent.optional_choice("beat_class", CLASSES) or "N",
+        sent.optional_choice("rule", RULES) or "",
+        _inserted(sent.mapping("finding")) if operation == "insert" else None,
+        sent.text("text", NOTE_MAX_CHARS, required=operation == "note"),
+    )
+    return holter.edit_to_dict(edit)
+
+
+def _inserted(sent: Fields) -> Finding:
+    """A finding a reader puts in, or puts back: what the machine knew of it stays with it."""
+    rule, onset = sent.choice("rule", RULES), sent.integer("onset_sample", 0, LINE_MAX)
+    offset = sent.integer("offset_sample", onset, LINE_MAX) if sent.has("offset_sample") else None
+    numbers = sent.mapping("numbers") if sent.has("numbers") else Fields({})
+    return Finding(
+        rule,
+        RULES[rule].version,
+        onset,
+        offset,
+        "offset",
+        sent.optional_choice("priority", ("high", "medium")),  # type: ignore[arg-type]
+        tuple(sent.texts("leads", LEADS_MAX)) if sent.has("leads") else (),
+        {name[:NAME_MAX_CHARS]: numbers.number(name, -1e9, 1e9) for name in list(numbers.values)[:LEADS_MAX]},
+        sent.optional_choice("quality", QUALITIES) or "good",
+        sent.text("note", NOTE_MAX_CHARS, required=False),
+    )
 
 
 async def carry_over_edits(conn: Connection, analysis_id: UUID, recording_id: UUID, version: int) -> None:

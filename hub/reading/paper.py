@@ -322,8 +322,8 @@ def _share(s: Sheet, count: int, total: int) -> str:
 
 
 def _duration(s: Sheet, hours: float) -> str:
-    seconds = round(hours * 3600)
-    return f"{seconds // 3600} {s.word('hours')} {seconds // 60 % 60} {s.word('minutes')} {seconds % 60} s"
+    minutes = round(hours * 60)
+    return f"{minutes // 60} {s.word('hours')} {minutes % 60} {s.word('minutes')}"
 
 
 SECTIONS = (_patient, _recording, _conclusion, _signature, _figures, _trend, _hours, _strips)

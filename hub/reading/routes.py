@@ -63,7 +63,7 @@ async def read_beats(request: Request) -> Any:
 
 
 async def add_edit(request: Request) -> Any:
-    operation = dict((await request.body()).mapping("operation").values)
+    operation = drafts.usable_edit((await request.body()).mapping("operation"))
     async with request.transaction() as conn:
         return await drafts.add_edit(conn, request.actor, request.at, request.uuid("analysis_id"), operation)
 

@@ -36,13 +36,13 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "analysable": ("可分析", "Analysable"),
     "completeness": ("数据完整性", "Completeness"),
     "completeness_line": (
-        "每导联产生 {produced} 点，已存 {stored} 点（{stored_percent}），"
-        "设备声明丢失 {declared_lost} 点（{declared_lost_percent}）",
+        "每导联产生 {produced} 点，已存 {stored}（{stored_percent}），"
+        "声明丢失 {declared_lost}（{declared_lost_percent}）",
         "Per channel: produced {produced}, stored {stored} ({stored_percent}),"
         " declared lost {declared_lost} ({declared_lost_percent}) samples",
     ),
     "never_came": (
-        "未收到 {waiting} 点（{waiting_percent}）",
+        "未收到 {waiting}（{waiting_percent}）",
         "never received {waiting} ({waiting_percent})",
     ),
     "end_not_known": (

@@ -1,5 +1,6 @@
 """Reports: what is signed is what was seen, never changes, and tells what was changed."""
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecg import holter
+from ecg.analysis import OPERATIONS
 from hub.core import db, errors
 from hub.core.actor import Actor
+from hub.core.fields import Fields
 from hub.core.store import Store
 from hub.reading import analyses, drafts, reports, routing, studies, tasks
 from hub.reading.signing import canonical, local_signer
@@ -104,7 +108,7 @@ async def test_what_the_reader_did_not_see_is_not_signed(
 
 async def test_an_edit_made_meanwhile_refuses_the_signature(agreed: World, case: dict[str, Any]) -> None:
     async with agreed.transaction(agreed.reader) as conn:
-        edit = {"operation": "note", "text": "伪差"}
+        edit = drafts.usable_edit(Fields({"operation": "note", "text": "伪差"}))
         await drafts.add_edit(conn, agreed.reader, agreed.at, case["analysis"], edit)
     with pytest.raises(errors.Conflict):
         await sign(agreed, case)
@@ -133,10 +137,29 @@ async def test_a_stale_draft_is_refused(agreed: World, case: dict[str, Any]) -> 
 
 
 async def test_an_edit_that_matches_nothing_is_refused(agreed: World, case: dict[str, Any]) -> None:
-    for edit in ({"operation": "delete", "sample": 10**9}, {"operation": "guess"}, {"colour": 1}):
-        async with agreed.transaction(agreed.reader) as conn:
-            with pytest.raises(errors.BadInput):
-                await drafts.add_edit(conn, agreed.reader, agreed.at, case["analysis"], edit)
+    edit = drafts.usable_edit(Fields({"operation": "delete", "sample": 10**9}))
+    async with agreed.transaction(agreed.reader) as conn:
+        with pytest.raises(errors.BadInput):
+            await drafts.add_edit(conn, agreed.reader, agreed.at, case["analysis"], edit)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+EDIT_FIELDS = st.sampled_from(
+    ["sample", "beat_class", "rule", "finding", "text", "onset_sample", "numbers", "note"]
+)
+
+
+@given(st.sampled_from([*OPERATIONS, "guess"]), st.dictionaries(EDIT_FIELDS, JSON))
+def test_any_edit_is_usable_or_refused(operation: str, sent: dict[str, Any]) -> None:
+    """What passes is of the ECG package's own form, and storable as it is."""
+    try:
+        edit = drafts.usable_edit(Fields({"operation": operation, **sent}))
+    except errors.BadInput:
+        return
+    assert holter.edit_to_dict(holter.edit_from_dict(json.loads(canonical(edit)))) == edit
 
 
 @pytest.mark.parametrize(

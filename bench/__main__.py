@@ -1,7 +1,7 @@
-"""`make bench [ONLY=name]`: runs bench/NAME.py, each of which has `run() -> list[Row]`, and keeps the figures.
+"""`make bench [ONLY=name]`: runs bench/NAME.py, each of which has `run() -> rows`, and keeps the figures.
 
-Every figure stands beside its peer's from the same run, since machines differ. Results are appended to
-bench/results.json and printed as a table.
+A row is {name, value, unit, peer, peer_value, ratio}: every figure stands beside its peer's from the same run,
+since machines differ. Rows are appended to bench/results.json and printed as a table.
 """
 
 import importlib
@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.rows import Row
+Row = dict[str, Any]
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
-NOT_BENCHES = {"__init__", "__main__", "rows"}
+COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio")
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in NOT_BENCHES)
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
 def measure(name: str) -> list[Row]:
@@ -31,21 +31,22 @@ def measure(name: str) -> list[Row]:
 
 def keep(rows: list[Row]) -> None:
     """Append with the instant and the machine, so that figures are compared like with like."""
-    kept: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    kept: list[Row] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     at = datetime.now(UTC).isoformat(timespec="seconds")
     where = {"at": at, "cpus": os.cpu_count(), "machine": platform.machine()}
-    kept += [{**row.as_json(), **where} for row in rows]
+    kept += [{**row, **where} for row in rows]
     RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def table(rows: list[Row]) -> str:
-    head = ("name", "value", "unit", "peer", "peer value", "ratio")
-    lines = [head, *(row.as_cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    lines = [COLUMNS, *(tuple(_cell(row.get(name)) for name in COLUMNS) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from hub.core import broker as core_broker
@@ -16,6 +17,12 @@ from hub.core.db import Database
 from hub.core.settings import Settings
 from tests import parts
 from tests.parts import Broker, Databases
+
+# How long an example takes on a loaded machine says nothing about the code under test.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("suite", **PATIENT)
+settings.register_profile("prove", max_examples=2_000, print_blob=True, **PATIENT)
+settings.load_profile(os.environ.get("TELEHUB_PROFILE", "suite"))
 
 # Tests may lose their data with the machine; they ask for speed instead.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal"} | {
@@ -96,6 +103,6 @@ async def database(cluster: str, template: str) -> AsyncIterator[Databases]:
 async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
     """A real mosquitto as the hub runs it, on free ports, without devices."""
     ports = {"mqtt_port": parts.free_port(), "mqtt_devices_port": parts.free_port()}
-    settings = Settings(data_dir=tmp_path / "hub", **ports)
-    async with core_broker.running(settings) as process:
-        yield Broker(settings, process)
+    installation = Settings(data_dir=tmp_path / "hub", **ports)
+    async with core_broker.running(installation) as process:
+        yield Broker(installation, process)

@@ -20,7 +20,7 @@ import psycopg
 from hub.core import actor, broker, clock, jobs, metrics, migrate, postgres, supervisor
 from hub.core.broker import Account
 from hub.core.db import Connection, Database
-from hub.core.errors import HubError
+from hub.core.errors import HubError, Unavailable
 from hub.core.logging import log
 from hub.core.settings import Settings
 from hub.core.store import Store
@@ -28,6 +28,7 @@ from hub.core.supervisor import Child, Supervisor
 
 GIVEN_DATABASE_TIMEOUT_S = 60.0
 PORT_TIMEOUT_S = 10.0
+RETRY_S = 0.5
 ACTOR = actor.job("hub")
 
 ReadAccounts = Callable[[Connection], Awaitable[Sequence[Account]]]
@@ -185,8 +186,13 @@ async def _broker(parent: Supervisor, settings: Settings, plan: Plan, database: 
 
 
 async def _accounts(plan: Plan, database: Database) -> Sequence[Account]:
-    async with database.transaction(ACTOR, clock.now()) as conn:
-        return await plan.accounts(conn)
+    """The devices' accounts, as soon as the database answers."""
+    while True:
+        try:
+            async with database.transaction(ACTOR, clock.now()) as conn:
+                return await plan.accounts(conn)
+        except Unavailable:
+            await asyncio.sleep(RETRY_S)
 
 
 async def _keep_accounts(parent: Supervisor, settings: Settings, plan: Plan, database: Database) -> None:

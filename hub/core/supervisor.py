@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from hub.core import clock, process
-from hub.core.logging import log
+from hub.core.logging import failure_place, log
 
 BEAT_EVERY_S = 1.0
 SILENT_AFTER_S = 5.0
@@ -147,9 +147,18 @@ class _Keeper:
             while True:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                if await self._spawn():
+                if await self._spawn_again():
                     break
-                await self._reap()
+
+    async def _spawn_again(self) -> bool:
+        try:
+            if await self._spawn():
+                return True
+        except (OSError, RuntimeError, TimeoutError) as failure:  # a port not free yet, and the like
+            log("child.failed", child=self.child.name, error=failure_place(failure))
+            return False
+        await self._reap()
+        return False
 
     async def _spawn(self) -> bool:
         """Start the process; whether it became ready."""

@@ -8,7 +8,7 @@ import pytest
 from hub.core import postgres
 
 
-@pytest.fixture(params=postgres._candidates(), ids=lambda path: path.parts[3])
+@pytest.fixture(params=postgres.candidates(), ids=lambda path: path.parts[3])
 def binaries(request: pytest.FixtureRequest) -> Path:
     """Each server found: Debian's and the one of the wheel."""
     found: Path = request.param

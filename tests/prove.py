@@ -1,0 +1,72 @@
+"""`make prove [ONLY=name]`: the suite's own tests with full counts, on every server, and again and again, seeded."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.core import postgres
+
+ROOT = Path(__file__).parents[1]
+FIRST_SEED = 20_260_101
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Which tests, how often, and what is different from `make test`."""
+
+    tests: Sequence[str]
+    rounds: int = 1
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def _on(server: Path) -> Proof:
+    parts = ("core", "people", "orders", "telemetry", "alarms", "ingest", "reading", "access")
+    return Proof([f"tests/{part}" for part in parts], environ={"HUB_POSTGRES_BIN": str(server)})
+
+
+FULL_COUNTS = {"TELEHUB_PROFILE": "prove"}
+PROOFS: Mapping[str, Proof] = {
+    "fuzz": Proof(["tests/devices", "tests/core/test_mqtt_packets.py"], environ=FULL_COUNTS),
+    "models": Proof(["tests/ingest", "tests/ecg/test_stream_laws.py"], rounds=5, environ=FULL_COUNTS),
+    "faults": Proof(["tests/core/test_serve.py", "tests/core/test_supervisor.py", "tests/ingest"], rounds=5),
+    "journeys": Proof(["tests/journeys"], rounds=3),
+    **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},
+}
+
+
+def prove(name: str) -> bool:
+    """Run all rounds of one proof; whether every one was green."""
+    proof, green = PROOFS[name], 0
+    begun_s = time.monotonic()
+    for round_ in range(proof.rounds):
+        seed = str(FIRST_SEED + round_)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            f"--randomly-seed={seed}",
+            f"--hypothesis-seed={seed}",
+        ]
+        done = subprocess.run([*command, *proof.tests], cwd=ROOT, env={**os.environ, **proof.environ})
+        green += done.returncode == 0
+    took_s = time.monotonic() - begun_s
+    sys.stdout.write(f"{name:<10} {green}/{proof.rounds} rounds green, {took_s:.0f} s\n")
+    return green == proof.rounds
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(PROOFS)
+    unknown = sorted(set(wanted) - set(PROOFS))
+    if unknown:
+        raise SystemExit(f"no such proof: {', '.join(unknown)}; there are {', '.join(PROOFS)}")
+    if not all([prove(name) for name in wanted]):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,8 @@ function Clock({ offset_s }: { offset_s: number | null }) {
 }
 
 function Use({ device }: { device: Device }) {
-  if (!device.recording) return <span class="soft">{t('admin.device.free')}</span>;
+  // Who may not see recordings is not told of one: then nothing here means nothing is known.
+  if (!device.recording) return <span class="soft">{hasRole('technician', 'township_doctor', 'village_doctor') ? t('admin.device.free') : '—'}</span>;
   return <a class="row-link" href={`/live?recording=${device.recording.id}`}>{device.patient_name ?? t('admin.device.inUse')}</a>;
 }
 

@@ -59,7 +59,7 @@ function ledgerRows({ ledger, fs_hz }: Recording): (readonly [string, preact.Com
     [t('desk.ledger.stored'), t('desk.ledger.stored.of', { stored: seconds(ledger.stored), produced: seconds(ledger.produced) })],
     [t('desk.ledger.waiting'), ledger.waiting > 0 ? seconds(ledger.waiting) : t('core.none')],
     [t('desk.ledger.lost'), ledger.declared_lost > 0 ? seconds(ledger.declared_lost) : t('core.none')],
-    ...(ledger.not_known_since ? [[t('desk.ledger.unknown'), <Time at={ledger.not_known_since} />] as const] : []),
+    ...(ledger.not_known_since && now.value - Date.parse(ledger.not_known_since) > OLD_S * 1000 ? [[t('desk.ledger.unknown'), <Time at={ledger.not_known_since} />] as const] : []),
   ];
 }
 

@@ -4,9 +4,9 @@ import '../core/base.css';
 import { render } from 'preact';
 import { CredentialsForm } from '../core/credentials';
 import { isLocale, switchLanguage, t } from '../core/i18n';
-import { begin, me, PAGE_PATHS, signIn } from '../core/session';
+import { begin, me, PAGE_PATHS, signIn, signOut } from '../core/session';
 import { Connection, LanguageAndTheme, Mark, SafetyLine } from '../core/shell';
-import { NoRight } from '../core/ui';
+import { Banner, Button } from '../core/ui';
 
 /** Only a path of this hub: a link must not lead a freshly signed-in person elsewhere. */
 function wanted(): string | null {
@@ -38,10 +38,20 @@ function SignIn() {
         <p class="brand brand-large"><Mark />Telehub</p>
         <p class="soft">{t('signin.product')}</p>
         <h1 class="title">{t('signin.title')}</h1>
-        {pageless ? <NoRight /> : <CredentialsForm login="" submit={submit} />}
+        {pageless ? <Pageless /> : <CredentialsForm login="" submit={submit} />}
       </main>
       <SafetyLine />
     </div>
+  );
+}
+
+/** Signed in, with roles that open no page yet. */
+function Pageless() {
+  return (
+    <>
+      <Banner kind="notice">{t('signin.pageless', { name: me.value?.account.name ?? '' })}</Banner>
+      <Button onClick={() => { void signOut(); }}>{t('core.signOut')}</Button>
+    </>
   );
 }
 

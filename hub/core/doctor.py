@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from hub.core import broker, clock, migrate, mqtt, pdf, postgres, supervisor, tls
+from hub.core import broker, clock, migrate, mqtt, pdf_text, postgres, supervisor, tls
 from hub.core.settings import Settings
 
 FREE_BYTES = 5 << 30
@@ -154,8 +154,8 @@ async def _ports(settings: Settings) -> str:
 
 async def _paper(_settings: Settings) -> str:
     try:
-        return str(pdf.font_file())
-    except pdf.FontMissing as missing:
+        return str(pdf_text.font_file())
+    except pdf_text.FontMissing as missing:
         raise Problem("reports can't be printed", str(missing)) from None
 
 

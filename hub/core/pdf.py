@@ -7,16 +7,14 @@ that has no room begins the next page. What is missing in a signal is a break in
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
+
+from hub.core.pdf_text import FONT, MM_PER_PT, register_font, wrapped
 
 WIDTH_MM, HEIGHT_MM = 210.0, 297.0
 MARGIN_MM = 15.0
@@ -26,26 +24,12 @@ SPEED_MM_S, GAIN_MM_MV = 25.0, 10.0  # IEC 60601-2-25: the usual paper speed and
 GRID_MM, BOLD_EVERY = 1.0, 5
 MAX_BAND_MM = 60.0  # 6 mV; what goes beyond is drawn at the edge of its band
 LINE_SPACING = 1.45  # of the font size; Chinese needs more than Latin
-MM_PER_PT = 25.4 / 72
 
 INK, GREY, RULE, WARNING = "#111111", "#555555", "#bbbbbb", "#b00020"
 GRID_FINE, GRID_BOLD = "#f6d5d5", "#e79a9a"
 
-FONT = "hub-cjk"
-FONT_FILES = (  # TrueType outlines; reportlab can't embed the CFF outlines of Noto CJK
-    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
-    "/usr/share/fonts/wqy-microhei/wqy-microhei.ttc",
-    "/usr/share/fonts/wenquanyi/wqy-microhei/wqy-microhei.ttc",
-    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
-)
-_NO_LINE_START = "，。；：！？、）》」』】”’％,.;:!?)]}%"
-
 Align = Literal["left", "right", "centre"]
 Stroke = Callable[[Canvas], None]
-
-
-class FontMissing(RuntimeError):
-    """No font with Chinese glyphs that can be embedded."""
 
 
 @dataclass(frozen=True)
@@ -100,66 +84,6 @@ class Trend:
     height_mm: float = 40.0
 
 
-def font_file() -> Path:
-    """The first usable font of the list."""
-    for name in FONT_FILES:
-        if Path(name).exists():
-            return Path(name)
-    raise FontMissing("no Chinese font to embed: apt-get install fonts-wqy-microhei")
-
-
-@cache
-def _register_font() -> None:
-    path = font_file()
-    try:
-        pdfmetrics.registerFont(TTFont(FONT, str(path), subfontIndex=0))
-    except TTFError as failure:
-        raise FontMissing(f"{path} can't be embedded: {failure}") from failure
-
-
-def text_width_mm(text: str, size_pt: float) -> float:
-    """How wide a line of text becomes."""
-    _register_font()
-    return float(pdfmetrics.stringWidth(text, FONT, size_pt)) * MM_PER_PT
-
-
-def wrapped(text: str, size_pt: float, width_mm: float) -> list[str]:
-    """The text in lines no wider than this; breaks at spaces and between Chinese characters."""
-    lines = []
-    for paragraph in text.split("\n"):
-        line = ""
-        for piece in _pieces(paragraph):
-            if line and text_width_mm(line + piece.rstrip(), size_pt) > width_mm:
-                lines.append(line.rstrip())
-                line = ""
-            line += piece
-            while text_width_mm(line.rstrip(), size_pt) > width_mm and len(line) > 1:
-                fits = _longest_fit(line, size_pt, width_mm)
-                lines.append(line[:fits])
-                line = line[fits:]
-        lines.append(line.rstrip())
-    return lines
-
-
-def _pieces(paragraph: str) -> Iterator[str]:
-    """Smallest parts that stay together: words with their space, Chinese characters with their punctuation."""
-    piece = ""
-    for char in paragraph:
-        wide = ord(char) > 0x2E7F
-        if piece and char not in _NO_LINE_START and (wide or piece[-1] == " " or ord(piece[-1]) > 0x2E7F):
-            yield piece
-            piece = ""
-        piece += char
-    yield piece
-
-
-def _longest_fit(line: str, size_pt: float, width_mm: float) -> int:
-    fits = 1
-    while fits < len(line) and text_width_mm(line[: fits + 1], size_pt) <= width_mm:
-        fits += 1
-    return fits
-
-
 @dataclass
 class Paper:
     """A document being written, page by page."""
@@ -169,7 +93,7 @@ class Paper:
     _pages: list[list[Stroke]] = field(default_factory=lambda: [[]])
 
     def __post_init__(self) -> None:
-        _register_font()
+        register_font()
 
     def new_page(self) -> None:
         self._pages.append([])

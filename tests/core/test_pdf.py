@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub.core import pdf
+from hub.core import pdf, pdf_text
 from hub.core.pdf import Column, Frame, Paper, Strip, Trace, Trend
 
 DPI = 300
@@ -122,6 +122,6 @@ def test_trend_without_data_is_drawn_empty() -> None:
 
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=200), st.floats(15, 120))
 def test_wrapping_keeps_every_character_within_the_width(text: str, width_mm: float) -> None:
-    lines = pdf.wrapped(text, 9, width_mm)
+    lines = pdf_text.wrapped(text, 9, width_mm)
     assert "".join("".join(lines).split()) == "".join(text.split())
-    assert all(len(line) == 1 or pdf.text_width_mm(line, 9) <= width_mm + 1e-6 for line in lines)
+    assert all(len(line) == 1 or pdf_text.text_width_mm(line, 9) <= width_mm + 1e-6 for line in lines)

@@ -157,13 +157,16 @@ def prepare(
     folder = cluster.folder
     for path in (folder, cluster.socket_dir):
         _own_folder(path)
-    if _unprivileged((), folder)[:1] == ("setpriv",):
+    as_nobody = _unprivileged((), folder)[:1] == ("setpriv",)
+    if as_nobody:
         _give_to_nobody(cluster)
     if not (folder / "PG_VERSION").exists():
         _initdb(cluster)
     lines = CONFIGURATION | {"unix_socket_directories": f"'{cluster.socket_dir}'"} | dict(overrides or {})
     (folder / "postgresql.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
     (folder / "pg_hba.conf").write_text("local all all trust\n")  # the folder's mode is the lock
+    if as_nobody:
+        _give_to_nobody(cluster)
     return cluster
 
 
@@ -200,9 +203,15 @@ def _is_alive(pid: int, folder: Path) -> bool:
 
 
 def _give_to_nobody(cluster: Cluster) -> None:
-    for path in (cluster.folder, cluster.socket_dir):
+    for path in (cluster.folder, cluster.socket_dir, *cluster.folder.glob("*.conf")):
         os.chown(path, NOBODY, NOBODY)
     cluster.folder.parent.chmod(0o711)  # let it pass through, not look around
+    closed = [str(folder) for folder in cluster.folder.parents if not folder.stat().st_mode & 0o001]
+    if closed:
+        raise PostgresMissing(
+            f"PostgreSQL can't run as root, and as nobody it can't pass {closed[-1]}:"
+            " choose another HUB_DATA_DIR, or run the hub as an ordinary user"
+        )
 
 
 def _initdb(cluster: Cluster) -> None:

@@ -26,7 +26,9 @@ NO_DATA_AFTER_S: Final = 60
 _COLUMNS: Final = (
     "SELECT r.*, p.name AS patient_name, p.sex, p.birth_date, q.planned_hours, o.name AS organisation_name,"
     "  o.name_en AS organisation_name_en, coalesce(s.connected, false) AS connected, s.last_seen_at,"
-    "  s.battery_percent, s.backlog_s"
+    "  s.battery_percent, s.backlog_s, (SELECT e.detail->>'detail' FROM recording_event e"
+    "    WHERE e.recording_id = r.id AND e.kind = 'command' AND e.detail->>'detail' LIKE 'refused%%'"
+    "    ORDER BY e.received_at DESC LIMIT 1) AS refusal"
     " FROM recording r JOIN patient p ON p.id = r.patient_id JOIN organisation o ON o.id = r.organisation_id"
     " LEFT JOIN service_request q ON q.id = r.service_request_id"
     " LEFT JOIN device_state s ON s.device_id = r.device_id"
@@ -175,7 +177,7 @@ async def _read(conn: Connection, at: datetime, recording_id: UUID) -> dict[str,
 
 _PLAIN: Final = (
     "id", "device_id", "service_request_id", "status", "fs_hz", "leads", "uv_per_lsb", "paced", "requested_at",
-    "started_at", "stop_requested_at", "ended_at", "end_reason",
+    "started_at", "stop_requested_at", "ended_at", "end_reason", "refusal",
 )  # fmt: skip
 _OF_DEVICE: Final = ("connected", "last_seen_at", "battery_percent", "backlog_s")
 

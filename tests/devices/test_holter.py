@@ -201,7 +201,6 @@ def test_a_repeated_command_is_obeyed_once_and_answered_alike() -> None:
             control.encode_command(Command("c", "start", START_S - 1, RECORDING, None, FS_HZ, LEADS)),
             "expired",
         ),
-        (control.encode_command(Command("c", "start", START_S + 9, RECORDING, None, 500, LEADS)), "refused"),
         (control.encode_command(Command("c", "stop", START_S + 9, RECORDING)), "refused"),
     ],
 )
@@ -404,3 +403,15 @@ def test_a_restarted_simulation_goes_on_with_the_recording_in_a_new_boot() -> No
     (sent,) = packets(run(device, START_S, START_S + 1.5))
     assert (boot.recording, boot.boot, boot.previous_count) == (RECORDING, 7, None)
     assert (sent.recording, sent.boot, sent.first_sample) == (RECORDING, 7, 0)
+
+
+def test_a_device_asked_for_another_rate_records_as_it_can() -> None:
+    device = holter()
+    device.connected(START_S)
+    device.on_message(
+        "cmd",
+        control.encode_command(Command("c", "start", START_S + 9, RECORDING, None, 500, LEADS)),
+        START_S,
+    )
+    sent = packets(device.tick(START_S + 2))
+    assert {packet.fs_hz for packet in sent} == {FS_HZ}

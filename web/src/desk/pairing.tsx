@@ -13,7 +13,7 @@ const ALIVE: readonly string[] = ['requested', 'recording'];
 
 export function PairingPage({ requestId }: { requestId: string }) {
   const request = useResource<{ request: ServiceRequest }>(`/api/requests/${requestId}`, ['requests']);
-  const recordings = useResource<{ recordings: Recording[] }>(withQuery('/api/recordings', { request_id: requestId }), ['recordings']);
+  const recordings = useResource<{ recordings: Recording[] }>(withQuery('/api/recordings', { request_id: requestId }), ['recordings'], 5);
   return (
     <Loaded from={request}>
       {({ request: data }) => {
@@ -22,6 +22,7 @@ export function PairingPage({ requestId }: { requestId: string }) {
           <>
             <p class="who">{data.patient.name} <span class="soft">{t(`core.sex.${data.patient.sex}`)} {t('core.age_years', { count: data.patient.age_years })}</span></p>
             <Steps now={paired ? 2 : 1} />
+            {paired?.refusal && <Banner kind="error">{t('desk.pair.refused', { device: paired.device_id, why: paired.refusal })}</Banner>}
             {data.status !== 'active'
               ? <Banner kind="notice">{t('desk.pair.closed')}</Banner>
               : paired

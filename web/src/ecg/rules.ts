@@ -51,7 +51,8 @@ export function evidence(numbers: Record<string, number | string>): [name: strin
     if (typeof value === 'string') return [name, value];
     if (!row) return [name, String(Math.round(value * 100) / 100)];
     const [, unit, factor, digits] = row;
-    return [name, `${(value * factor).toFixed(digits)} ${t(unit)}`];
+    const shown = value * factor;
+    return [name, `${shown.toFixed(Math.abs(shown) >= 10 ? 0 : digits)} ${t(unit)}`];
   });
 }
 

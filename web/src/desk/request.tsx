@@ -64,7 +64,13 @@ function Asked({ request, study, changed }: { request: ServiceRequest; study: St
       {cancelling && (
         <Confirm
           title={t('desk.request.cancel')} confirm={t('desk.request.cancel')} reason={t('desk.request.cancel.reason')} grave close={() => setCancelling(false)}
-          run={async (reason) => { await api.post(`/api/requests/${request.id}/cancel`, { reason }); toast(t('desk.request.cancelled')); changed(); }}
+          run={async (reason) => {
+            // A device that was told to start but has sent nothing is set free first.
+            if (study?.state.word === 'requested' && study.recording_id) await api.post(`/api/recordings/${study.recording_id}/cancel`);
+            await api.post(`/api/requests/${request.id}/cancel`, { reason });
+            toast(t('desk.request.cancelled'));
+            changed();
+          }}
         >{t('desk.request.cancel.text', { name: request.patient.name })}</Confirm>
       )}
     </section>

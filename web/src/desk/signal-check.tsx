@@ -123,7 +123,9 @@ function Decide({ feed, found, recordingId, requestId, stopped }: { feed: Feed; 
         </Confirm>
       )}
       {asked === 'stop' && (
-        <Confirm title={t('desk.check.stop')} confirm={t('desk.check.stop.confirm')} grave close={() => setAsked(null)} run={stop}>{t('desk.check.stop.text')}</Confirm>
+        <Confirm title={t('desk.check.stop')} confirm={t('desk.check.stop.confirm')} grave close={() => setAsked(null)} run={stop}>
+          {t('desk.check.stop.text')}{flowing && <> {t('desk.check.stop.kept')}</>}
+        </Confirm>
       )}
     </>
   );

@@ -17,6 +17,7 @@ export function RecordingCard({ recordingId }: { recordingId: string }) {
 
 function Follow({ recording, changed }: { recording: Recording; changed: () => void }) {
   const running = recording.status === 'recording' || recording.status === 'stopping';
+  const over = recording.ended_at !== null; // the device may be somebody else's by now
   return (
     <section class="card">
       <div class="card-head">
@@ -27,8 +28,8 @@ function Follow({ recording, changed }: { recording: Recording; changed: () => v
       <div class="columns">
         <Facts rows={[
           [t('desk.recording.device'), <span class="mono">{recording.device_id}</span>],
-          [t('desk.recording.connection'), <>{t(recording.device.connected ? 'desk.device.connected' : 'desk.device.away')} <span class="soft"><Age at={recording.device.last_seen_at} /></span></>],
-          [t('desk.recording.battery'), recording.device.battery_percent === null ? '—' : `${recording.device.battery_percent}%`],
+          over ? null : [t('desk.recording.connection'), <>{t(recording.device.connected ? 'desk.device.connected' : 'desk.device.away')} <span class="soft"><Age at={recording.device.last_seen_at} /></span></>],
+          over ? null : [t('desk.recording.battery'), recording.device.battery_percent === null ? '—' : `${recording.device.battery_percent}%`],
           [t('desk.recording.newest'), <Age at={recording.newest_at} />],
         ]} />
         <Facts rows={[

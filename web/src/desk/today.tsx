@@ -42,7 +42,7 @@ export function TodayPage() {
               />
               <span class="soft figures">{t('desk.today.count', { count: data.studies.filter((study) => keeps(filter, study)).length })}</span>
             </div>
-            <Studies studies={data.studies.filter((study) => keeps(filter, study)).sort(byUrgency)} />
+            <Studies studies={data.studies.filter((study) => keeps(filter, study)).sort(byUrgency)} filter={filter} />
           </>
         )}
       </Loaded>
@@ -69,7 +69,12 @@ function NewlyBack({ studies }: { studies: StudyLine[] }) {
   );
 }
 
-function Studies({ studies }: { studies: StudyLine[] }) {
+function Nothing({ filter }: { filter: Filter }) {
+  if (filter !== 'open' && filter !== 'all') return <EmptyState title={t('desk.today.empty.state', { state: t(`desk.state.${filter}`) })} />;
+  return <EmptyState title={t('desk.today.empty')}><p>{t('desk.today.empty.text')}</p><ButtonLink href="/desk?residents=1">{t('desk.today.find')}</ButtonLink></EmptyState>;
+}
+
+function Studies({ studies, filter }: { studies: StudyLine[]; filter: Filter }) {
   const columns: Column<StudyLine>[] = [
     { name: 'patient', label: t('desk.column.patient'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{study.patient.name}</a>, sort: (study) => study.patient.name },
     { name: 'state', label: t('desk.column.state'), cell: (study) => <StudyState study={study} />, sort: (study) => WORDS.indexOf(study.state.word) },
@@ -80,7 +85,7 @@ function Studies({ studies }: { studies: StudyLine[] }) {
   return (
     <Table
       caption={t('desk.today.title')} rows={studies} columns={columns} rowKey={(study) => study.request_id}
-      empty={<EmptyState title={t('desk.today.empty')}><p>{t('desk.today.empty.text')}</p><ButtonLink href="/desk?residents=1">{t('desk.today.find')}</ButtonLink></EmptyState>}
+      empty={<Nothing filter={filter} />}
     />
   );
 }

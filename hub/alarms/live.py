@@ -132,7 +132,9 @@ async def _tell(request: Request, socket: Socket, viewer: Viewer) -> None:
 
 def _word(one: NewBoot | Skipped) -> dict[str, Any]:
     if isinstance(one, NewBoot):
-        return {"type": "boot", "boot": one.boot, "anchor_at": datetime.fromtimestamp(one.anchor_s, UTC)}
+        anchor_at = datetime.fromtimestamp(one.anchor_s, UTC)
+        signal = {"fs_hz": one.fs_hz, "leads": one.leads}
+        return {"type": "boot", "boot": one.boot, "anchor_at": anchor_at, **signal}
     return {"type": "skipped", "from_sample": one.from_sample, "to_sample": one.to_sample}
 
 

@@ -23,10 +23,12 @@ _SINT16_LE: Final = np.dtype("<i2")
 
 @dataclass(frozen=True, slots=True)
 class NewBoot:
-    """Samples of another boot follow."""
+    """Samples of another boot follow, in this format; it is told by the packets, not by what was asked for."""
 
     boot: int
     anchor_s: float
+    fs_hz: int
+    leads: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._waiting: deque[WaveformPacket] = deque()
+        self._told: tuple[int, int, tuple[str, ...]] | None = None
         self._boot: int | None = None
         self._fs_hz = 1
         self._newest = self._sent = self._acked = 0
@@ -76,9 +79,8 @@ class Pace:
         out: list[bytes | NewBoot | Skipped] = []
         while self._waiting:
             packet = self._waiting[0]
-            if packet.boot != self._boot:
-                self._begin(packet)
-                out.append(NewBoot(packet.boot, packet.device_time_s - packet.first_sample / packet.fs_hz))
+            if _format(packet) != self._told:
+                out.append(self._begin(packet))
             if self._sent - self._acked > AHEAD_S * self._fs_hz:
                 break
             if self._newest - self._sent > (AHEAD_S + 1.0) * self._fs_hz and len(self._waiting) > 1:
@@ -90,9 +92,11 @@ class Pace:
             self._heard_s = now_s if self._heard_s is None else self._heard_s
         return out
 
-    def _begin(self, packet: WaveformPacket) -> None:
-        self._boot, self._fs_hz = packet.boot, packet.fs_hz
+    def _begin(self, packet: WaveformPacket) -> NewBoot:
+        self._told, self._boot, self._fs_hz = _format(packet), packet.boot, packet.fs_hz
         self._sent = self._acked = packet.first_sample
+        anchor_s = packet.device_time_s - packet.first_sample / packet.fs_hz
+        return NewBoot(packet.boot, anchor_s, packet.fs_hz, packet.leads)
 
     def _skip(self) -> list[bytes | NewBoot | Skipped]:
         """Drop all but the newest packet."""
@@ -104,6 +108,10 @@ class Pace:
         left_out = Skipped(self._sent, newest.first_sample)
         self._sent = self._acked = newest.first_sample
         return [left_out] if left_out.to_sample > left_out.from_sample else []
+
+
+def _format(packet: WaveformPacket) -> tuple[int, int, tuple[str, ...]]:
+    return packet.boot, packet.fs_hz, packet.leads
 
 
 def _frames(packet: WaveformPacket, first: int) -> Iterator[bytes]:

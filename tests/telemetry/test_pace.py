@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.telemetry.pace import AHEAD_S, SILENT_S, NewBoot, Pace, Skipped
-from tests.monitoring import FS_HZ, Worn, noise, waveform
+from tests.monitoring import FS_HZ, LEADS, Worn, noise, waveform
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 WORN = Worn("holter-1", "00", "", UUID(int=1), UUID(int=2))
@@ -83,6 +83,14 @@ def test_another_boot_is_announced() -> None:
     pace = Pace()
     pace.offer(waveform(WORN, AT, SIGNAL[:, :50], boot=3))
     first = pace.take(0.0)[0]
-    assert first == NewBoot(3, AT.timestamp())
+    assert first == NewBoot(3, AT.timestamp(), FS_HZ, LEADS)
     pace.offer(waveform(WORN, AT, SIGNAL[:, :50], boot=2))
     assert pace.take(0.0) == []
+
+
+def test_the_format_told_is_that_of_the_packets() -> None:
+    """A device that records as it can, not as it was asked, never has its leads shown under other names."""
+    pace = Pace()
+    own = ("MDC_ECG_LEAD_V5", "MDC_ECG_LEAD_V1")
+    pace.offer(waveform(WORN, AT, SIGNAL[:2, :50], leads=own, fs_hz=360))
+    assert pace.take(0.0)[0] == NewBoot(1, AT.timestamp(), 360, own)

@@ -63,10 +63,10 @@ export function openFeed(recording_id: string): Feed {
       keepVitals(message.vitals as Vital[]);
       if (feed.newest.value === null && recording.newest_at)
         feed.newest.value = { age_s: Math.max(0, (Date.now() - Date.parse(recording.newest_at)) / 1000), heard_ms: Date.now() };
-      const boot = recording.ledger.boots.at(-1)?.boot;
-      if (boot !== undefined) changeBoot(boot);
+      const boot = recording.ledger.boots.at(-1)?.boot; // before the first sample the format is only a wish
+      if (boot !== undefined) changeSignal({ boot, fs_hz: recording.fs_hz, leads: recording.leads });
     },
-    boot: (message) => changeBoot(message.boot as number),
+    boot: (message) => changeSignal({ boot: message.boot as number, fs_hz: message.fs_hz as number, leads: message.leads as string[] }),
     second: (message) => {
       const heard_ms = Date.now();
       feed.second.value = { rate_bpm: message.rate_bpm as number | null, quality: message.quality as string[], at: message.at as string, age_s: message.age_s as number, heard_ms };
@@ -91,10 +91,11 @@ export function openFeed(recording_id: string): Feed {
     },
   };
 
-  function changeBoot(boot: number): void {
-    const recording = feed.recording.value;
-    if (!recording || boot === feed.ecg.value?.boot) return;
-    feed.ecg.value = { boot, fs_hz: recording.fs_hz, leads: recording.leads };
+  function changeSignal(next: SweepSignal): void {
+    const known = feed.ecg.value;
+    if (known && next.boot === known.boot && next.fs_hz === known.fs_hz && next.leads.join() === known.leads.join()) return;
+    feed.ecg.value = next;
+    if (feed.recording.value) feed.recording.value = { ...feed.recording.value, fs_hz: next.fs_hz, leads: next.leads };
     told = null;
     received = 0;
   }

@@ -35,6 +35,7 @@ const TOP_PX = 32; // words of the cursor, then findings
 const BOTTOM_PX = 20; // clock
 const LOWEST_BPM = 30;
 const JOIN_MS = 150_000; // points further apart are not joined: there was nothing between them
+const BREAK_MS = 20_000; // a gap this long breaks the line
 const TICK_PX: Record<string, number> = { high: 12, medium: 9, low: 6 };
 
 interface Plot {
@@ -145,14 +146,19 @@ function drawRates(plot: Plot): void {
   pen.lineWidth = 1.5;
   pen.lineJoin = 'round';
   pen.beginPath();
+  const breaks = view.gaps.filter(([from, to]) => to - from > BREAK_MS);
   let before: TrendPoint | null = null;
   for (const point of view.points) {
     const [px, py] = [x(plot, point.at_ms), y(plot, point.mean_bpm)];
-    if (before !== null && point.at_ms - before.at_ms <= JOIN_MS) pen.lineTo(px, py);
+    if (before !== null && joined(before.at_ms, point.at_ms, breaks)) pen.lineTo(px, py);
     else pen.moveTo(px, py);
     before = point;
   }
   pen.stroke();
+}
+
+function joined(from_ms: number, to_ms: number, breaks: TrendView['gaps']): boolean {
+  return to_ms - from_ms <= JOIN_MS && !breaks.some(([from, to]) => from < to_ms && to > from_ms);
 }
 
 function drawTicks(plot: Plot): void {

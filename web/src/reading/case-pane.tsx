@@ -13,7 +13,7 @@ export function CasePane({ open, help, leave }: { open: OpenCase; help: () => vo
   return (
     <div class="case" data-testid="case" data-task={open.task_id} data-fs-hz={open.line.fs_hz}>
       <CaseHead open={open} help={help} leave={leave} />
-      <Completeness data={open.data.value} />
+      <Completeness open={open} />
       <Figures open={open} />
       <RateTrend open={open} />
       <Record open={open} />

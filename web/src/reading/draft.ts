@@ -94,12 +94,11 @@ export function openDraft(task_id: string, stored: Draft | null, includedKeys: r
       touch();
     },
     flush: async () => {
-      if (revision.value === 0) dirty = true; // the hub signs a stored draft only
       while ((dirty || running !== null) && saved.value.kind !== 'stale' && !closed) {
         await save();
         if (saved.value.kind === 'failed') return false;
       }
-      return saved.value.kind === 'stored';
+      return saved.value.kind === 'stored' || saved.value.kind === 'none';
     },
     settle: (newer, keepMine) => {
       revision.value = newer.revision;

@@ -35,6 +35,8 @@ export type OpenCase = {
   relabel: (sample: number, label: string | null, before: string | null) => void;
   dismiss: (finding: CaseFinding) => void;
   reload: () => Promise<void>;
+  /** The page anew with the newest analysis: places on the line may have moved. The claim and the draft stay. */
+  startOver: () => Promise<void>;
   close: () => void;
 };
 
@@ -137,6 +139,7 @@ function setUp(claim: Claim, found: Case): OpenCase {
       state.beat.value = null;
       goTo(line.index(finding.strip.boot, finding.strip.first_sample));
     },
+    startOver: async () => { if (await draft.flush()) location.reload(); },
     close: () => { draft.close(); claim.done(); },
   };
 }

@@ -10,7 +10,8 @@ import type { OpenCase } from './open-case';
 import { minutes } from './phrases';
 import type { Case, Hour } from './types';
 
-export function Completeness({ data }: { data: Case }) {
+export function Completeness({ open }: { open: OpenCase }) {
+  const data = open.data.value;
   const { completeness, summary } = data.analysis;
   const share = completeness.produced > 0 ? (100 * completeness.stored) / completeness.produced : 0;
   const numbers = {
@@ -22,10 +23,10 @@ export function Completeness({ data }: { data: Case }) {
   return (
     <>
       <p class="completeness figures" data-testid="completeness" data-stored={completeness.stored} data-produced={completeness.produced} data-lost={completeness.declared_lost} data-waiting={completeness.waiting}>
-        {t('reading.completeness', numbers)}{completeness.waiting > 0 && ` ${t('reading.completeness.waiting', { waiting: count(completeness.waiting) })}`}{completeness.end_not_known && ` ${t('reading.completeness.end')}`}
+        {t('reading.completeness', numbers)}{completeness.waiting > 0 && ` ${t('reading.completeness.waiting', { waiting: count(completeness.waiting) })}`}{completeness.end_not_known > 0 && ` ${t('reading.completeness.end')}`}
       </p>
       {data.analysis.unmatched_edits.length > 0 && <Banner kind="notice">{t('reading.unmatched', { count: data.analysis.unmatched_edits.length })}</Banner>}
-      {stale && <Banner kind="notice">{t('reading.completeness.stale')}</Banner>}
+      {stale && !open.signed.value && <Banner kind="notice" action={{ label: t('reading.completeness.reload'), run: () => { void open.startOver(); } }}>{t('reading.completeness.stale')}</Banner>}
     </>
   );
 }

@@ -144,7 +144,7 @@ function SignDialog({ open, included, close }: { open: OpenCase; included: reado
       </div>
       {unsaved && <Banner kind="error">{t('reading.sign.unsaved')}</Banner>}
       {work.error && <ErrorBanner error={work.error} />}
-      {work.error?.code === 'analysis_stale' && <Button onClick={() => { void open.reload().then(close); }}>{t('reading.sign.reload')}</Button>}
+      {work.error?.code === 'analysis_stale' && <Button onClick={() => { void open.startOver(); }}>{t('reading.sign.reload')}</Button>}
       <div class="actions">
         <Button kind="primary" busy={work.busy} data-testid="sign-confirm" onClick={work.run}>{t('reading.sign.confirm')}</Button>
         <Button onClick={close}>{t('core.cancel')}</Button>

@@ -21,7 +21,7 @@ export type Summary = {
   lowest_rate: (Extreme & { bpm: number }) | null; highest_rate: (Extreme & { bpm: number }) | null;
   longest_rr: (Extreme & { rr_s: number }) | null; hours: Hour[]; rate_trend: Period[];
 };
-export type Completeness = LedgerCounts & { boots: number; end_not_known: boolean };
+export type Completeness = LedgerCounts & { boots: number; end_not_known: number };
 export type Analysis = { id: string; version: number; algorithm: string; analysed_at: string; summary: Summary; completeness: Completeness; unmatched_edits: unknown[] };
 export type RecordingEvent = { id: string; kind: string; at: string; boot: number | null; sample: number | null; detail: Record<string, unknown> };
 export type Stretch = { boot: number; offset: number; count: number; anchor_at: string };

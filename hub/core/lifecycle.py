@@ -27,7 +27,7 @@ from hub.core.store import Store
 from hub.core.supervisor import Child, Supervisor
 
 GIVEN_DATABASE_TIMEOUT_S = 60.0
-PORT_TIMEOUT_S = 10.0
+PORT_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 ACTOR = actor.job("hub")
 

@@ -55,6 +55,7 @@ async def pair(page: Page) -> None:
     await page.get_by_role("button", name=f"用 {DEVICE} 开始").click()
     await expect(page.locator('.leads li[data-quality="good"]')).to_have_count(2, timeout=60_000)
     await page.get_by_role("button", name="信号合适，完成").click()
+    await page.get_by_role("heading", name="检查进度").wait_for()
     await page.get_by_role("link", name="看实时心电").click()
 
 
@@ -85,11 +86,15 @@ async def follow_until_a_finding(page: Page) -> None:
     assert produced == stored + lost + waiting > 0
 
 
+async def open_progress(page: Page) -> None:
+    """From the desk's list to the progress of the patient's one request."""
+    await page.locator("table").get_by_role("link", name=PATIENT, exact=True).click()
+    await page.get_by_role("heading", name="检查进度").wait_for()
+
+
 async def end(page: Page) -> None:
     await page.get_by_role("link", name="工作台").click()
-    await page.get_by_role("link", name=re.compile(f"查看.*{PATIENT}|{PATIENT}")).last.click()
-    if await page.get_by_role("heading", name="居民档案").count():
-        await page.get_by_role("link", name=re.compile("查看|动态心电图")).first.click()
+    await open_progress(page)
     await page.get_by_role("button", name="结束记录").click()
     await page.get_by_role("dialog").get_by_role("button", name="结束记录").click()
     await expect(page.get_by_text("等待阅片").first).to_be_visible(timeout=60_000)
@@ -106,7 +111,7 @@ async def read_and_sign(page: Page, password: str) -> None:
     await expect(page.get_by_test_id("draft-state")).to_have_attribute("data-state", "stored")
     await page.get_by_test_id("sign").click()
     await page.get_by_test_id("sign-confirm").click()
-    again = page.get_by_label("密码")
+    again = page.get_by_role("textbox", name="密码")
     await again.fill(password)
     await again.press("Enter")
     await expect(page.get_by_test_id("signed")).to_contain_text("已回传基层", timeout=60_000)
@@ -114,9 +119,7 @@ async def read_and_sign(page: Page, password: str) -> None:
 
 async def open_report(page: Page) -> None:
     """On a phone: the report is back, opens as the PDF that was signed, and the desk says that it was opened."""
-    await page.get_by_role("link", name=re.compile(PATIENT)).last.click()
-    if await page.get_by_role("heading", name="居民档案").count():
-        await page.get_by_role("link", name=re.compile("查看|动态心电图")).first.click()
+    await open_progress(page)
     link = page.get_by_role("link", name="打开、打印报告")
     answer = await page.request.get(await link.evaluate("e => e.href"))
     assert answer.ok and answer.headers["content-type"] == "application/pdf"

@@ -55,7 +55,7 @@ export function Evidence({ open }: { open: OpenCase }) {
 }
 
 export function Events({ open }: { open: OpenCase }) {
-  const { events } = open.data.value;
+  const events = open.data.value.events.filter(({ kind }) => kind !== 'command'); // answers to the hub, not of the patient
   if (events.length === 0) return <p class="soft">{t('reading.events.none')}</p>;
   return (
     <ul class="case-events">

@@ -274,3 +274,5 @@ async def running(
         yield cluster
     finally:
         await process.stop(server, signal.SIGINT, STOP_TIMEOUT_S)
+        if cluster.socket_dir.parent != cluster.folder.parent:
+            cluster.socket_dir.rmdir()

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import wfdb
 from numpy.typing import NDArray
+
+from ecg.formats import wfdb
 
 WINDOW_S = 0.150  # EC57 4.3.2
 SKIPPED_S = 300.0  # EC57 4.3.1: learning period
@@ -44,8 +45,7 @@ def from_annotations(sample: Iterable[int], symbol: Iterable[str]) -> Beats:
 
 
 def read(path: Path, extension: str) -> Beats:
-    found = wfdb.rdann(str(path), extension)
-    return from_annotations(found.sample.tolist(), found.symbol)
+    return from_annotations(*wfdb.read_annotations(path, extension))
 
 
 def pair(
@@ -116,7 +116,7 @@ def score_folder(folder: Path, reference: str = "atr", test: str = "hub") -> dic
         name = path.with_suffix("")
         if not name.with_suffix(f".{reference}").exists():
             continue
-        fs_hz = float(wfdb.rdheader(str(name)).fs)
+        fs_hz = wfdb.read_rate_hz(name)
         counts = score(read(name, reference), read(name, test), fs_hz)
         records[name.name] = {**counts, **rates(counts)}
     return {"records": records, **totals(list(records.values()))}

@@ -17,7 +17,7 @@ from ecg.episodes import Open, Tracker
 from ecg.fiducials import Candidate, shifted
 from ecg.fusion import Memory
 from ecg.shapes import Shapes
-from ecg.stream import State
+from ecg.state import State
 
 MAGIC = b"ECGS"
 VERSION = 1

@@ -18,6 +18,7 @@ from ecg import detection, episodes, fiducials, fusion, shapes
 from ecg.decision import NO_BEAT, Clock, Mind, Outcome, decide, empty_outcome, joined
 from ecg.findings import Finding
 from ecg.record import SHAPE_PREFERENCE
+from ecg.state import State
 
 __all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step"]
 
@@ -43,37 +44,6 @@ class Batch:
     electrodes_on: NDArray[np.bool_]
     first_sample: NDArray[np.int64]
     paced: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything remembered of one device's contiguous stretch; opaque to callers, never changed in place."""
-
-    fs_hz: int
-    leads: tuple[str, ...]
-    origin: int  # first_sample of the stretch; -1 before the first batch
-    taken: int  # samples taken so far
-    hop: int  # next hop to decide
-    uv_per_lsb: float
-    paced: bool
-    tail: NDArray[np.int16]  # [lead, tail] newest samples
-    tail_flags: NDArray[np.uint8]  # [lead, tail] 1 = bad, 2 = electrode off
-    memory: fusion.Memory
-    detector: detection.Detector
-    shapes: shapes.Shapes
-    tracker: episodes.Tracker
-    last_beat: int
-
-    def to_bytes(self) -> bytes:
-        from ecg.snapshot import pack
-
-        return pack(self)
-
-    @staticmethod
-    def from_bytes(data: bytes) -> "State":
-        from ecg.snapshot import unpack
-
-        return unpack(data)
 
 
 def new_state(fs_hz: int, leads: Sequence[str]) -> State:

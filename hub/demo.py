@@ -59,7 +59,10 @@ from hub.telemetry.recordings import Wanted
 ACTOR = job("demo")
 SEEDED = "demo"  # in table installation
 FOLDER, PLAN, FLASH, ACCOUNTS = "demo", "devices.json", "flash.json", "accounts.json"
-BATCH_S, TAIL_S = 10, 10  # seconds of messages stored at once; seconds until a stopped device has told its end
+BATCH_S, TAIL_S = (
+    10,
+    10,
+)  # seconds of messages stored at once; seconds until a stopped device has told its end
 BEFORE = timedelta(hours=3)  # when the demo district began
 
 

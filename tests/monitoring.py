@@ -44,7 +44,12 @@ class Worn:
 
 
 async def wear(
-    admin: world.Admin, tenant: Tenant, at: datetime, device_id: str, shard: str = "00", status: str = "requested"
+    admin: world.Admin,
+    tenant: Tenant,
+    at: datetime,
+    device_id: str,
+    shard: str = "00",
+    status: str = "requested",
 ) -> Worn:
     """Provision a device, give it to a new patient and ask for a recording."""
     worn = Worn(device_id, shard, f"password of {device_id}", await world.patient(admin, tenant), uuid4())

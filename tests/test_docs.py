@@ -8,7 +8,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def test_the_reference_is_what_the_tables_say() -> None:
     module = runpy.run_path(str(DOCS / "reference.py"))
-    assert module["reference"]() == (DOCS / "reference.md").read_text(encoding="utf-8"), "run python docs/reference.py"
+    assert module["reference"]() == (DOCS / "reference.md").read_text(encoding="utf-8"), (
+        "run python docs/reference.py"
+    )
 
 
 def test_the_ten_files_to_read_are_there() -> None:
@@ -26,4 +28,6 @@ def test_every_link_inside_the_documents_leads_somewhere() -> None:
         for link in (part.split(")")[0] for part in page.read_text(encoding="utf-8").split("](")[1:])
         if not link.startswith(("http", "#"))
     ]
-    assert [f"{page.name}: {link}" for page, link in links if link and not (page.parent / link).exists()] == []
+    assert [
+        f"{page.name}: {link}" for page, link in links if link and not (page.parent / link).exists()
+    ] == []

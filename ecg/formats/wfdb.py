@@ -99,3 +99,14 @@ def annotate(
         fs=math.ceil(fs_hz) if fs_hz % 1 else int(fs_hz),
         write_dir=str(path.parent),
     )
+
+
+def read_annotations(path: Path, extension: str) -> tuple[list[int], list[str]]:
+    """Samples and symbols of an annotation file; `path` without suffix."""
+    found = wfdb.rdann(str(path), extension)
+    return found.sample.tolist(), list(found.symbol)
+
+
+def read_rate_hz(path: Path) -> float:
+    """The sampling rate that a record's header tells."""
+    return float(wfdb.rdheader(str(path)).fs)

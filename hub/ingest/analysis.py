@@ -13,8 +13,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import stream
+from ecg import snapshot, stream
 from ecg.findings import Finding
+from ecg.state import State
 from hub.core.logging import failure_place, log
 from hub.ingest.bindings import Recording
 from hub.ingest.samples import Arrival
@@ -57,7 +58,7 @@ class _Run:
     recording: Recording
     boot: int
     next_sample: int
-    state: stream.State
+    state: State
     told_sample: int
     saved_s: float
     rate_bpm: float | None = None
@@ -96,7 +97,7 @@ class LiveAnalysis:
         self._known |= set(recordings)
         for one in saved:
             try:
-                state = stream.State.from_bytes(one.state)
+                state = snapshot.unpack(one.state)
             except ValueError:
                 continue  # saved by an earlier version: begin anew
             if state.origin + state.taken == one.next_sample:
@@ -229,7 +230,7 @@ def _step(group: Sequence[_Chunk]) -> list[Live]:
 def _snapshot(run: _Run) -> Snapshot:
     """As far as the state has come, which in the middle of a failed tick is less than was handed to it."""
     state = run.state
-    return Snapshot(run.recording.id, run.boot, state.origin + state.taken, state.to_bytes())
+    return Snapshot(run.recording.id, run.boot, state.origin + state.taken, snapshot.pack(state))
 
 
 def _closed(run: _Run) -> list[Live]:

@@ -11,7 +11,10 @@ from hub.people import access, audit
 
 LISTED: Final = 100
 SHOWN_BYTES: Final = 4096
-_COLUMNS: Final = "SELECT id, topic, device_id, reason, detail, length(payload) AS size_bytes, times, first_at, last_at, discarded_at"
+_COLUMNS: Final = (
+    "SELECT id, topic, device_id, reason, detail, length(payload) AS size_bytes, times, first_at, last_at,"
+    "  discarded_at"
+)
 
 
 async def set_asides(conn: Connection, actor: Actor, at: datetime, before: datetime | None) -> list[Row]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import snapshot
 from ecg.findings import Finding
 from ecg.stream import Batch, Outcome, State, finish, new_state, step
 from ecg.synthetic import Segment, Synthesiser
@@ -72,7 +73,7 @@ def feed(
         part = [None if mask is None else mask[:, :, a:b] for mask in (on, valid)]
         states, new = step(states, batch(fs_hz, leads, samples[:, :, a:b], a, *part, paced=paced))
         if saved:
-            states = [State.from_bytes(s.to_bytes()) for s in states]
+            states = [snapshot.unpack(snapshot.pack(s)) for s in states]
         for own, outcome in zip(outcomes, new, strict=True):
             own.append(outcome)
     return [told([*own, finish(state)]) for own, state in zip(outcomes, states, strict=True)]

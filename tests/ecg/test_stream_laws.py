@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ecg.stream import State, finish, new_state, step
+from ecg import snapshot
+from ecg.stream import finish, new_state, step
 from ecg.synthetic import Segment, Synthesiser
 from tests.ecg.strips import LEADS, batch, feed
 
@@ -172,4 +173,4 @@ def test_a_gap_needs_a_new_state() -> None:
 def test_foreign_bytes_are_not_a_state(data: bytes) -> None:
     for bytes_given in (data, b"ECGS\x01\x00" + data):
         with pytest.raises(ValueError):
-            State.from_bytes(bytes_given)
+            snapshot.unpack(bytes_given)

@@ -111,7 +111,7 @@ async def test_other_samples_of_stored_indices_are_set_aside_and_the_first_stay(
 async def test_the_ledger_accounts_for_every_sample(town: Town, at: datetime) -> None:
     """Two boots: one lost its middle, of the other the end is missing until it comes."""
     worn, samples = town.worn, noise(600)
-    one, two, three = cut(worn, at, samples, (200, 400, 600))
+    one, _, three = cut(worn, at, samples, (200, 400, 600))
     later = waveform(worn, at + timedelta(minutes=1), noise(100, 3), boot=2)
     await send(town.engine, worn, [one, replace(three, oldest=400), later], at)
     counts = {"counts": ((1, 600), (2, 150))}

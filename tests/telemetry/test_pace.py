@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_what_a_page_gets_is_the_signal_in_order_with_its_omissions_told(steps: 
             made += step
         page.take(pace.take(1.0))
     parts = sorted(page.shown + page.skipped)
-    assert all(before[1] == after[0] for before, after in zip(parts, parts[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(parts))
     assert page.shown == sorted(page.shown)
 
 

@@ -1,0 +1,28 @@
+"""What the streaming analysis remembers of one device's contiguous stretch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg import detection, episodes, fusion, shapes
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything remembered of one device's contiguous stretch; opaque to callers, never changed in place."""
+
+    fs_hz: int
+    leads: tuple[str, ...]
+    origin: int  # first_sample of the stretch; -1 before the first batch
+    taken: int  # samples taken so far
+    hop: int  # next hop to decide
+    uv_per_lsb: float
+    paced: bool
+    tail: NDArray[np.int16]  # [lead, tail] newest samples
+    tail_flags: NDArray[np.uint8]  # [lead, tail] 1 = bad, 2 = electrode off
+    memory: fusion.Memory
+    detector: detection.Detector
+    shapes: shapes.Shapes
+    tracker: episodes.Tracker
+    last_beat: int

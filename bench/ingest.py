@@ -22,8 +22,7 @@ from devices import packet
 from ecg.synthetic import DAY, Synthesiser
 from hub.core import broker
 from hub.core.db import Database
-from hub.ingest import worker
-from tests import world
+from tests import monitoring, world
 from tests.monitoring import FS_HZ, LEADS, waveform
 
 DEVICES = 200
@@ -160,10 +159,9 @@ def _ingest(installation: Installation, _messages: int, ready: Event, done: Even
     async def work() -> None:
         async with (
             Database(installation.dsn, "hub_ingest", 4) as database,
-            worker.running(installation.settings, database, now),
+            monitoring.ingesting(installation.settings, database, now),
         ):
             ready.set()
-            while not done.is_set():
-                await asyncio.sleep(0.2)
+            await asyncio.to_thread(done.wait)
 
     asyncio.run(work())

@@ -22,10 +22,9 @@ from hub.alarms import live
 from hub.core import actor, mqtt
 from hub.core.db import Database
 from hub.core.mqtt import Session
-from hub.ingest import worker
 from hub.ingest.engine import Engine
 from hub.telemetry import feed, windows
-from tests import serving, world
+from tests import monitoring, serving, world
 from tests.monitoring import FS_HZ, Worn, noise, send, waveform
 
 DAY_S = 86_400
@@ -108,7 +107,7 @@ async def _delays(installation: Installation, worn: Worn, folder: Path) -> list[
     async with (
         Database(installation.dsn, "hub_ingest", 4) as ingest,
         Database(installation.dsn, "hub_app", 4) as app,
-        worker.running(settings, ingest, now),
+        monitoring.ingesting(settings, ingest, now),
         feed.running(settings, now) as running_feed,
         serving.serve(
             app, folder, lambda: world.AT, live.ROUTES, [live.LISTENERS], {feed.FEED: running_feed}

@@ -1,6 +1,8 @@
 """A patient with a device and a running recording, and packets of that device: what tests of telemetry start from."""
 
-from collections.abc import Iterable
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +15,13 @@ from numpy.typing import NDArray
 from devices.packet import WaveformPacket, encode
 from hub.core import broker
 from hub.core.db import Database
+from hub.core.settings import Settings
 from hub.ingest.decoding import Received
-from hub.ingest.engine import Engine
+from hub.ingest.engine import ACTOR, Engine
+from hub.ingest.links import Links
+from hub.ingest.locks import ShardLocks, session_secret
 from hub.ingest.tick import Stored
+from hub.ingest.worker import Worker
 from tests import world
 from tests.world import Tenant
 
@@ -145,5 +151,24 @@ async def stored_signal(dsn: str, recording_id: UUID, boot: int = 1) -> NDArray[
     return np.concatenate(list(pieces.values()), axis=1)
 
 
-def engine_on(database: Database) -> Engine:
-    return Engine(database)
+@contextlib.asynccontextmanager
+async def ingesting(
+    settings: Settings, database: Database, now: Callable[[], datetime]
+) -> AsyncIterator[Worker]:
+    """The ingest process beside the test, reading all shards."""
+    async with database.transaction(ACTOR, now()) as conn:
+        links = Links(settings, await session_secret(conn))
+    worker = Worker(database, links, ShardLocks(database, settings.shards, settings.ingest_processes), now)
+    stop, reading = asyncio.Event(), asyncio.Event()
+
+    def beat() -> None:
+        if links.subscribed == settings.shards:
+            reading.set()
+
+    task = asyncio.create_task(worker.run(stop, beat))
+    await reading.wait()
+    try:
+        yield worker
+    finally:
+        stop.set()
+        await task

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -222,31 +222,12 @@ def live_vitals(stored: Stored) -> list[tuple[str, str, str]]:
     ]
 
 
-async def _secret(database: Database, at: datetime) -> str:
-    async with database.transaction(ACTOR, at) as conn:
-        return await session_secret(conn)
-
-
 async def run(
     settings: Settings, database: Database, now: Now, stop: asyncio.Event, beat: Callable[[], None]
 ) -> None:
     """The ingest role of `hub serve`; `database` acts as hub_ingest."""
-    links = Links(settings, await _secret(database, now()))
+    async with database.transaction(ACTOR, now()) as conn:
+        secret = await session_secret(conn)
+    links = Links(settings, secret)
     locks = ShardLocks(database, settings.shards, settings.ingest_processes)
     await Worker(database, links, locks, now).run(stop, beat)
-
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, database: Database, now: Now) -> AsyncIterator[Worker]:
-    """A worker beside the caller's own work, reading all its shards; for tests and benches."""
-    links = Links(settings, await _secret(database, now()))
-    locks = ShardLocks(database, settings.shards, settings.ingest_processes)
-    worker, stop = Worker(database, links, locks, now), asyncio.Event()
-    task = asyncio.create_task(worker.run(stop, lambda: None))
-    while links.subscribed < settings.shards and not task.done():
-        await asyncio.sleep(TICK_S)
-    try:
-        yield worker
-    finally:
-        stop.set()
-        await task

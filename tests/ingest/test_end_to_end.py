@@ -15,11 +15,10 @@ from hub.core import actor
 from hub.core.jobs import Worker as JobWorker
 from hub.core.jobs import run_due
 from hub.core.store import Store
-from hub.ingest import worker
 from hub.simulate import Line, Virtual, make_device
 from hub.telemetry import recordings
 from hub.telemetry.worker import JOBS
-from tests import world
+from tests import monitoring, world
 from tests.ingest.conftest import Town
 from tests.ingest.test_from_the_broker import until
 from tests.monitoring import Worn, stored_signal
@@ -72,7 +71,9 @@ async def ask(town: Town, worn: Worn, what: str) -> None:
 
 
 def line_of(worn: Worn, broker: Broker, flap_s: tuple[float, float] | None) -> tuple[Line, Holter]:
-    virtual = Virtual(worn.device_id, worn.shard, worn.password, heart="ectopic", seed=3, flap_s=flap_s, error_s=95.0)
+    virtual = Virtual(
+        worn.device_id, worn.shard, worn.password, heart="ectopic", seed=3, flap_s=flap_s, error_s=95.0
+    )
     device = make_device(virtual, boot=1)
     assert isinstance(device, Holter)
     settings = broker.settings
@@ -87,7 +88,7 @@ async def test_over_a_line_that_breaks_every_sample_made_is_stored(
         await admin.execute("UPDATE recording SET requested_at = %s", (now(),))
     broker.set_devices({worn.username: worn.password})
     line, device = line_of(worn, broker, flap_s=(0.8, 0.6))
-    async with worker.running(broker.settings, town.databases.ingest, now), playing(line):
+    async with monitoring.ingesting(broker.settings, town.databases.ingest, now), playing(line):
         await ask(town, worn, "start")
         await run_due(commands)
         await until(lambda: device.truth().get((worn.recording_id.bytes, 1), (0, 0))[0] >= 6 * 250, 40)

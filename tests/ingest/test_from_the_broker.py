@@ -17,9 +17,8 @@ from psycopg import sql
 from devices import control, packet
 from devices.control import Ack
 from devices.packet import WaveformPacket
-from hub.ingest import worker
 from hub.ingest.worker import Worker
-from tests import world
+from tests import monitoring, world
 from tests.ingest.conftest import Town
 from tests.ingest.devices import Device, connected
 from tests.monitoring import Worn, cut, noise, stored_signal, waveform
@@ -43,7 +42,7 @@ async def until(holds: Callable[[], Any], timeout_s: float = 20.0) -> None:
 @pytest.fixture
 async def ingesting(town: Town, broker: Broker) -> AsyncIterator[Worker]:
     broker.set_devices({w.username: w.password for w in (town.worn, town.other)})
-    async with worker.running(broker.settings, town.databases.ingest, now) as running:
+    async with monitoring.ingesting(broker.settings, town.databases.ingest, now) as running:
         yield running
 
 
@@ -199,10 +198,10 @@ async def test_a_worker_that_stops_leaves_nothing_unsaid(town: Town, broker: Bro
     worn, samples = town.worn, noise(2_000)
     packets = cut(worn, now(), samples, range(100, 2_001, 100))
     with connected(broker, worn) as device:
-        async with worker.running(broker.settings, town.databases.ingest, now):
+        async with monitoring.ingesting(broker.settings, town.databases.ingest, now):
             await publish(device, worn, packets[:10])
         await publish(device, worn, packets[10:])
-        async with worker.running(broker.settings, town.databases.ingest, now):
+        async with monitoring.ingesting(broker.settings, town.databases.ingest, now):
             await until(lambda: committed(device) == 2_000)
     assert np.array_equal(await stored_signal(town.databases.admin_dsn, worn.recording_id), samples)
     assert await set_aside(town) == {}

@@ -9,7 +9,6 @@ import pytest
 from hub.alarms import live
 from hub.alarms import routes as alarm_routes
 from hub.core import clock
-from hub.ingest import worker
 from hub.ingest.engine import Engine
 from hub.ingest.worker import Worker
 from hub.telemetry import feed
@@ -54,5 +53,5 @@ async def pages(town: Town, broker: Broker, now: Now, tmp_path: Path) -> AsyncIt
 @pytest.fixture
 async def ingesting(town: Town, broker: Broker, now: Now) -> AsyncIterator[Worker]:
     broker.set_devices({w.username: w.password for w in (town.worn, town.other)})
-    async with worker.running(broker.settings, town.databases.ingest, now) as running:
+    async with monitoring.ingesting(broker.settings, town.databases.ingest, now) as running:
         yield running

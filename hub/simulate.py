@@ -47,7 +47,9 @@ HEARTS: Mapping[str, Sequence[Segment]] = {
 
 @dataclass(frozen=True)
 class Virtual:
-    """A line of a plan. `heart` is a row of HEARTS or the path of a WFDB record; flaps: mean seconds up, down."""
+    """A line of a plan. `heart` is a row of HEARTS or the path of a WFDB record; flaps: mean seconds up, down;
+    reboots: mean seconds between them.
+    """
 
     id: str
     shard: str
@@ -60,6 +62,7 @@ class Virtual:
     buffer_s: float = 86_400.0
     error_s: float = 0.0
     flap_s: tuple[float, float] | None = None
+    reboot_s: float | None = None
 
     @property
     def username(self) -> str:
@@ -124,11 +127,13 @@ class Line:
         self._not_before_s = 0.0
         self._rng = Random(virtual.id)
         self._flap_at_s = self._next_flap(up=True, now_s=clock.monotonic_s())
+        self._reboot_at_s = self._next_reboot(clock.monotonic_s())
 
     def step(self) -> None:
         """Move on by what has come and what is due."""
         now_s, since_s = clock.now().timestamp(), clock.monotonic_s()
         self._flap(since_s)
+        self._reboot(now_s, since_s)
         if self._session is None:
             if since_s < self._not_before_s:
                 return self._send(self.device.tick(now_s))
@@ -179,6 +184,20 @@ class Line:
             self._session.close("the line is gone")
             self._lost(clock.now().timestamp(), down_s)
         self._flap_at_s = self._next_flap(up=True, now_s=down_s)
+
+    def _reboot(self, now_s: float, since_s: float) -> None:
+        """Restart the device when its time is up; it is back on the line soon after."""
+        if since_s < self._reboot_at_s or not isinstance(self.device, Holter):
+            return
+        if self._session is not None:
+            self._session.close("the device restarts")
+            self._lost(now_s, since_s + RECONNECT_S)
+        self.device.reboot(now_s)
+        self._reboot_at_s = self._next_reboot(since_s)
+
+    def _next_reboot(self, now_s: float) -> float:
+        every_s = self.virtual.reboot_s
+        return float("inf") if every_s is None else now_s + self._rng.expovariate(1.0 / every_s)
 
     def _next_flap(self, up: bool, now_s: float) -> float:
         if self.virtual.flap_s is None:

@@ -151,8 +151,8 @@ ERRORS: dict[str, _Row] = {
     "recording_not_running": _Row(Conflict, "该记录不在进行中。", "The recording is not running."),
     "recording_not_requested": _Row(
         Conflict,
-        "该记录已开始，不能取消；请结束记录。",
-        "The recording has begun and can't be cancelled; end it.",
+        "该记录已开始超过 15 分钟或已在结束，不能取消；请结束记录。",
+        "The recording began more than 15 minutes ago or is ending, and can't be cancelled; end it.",
     ),
     # Alarms.
     "alarm_owned": _Row(

@@ -14,7 +14,7 @@ from hub.core import db
 from hub.core.db import Connection
 from hub.ingest import happenings, measurements, samples
 from hub.ingest.accounting import LONGEST_BOOT_S, Boot, Key, at_us
-from hub.ingest.bindings import CANCELLED, Bindings, Device, Recording
+from hub.ingest.bindings import Bindings, Device, Recording
 from hub.ingest.days import Days
 from hub.ingest.decoding import Item, Refusal
 from hub.ingest.happenings import OF_THE_DEVICE, Happening
@@ -119,8 +119,6 @@ def _foreign(recording: Recording | None, device: Device) -> Refusal | None:
         return Refusal("unknown-recording", "no recording of this id was started")
     if recording.device_id != device.id:
         return Refusal("foreign-recording", "this recording belongs to another device")
-    if recording.status == CANCELLED:
-        return Refusal("cancelled-recording", "this recording was cancelled before it began")
     return None
 
 

@@ -139,7 +139,7 @@ async def usable_device(conn: Connection, actor: Actor, at: datetime, device_id:
 
 
 async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
-    """The devices of the actor's organisations; of patients only those the actor may see."""
+    """The devices of the actor's organisations and whether they are paired; of patients only those the actor may see."""
     await access.require(conn, actor, at, "device.read")
     roles = [role for rule in access.ACTIONS["device.read"].rules for role in rule.roles]
     reached = await _organisations(conn, actor, at, roles)
@@ -147,8 +147,8 @@ async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str
         conn,
         "SELECT d.id, d.shard, d.kind, d.driver, d.name, d.retired_at, o.id AS organisation_id,"
         "  o.name AS organisation_name, o.name_en AS organisation_name_en, coalesce(s.connected, false) AS connected,"
-        "  s.last_seen_at, s.battery_percent, s.backlog_s, s.clock_offset_s, r.id AS recording_id,"
-        "  r.status AS recording_status, p.name AS patient_name"
+        "  s.last_seen_at, s.battery_percent, s.backlog_s, s.clock_offset_s, q.id IS NOT NULL AS in_use,"
+        "  r.id AS recording_id, r.status AS recording_status, p.name AS patient_name"
         " FROM device d JOIN organisation o ON o.id = d.organisation_id"
         " LEFT JOIN device_state s ON s.device_id = d.id"
         " LEFT JOIN recording r ON r.device_id = d.id AND r.status IN ('requested', 'recording', 'stopping')"

@@ -1,7 +1,7 @@
 """Recordings: started for a request on a device, ended, given up, cancelled; and what there is of them.
 
-requested (the device has been asked) -> recording (its first sample is stored) -> stopping -> ended, or discarded
-while nothing had come.
+requested (the device has been asked) -> recording (its first sample is stored) -> stopping -> ended; or discarded:
+taken back before anything had come or at the signal check. What is stored of a discarded one stays, unread.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ LISTED: Final = 200
 DEFAULT_FS_HZ: Final = 250
 DEFAULT_LEADS: Final = ("MDC_ECG_LEAD_I", "MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1")
 NO_DATA_AFTER_S: Final = 60
+CANCELLED_WITHIN: Final = timedelta(
+    minutes=15
+)  # of its first sample: the signal check, not a Holter to be read
 
 _COLUMNS: Final = (
     "SELECT r.*, p.name AS patient_name, p.sex, p.birth_date, q.planned_hours, o.name AS organisation_name,"
@@ -108,9 +111,12 @@ async def discard_rest(
 async def cancel_recording(
     conn: Connection, actor: Actor, at: datetime, recording_id: UUID
 ) -> dict[str, Any]:
-    """Take back a start while nothing has come."""
+    """Take back a start: nothing of it is read, and the decision frees the device.
+
+    What the device still holds is stored and acknowledged all the same, so that its buffer empties.
+    """
     row = await _locked(conn, actor, at, recording_id, "recording.end")
-    if row["status"] != "requested":
+    if not _is_cancellable(row, at):
         raise errors.error("recording_not_requested", status=row["status"])
     await db.run(
         conn,
@@ -122,9 +128,17 @@ async def cancel_recording(
     return await _changed(conn, actor, at, recording_id, "recording.cancel")
 
 
+def _is_cancellable(row: Row, at: datetime) -> bool:
+    if row["status"] == "recording":
+        return bool(at - row["started_at"] < CANCELLED_WITHIN)
+    return bool(row["status"] == "requested")
+
+
 async def _locked(conn: Connection, actor: Actor, at: datetime, recording_id: UUID, action: str) -> Row:
     row = await db.one(
-        conn, "SELECT patient_id, device_id, status FROM recording WHERE id = %s FOR UPDATE", (recording_id,)
+        conn,
+        "SELECT patient_id, device_id, status, started_at FROM recording WHERE id = %s FOR UPDATE",
+        (recording_id,),
     )
     await access.require(conn, actor, at, action, patient_id=row["patient_id"])
     return row

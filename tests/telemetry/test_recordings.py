@@ -16,7 +16,7 @@ from devices import control, event, senml
 from devices.event import Event
 from devices.senml import Measurement
 from hub.core import actor
-from hub.core.db import one
+from hub.core.db import one, rows
 from hub.telemetry import commands, windows
 from tests import world
 from tests.ingest.conftest import Town
@@ -107,6 +107,60 @@ async def test_a_start_nobody_answered_can_be_taken_back_and_frees_the_device(
     assert cancelled["recording"]["status"] == "discarded"
     path = f"/api/requests/{await request_of(town, at)}/recordings"
     await desk.json("POST", path, {"device_id": "holter-new"})
+
+
+async def test_stopped_at_the_signal_check_nothing_is_read_and_the_device_is_free(
+    town: Town, pages: Serving, at: datetime
+) -> None:
+    """What the device still holds is stored and acknowledged; the manager sees the device in use, but not by whom."""
+    worn, desk = town.worn, pages.as_(town.world.own, "township_doctor")
+    manager = pages.as_(town.world.own, "device_manager")
+
+    async def use() -> tuple[bool, object, object]:
+        listed = (await manager.json("GET", "/api/devices"))["devices"]
+        (found,) = [one for one in listed if one["id"] == worn.device_id]
+        return found["in_use"], found["recording"], found["patient_name"]
+
+    await send(town.engine, worn, [waveform(worn, at, noise(300))], at)
+    assert await use() == (True, None, None)
+    cancelled = (await desk.json("POST", f"{PATH}/{worn.recording_id}/cancel", {}))["recording"]
+    assert (cancelled["status"], cancelled["end_reason"], cancelled["ledger"]["stored"]) == (
+        "discarded",
+        "cancelled",
+        300,
+    )
+    assert await use() == (False, None, None)
+    town.engine.bindings.forget()  # as NOTIFY makes a running worker do
+    town.engine.acks.due(at.timestamp() + 10)
+    rest = await send(town.engine, worn, [waveform(worn, at, noise(200), first=300)], at)
+    assert (rest.samples, rest.refused, len(town.engine.acks.due(at.timestamp() + 20))) == (200, (), 1)
+    over = Event("e1", "end", at.timestamp(), recording=worn.recording_id.bytes, boot=1, counts=((1, 500),))
+    await ingest(town.engine, [message(worn, "event", event.encode(over), at)], at)
+    shown = (await desk.json("GET", f"{PATH}/{worn.recording_id}"))["recording"]
+    assert (shown["status"], shown["ledger"]["stored"], shown["ledger"]["not_known_since"]) == (
+        "discarded",
+        500,
+        None,
+    )
+    async with town.databases.app.transaction(DESK, at) as conn:
+        assert await rows(conn, "SELECT FROM job WHERE kind = 'recording.ended'") == []
+    path = f"/api/requests/{await request_of(town, at)}/recordings"
+    await desk.json("POST", path, {"device_id": worn.device_id})
+
+
+@pytest.mark.parametrize("status", ["old", "stopping", "ended"])
+async def test_what_is_more_than_a_signal_check_is_not_cancelled(
+    town: Town, pages: Serving, at: datetime, status: str
+) -> None:
+    worn, desk = town.worn, pages.as_(town.world.own, "township_doctor")
+    begun_at = at - timedelta(minutes=16 if status == "old" else 1)
+    await send(town.engine, worn, [waveform(worn, begun_at, noise(300))], begun_at)
+    if status == "stopping":
+        await desk.json("POST", f"{PATH}/{worn.recording_id}/end", {})
+    if status == "ended":
+        await desk.json("POST", f"{PATH}/{worn.recording_id}/discard-rest", {"reason": "设备丢失"})
+    refused = await desk.json("POST", f"{PATH}/{worn.recording_id}/cancel", {}, status=409)
+    assert refused["error"]["code"] == "recording_not_requested"
 
 
 async def test_the_rest_can_be_given_up_with_a_reason(town: Town, pages: Serving, at: datetime) -> None:

@@ -38,10 +38,10 @@ function Devices({ devices, retire }: { devices: Device[]; retire: ((device: Dev
     { name: 'battery', label: t('admin.device.battery'), numeric: true, sort: (device) => device.battery_percent ?? -1, cell: (device) => (device.battery_percent === null ? '—' : `${device.battery_percent}%`) },
     { name: 'backlog', label: t('admin.device.backlog'), numeric: true, sort: (device) => device.backlog_s ?? -1, cell: (device) => (device.backlog_s === null ? '—' : duration(device.backlog_s)) },
     { name: 'clock', label: t('admin.device.clock'), numeric: true, sort: (device) => Math.abs(device.clock_offset_s ?? 0), cell: (device) => <Clock offset_s={device.clock_offset_s} /> },
-    { name: 'use', label: t('admin.device.use'), sort: (device) => device.patient_name ?? '', cell: (device) => <Use device={device} /> },
+    { name: 'use', label: t('admin.device.use'), sort: (device) => `${Number(!device.in_use)}${device.patient_name ?? ''}`, cell: (device) => <Use device={device} /> },
     { name: 'organisation', label: t('admin.organisation'), sort: (device) => named(device.organisation), cell: (device) => named(device.organisation) },
   ];
-  if (retire) columns.push({ name: 'retire', label: t('admin.column.act'), bare: true, cell: (device) => device.retired_at === null && <Button kind="quiet" aria-label={t('admin.device.retire.title', { id: device.id })} onClick={() => retire(device)}>{t('admin.device.retire')}</Button> });
+  if (retire) columns.push({ name: 'retire', label: t('admin.column.act'), bare: true, cell: (device) => device.retired_at === null && !device.in_use && <Button kind="quiet" aria-label={t('admin.device.retire.title', { id: device.id })} onClick={() => retire(device)}>{t('admin.device.retire')}</Button> });
   return <Table caption={t('admin.section.devices')} rows={devices} columns={columns} rowKey={(device) => device.id} empty={<EmptyState title={t('admin.device.empty')} />} />;
 }
 
@@ -67,8 +67,8 @@ function Clock({ offset_s }: { offset_s: number | null }) {
 }
 
 function Use({ device }: { device: Device }) {
-  // Who may not see recordings is not told of one: then nothing here means nothing is known.
-  if (!device.recording) return <span class="soft">{hasRole('technician', 'township_doctor', 'village_doctor') ? t('admin.device.free') : '—'}</span>;
+  // Who may not see recordings is told that a device is in use, but not by whom.
+  if (!device.recording) return <span class="soft">{t(device.in_use ? 'admin.device.inUse' : 'admin.device.free')}</span>;
   return <a class="row-link" href={`/live?recording=${device.recording.id}`}>{device.patient_name ?? t('admin.device.inUse')}</a>;
 }
 

@@ -4,7 +4,7 @@ import type { Organisation } from '../core/types';
 export type Device = {
   id: string; shard: string; kind: DeviceKind; name: string; organisation: Organisation; connected: boolean; last_seen_at: string | null;
   battery_percent: number | null; backlog_s: number | null; clock_offset_s: number | null; retired_at: string | null;
-  recording: { id: string; status: string } | null; patient_name: string | null;
+  in_use: boolean; recording: { id: string; status: string } | null; patient_name: string | null;
 };
 export const DEVICE_KINDS = ['holter', 'wearable', 'monitor', 'fridge'] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];

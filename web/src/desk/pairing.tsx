@@ -45,7 +45,7 @@ function Steps({ now }: { now: 1 | 2 }) {
 }
 
 function isFree(device: Device): boolean {
-  return device.kind === 'holter' && device.retired_at === null && device.recording === null;
+  return device.kind === 'holter' && device.retired_at === null && !device.in_use;
 }
 
 function Choose({ request, started }: { request: ServiceRequest; started: () => void }) {

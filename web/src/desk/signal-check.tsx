@@ -106,9 +106,7 @@ function Decide({ feed, found, recordingId, requestId, stopped }: { feed: Feed; 
     go({ request: requestId });
   }
   async function stop(): Promise<void> {
-    // Before the first sample there is nothing to keep; afterwards what is stored stays in the record.
-    if (feed.recording.value?.started_at || flowing) await api.post(`/api/recordings/${recordingId}/discard-rest`, { reason: t('desk.check.stop.reason') });
-    else await api.post(`/api/recordings/${recordingId}/cancel`);
+    await api.post(`/api/recordings/${recordingId}/cancel`);
     stopped();
   }
   return (

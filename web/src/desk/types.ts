@@ -37,7 +37,7 @@ export type ServiceRequest = {
 export type Device = {
   id: string; kind: string; name: string; organisation: Organisation; connected: boolean; last_seen_at: string | null;
   battery_percent: number | null; backlog_s: number | null; retired_at: string | null;
-  recording: { id: string; status: string } | null; patient_name: string | null;
+  in_use: boolean; recording: { id: string; status: string } | null; patient_name: string | null;
 };
 
 export type RecordingEvent = { id: string; kind: string; at: string; detail: Record<string, unknown> | null };

@@ -98,7 +98,8 @@ function StateBanner({ feed, recording }: { feed: Feed; recording: Recording }) 
   const since = newest === null ? '' : formatClock(newest.heard_ms - newest.age_s * 1000, true);
   if (feed.state.value === 'waiting' || reach.value === 'away') return <Banner kind="error">{t('live.state.away', { since })}</Banner>;
   if (recording.status === 'requested') return <Banner kind="info">{t('live.state.requested')}</Banner>;
-  if (recording.status === 'ended' || recording.status === 'discarded') return <Banner kind="info">{t('live.state.ended')}</Banner>;
+  if (recording.status === 'ended') return <Banner kind="info">{t('live.state.ended')}</Banner>;
+  if (recording.status === 'discarded') return <Banner kind="notice">{t('live.state.discarded')}</Banner>;
   if (age_s !== null && age_s > STALE_S) return <Banner kind="notice">{t('live.state.silent', { since, duration: duration(age_s) })}</Banner>;
   const backlog_s = feed.device.value?.backlog_s ?? 0;
   if (backlog_s > CATCHING_UP_S) return <Banner kind="info">{t('live.backlog', { duration: duration(backlog_s) })}</Banner>;

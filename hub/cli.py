@@ -29,7 +29,9 @@ Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
 PLAIN_FAILURES = (
     settings_table.SettingsError,
     supervisor.DataFolderInUse,
+    supervisor.DataFolderUnusable,
     supervisor.StartFailed,
+    lifecycle.DatabaseAway,
     lifecycle.PortInUse,
     postgres.PostgresMissing,
     broker.BrokerMissing,

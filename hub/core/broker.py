@@ -169,8 +169,7 @@ def _write(path: Path, text: str) -> None:
 
 def reload(broker: Process) -> None:
     """Make a running broker read its password file again; open connections go on."""
-    if broker.returncode is None:
-        broker.send_signal(signal.SIGHUP)
+    process.send(broker, signal.SIGHUP)
 
 
 async def wait_ready(settings: Settings, broker: Process | None = None) -> None:

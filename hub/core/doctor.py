@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from hub.core import broker, clock, migrate, mqtt, pdf_text, postgres, supervisor, tls
+from hub.core.lifecycle import why_taken
 from hub.core.settings import Settings
 
 FREE_BYTES = 5 << 30
@@ -60,7 +60,12 @@ async def examine(settings: Settings) -> list[Result]:
 async def _data_folder(settings: Settings) -> str:
     folder = settings.data_dir
     if not folder.exists():
+        parent = next(parent for parent in folder.parents if parent.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            raise Problem(f"{folder} can't be made in {parent}", "choose another HUB_DATA_DIR")
         return f"{folder} will be made at the first start"
+    if not folder.is_dir():
+        raise Problem(f"{folder} is not a folder", "choose another HUB_DATA_DIR")
     if folder.stat().st_mode & 0o066:
         raise Problem(f"{folder} can be read by others", f"chmod 0700 {folder}")
     if not os.access(folder, os.W_OK):
@@ -141,14 +146,9 @@ async def _ports(settings: Settings) -> str:
     if _is_running(settings):
         return "held by the running hub"
     for name, address in wanted.items():
-        with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-            except OSError as failure:
-                raise Problem(
-                    f"port {address[1]}: {failure.strerror}", f"stop what listens there, or set {name}"
-                ) from None
+        failure = why_taken(*address)
+        if failure is not None:
+            raise Problem(f"port {address[1]}: {failure.strerror}", f"stop what listens there, or set {name}")
     return ", ".join(str(port) for _, port in wanted.values())
 
 
@@ -197,3 +197,5 @@ def _is_running(settings: Settings) -> bool:
             return False
     except supervisor.DataFolderInUse:
         return True
+    except supervisor.DataFolderUnusable:  # which the first check tells
+        return False

@@ -39,6 +39,10 @@ class PortInUse(RuntimeError):
     """Something else listens where the hub wants to."""
 
 
+class DatabaseAway(RuntimeError):
+    """The given PostgreSQL does not answer."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One of the hub's own processes: `hub serve --role ROLE`."""
@@ -68,6 +72,7 @@ async def serve(settings: Settings, plan: Plan) -> None:
         log("hub.started", port=settings.http_port)
         Store(settings.data_dir / "files").sweep()
         async with metrics.offered(settings.data_dir, "hub"), Supervisor(settings.data_dir / "log") as parent:
+            await _ports_free((settings.http_host, settings.http_port), *_broker_ports(settings))
             settings = await _database(parent, settings)
             await migrated(settings)
             assert settings.dsn is not None
@@ -155,13 +160,15 @@ def _cluster_folder(settings: Settings) -> Path:
 
 
 async def _wait_given(dsn: str) -> None:
-    async with asyncio.timeout(GIVEN_DATABASE_TIMEOUT_S):
-        while True:
-            try:
-                await (await psycopg.AsyncConnection.connect(dsn)).close()
-                return
-            except psycopg.OperationalError:
-                await asyncio.sleep(0.5)
+    until_s = clock.monotonic_s() + GIVEN_DATABASE_TIMEOUT_S
+    while True:
+        try:
+            return await (await psycopg.AsyncConnection.connect(dsn, connect_timeout=5)).close()
+        except psycopg.OperationalError as failure:
+            if clock.monotonic_s() > until_s:
+                words = str(failure).partition("\n")[0]
+                raise DatabaseAway(f"HUB_DSN: PostgreSQL does not answer: {words}") from None
+        await asyncio.sleep(RETRY_S)
 
 
 async def _broker(parent: Supervisor, settings: Settings, plan: Plan, database: Database) -> None:
@@ -170,11 +177,7 @@ async def _broker(parent: Supervisor, settings: Settings, plan: Plan, database: 
         return await broker.wait_ready(settings)
 
     async def command() -> Sequence[str]:
-        for host, port in (
-            (settings.mqtt_host, settings.mqtt_port),
-            (settings.mqtt_devices_host, settings.mqtt_devices_port),
-        ):
-            await _port_free(host, port)
+        await _ports_free(*_broker_ports(settings))
         return broker.prepare(settings, await _accounts(plan, database))
 
     async def ready(process: Process) -> None:
@@ -209,18 +212,33 @@ async def _keep_accounts(parent: Supervisor, settings: Settings, plan: Plan, dat
     await database.listen([broker.DEVICES_CHANGED], on_notify)
 
 
-async def _port_free(host: str, port: int) -> None:
-    """Wait until the port can be taken: a broker that was killed may hold it for a moment."""
+def _broker_ports(settings: Settings) -> list[tuple[str, int]]:
+    """Where our own broker will listen."""
+    if settings.mqtt_external is not None:
+        return []
+    own, devices = settings.mqtt_port, settings.mqtt_devices_port
+    return [(settings.mqtt_host, own), (settings.mqtt_devices_host, devices)]
+
+
+async def _ports_free(*addresses: tuple[str, int]) -> None:
+    """Wait until the ports can be taken: a process that was killed may hold one for a moment."""
     until_s = clock.monotonic_s() + PORT_TIMEOUT_S
-    while True:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                return probe.bind((host, port))
-            except OSError as failure:
-                if clock.monotonic_s() > until_s:
-                    raise PortInUse(f"port {port} on {host}: {failure.strerror}") from None
-        await asyncio.sleep(0.1)
+    for host, port in addresses:
+        while (failure := why_taken(host, port)) is not None:
+            if clock.monotonic_s() > until_s:
+                raise PortInUse(f"port {port} on {host}: {failure.strerror}")
+            await asyncio.sleep(0.1)
+
+
+def why_taken(host: str, port: int) -> OSError | None:
+    """What keeps us from listening there, if anything does."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as failure:
+            return failure
+    return None
 
 
 def _child(settings: Settings, part: Part, database: Database) -> Child:

@@ -1,6 +1,7 @@
 """Starting and stopping child processes so that none outlives the hub: the kernel ends them with it."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import shutil
@@ -61,13 +62,23 @@ async def start(
         )
 
 
+def send(process: Process, number: signal.Signals) -> None:
+    """Send a signal to a child that may just have ended.
+
+    `Process.send_signal` looks first whether the child has ended and so takes its exit code away from asyncio,
+    which then reports 255.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
 async def stop(process: Process, number: signal.Signals, timeout_s: float) -> int:
     """Ask a child to end, wait, kill it if it doesn't; its exit code."""
-    if process.returncode is None:
-        process.send_signal(number)
+    send(process, number)
     try:
         async with asyncio.timeout(timeout_s):
             return await process.wait()
     except TimeoutError:
-        process.kill()
+        send(process, signal.SIGKILL)
         return await process.wait()

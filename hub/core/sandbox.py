@@ -6,11 +6,11 @@ an ordinary process do so (user namespaces); the limits hold everywhere.
 """
 
 import asyncio
-import contextlib
 import ctypes
 import importlib
 import os
 import resource
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
@@ -55,8 +55,7 @@ async def run(function_path: str, payload: bytes, timeout_s: float, memory_mb: i
         except TimeoutError:
             raise SandboxFailed("timeout", f"more than {timeout_s} s") from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+            process.send(child, signal.SIGKILL)
             await child.wait()
     if child.returncode == 0:
         return result

@@ -13,6 +13,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from prometheus_client import Counter
 
@@ -38,6 +39,10 @@ class DataFolderInUse(RuntimeError):
     """Another hub runs on this data folder."""
 
 
+class DataFolderUnusable(RuntimeError):
+    """The data folder can't be made or written."""
+
+
 @dataclass(frozen=True)
 class Child:
     """One process to keep alive."""
@@ -58,8 +63,7 @@ class Child:
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the data folder; a second hub on it is refused. The kernel lets go when we die."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data_dir / "hub.lock").open("a+", encoding="ascii") as file:
+    with _lock_file(data_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -70,6 +74,16 @@ def locked(data_dir: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock_file(data_dir: Path) -> TextIO:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return (data_dir / "hub.lock").open("a+", encoding="ascii")
+    except OSError as failure:
+        raise DataFolderUnusable(
+            f"{data_dir}: {failure.strerror}; choose another HUB_DATA_DIR, or let user id {os.geteuid()} write it"
+        ) from None
 
 
 class Supervisor:

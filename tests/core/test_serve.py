@@ -14,7 +14,9 @@ import psutil
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from hub.core import supervisor
+from hub import app
+from hub.core import lifecycle, supervisor
+from hub.core.settings import Settings
 from tests import parts
 from tests.core.test_supervisor import until
 
@@ -135,11 +137,26 @@ async def test_killed_hub_leaves_nothing_and_starts_again(env: dict[str, str]) -
         await healthy(env)
 
 
-async def test_port_in_use_is_told(env: dict[str, str]) -> None:
-    blocker = await asyncio.start_server(
-        lambda _r, w: w.close(), "127.0.0.1", int(env["HUB_MQTT_DEVICES_PORT"])
-    )
+@pytest.mark.parametrize("port", ["HUB_MQTT_DEVICES_PORT", "HUB_HTTP_PORT"])
+async def test_port_in_use_is_told(env: dict[str, str], port: str) -> None:
+    blocker = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", int(env[port]))
     async with blocker:
         code, said = await answer(env, "serve")
     assert code == 1
-    assert f"port {env['HUB_MQTT_DEVICES_PORT']}" in said
+    assert f"hub: port {env[port]} on 127.0.0.1: Address already in use" in said
+
+
+async def test_data_folder_that_can_not_be_is_told(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    env = env | {"HUB_DATA_DIR": str(tmp_path / "file")}
+    code, said = await answer(env, "serve")
+    assert (code, said.count("\n")) == (1, 1) and f"hub: {tmp_path}/file: File exists;" in said
+    code, said = await answer(env, "doctor")
+    assert code == 1 and f"BAD data folder: {tmp_path}/file is not a folder" in said
+
+
+async def test_given_database_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "GIVEN_DATABASE_TIMEOUT_S", 0)
+    dsn = f"postgresql://x@127.0.0.1:{parts.free_port()}/x"
+    with pytest.raises(lifecycle.DatabaseAway, match=r"HUB_DSN: .* does not answer"):
+        await lifecycle.serve(Settings(data_dir=tmp_path, dsn=dsn), app.plan(Settings()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hub.core import supervisor
+from hub.core import process, supervisor
 from hub.core.supervisor import Child, Supervisor
 
 CHILD = Path(__file__).parent / "child.py"
@@ -58,6 +58,16 @@ async def test_killed_child_is_started_again(tmp_path: Path) -> None:
         first.kill()
         await until(lambda: len(written(tmp_path, "pid")) == 2)
     assert ended == [first.pid]
+
+
+async def test_exit_code_is_the_childs_own_whenever_it_is_stopped(tmp_path: Path) -> None:
+    codes = []
+    for turns in range(0, 2000, 40):  # around the moment at which the child ends by itself
+        ended = await process.start(("/bin/sh", "-c", "exit 7"), tmp_path / "log")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        codes.append(await process.stop(ended, signal.SIGKILL, 5))
+    assert set(codes) <= {7, -signal.SIGKILL}
 
 
 async def test_silent_child_is_killed_and_started_again(

@@ -36,6 +36,7 @@ async def write_document(
     analysis: Row,
     edits: Sequence[Row],
     seen: holter.Analysis,
+    completeness: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The document of a signature that is about to be made; plain JSON values only."""
     patient = await one(conn, "SELECT * FROM patient WHERE id = %s", (task["patient_id"],))
@@ -57,7 +58,7 @@ async def write_document(
             "finding_counts": dict(Counter(finding.rule for finding in seen.findings)),
         },
         "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
-        "completeness": analysis["completeness"],
+        "completeness": completeness,
         "content": {key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
         "findings": _included(analysis, seen, timeline, content["included_findings"]),
         "events": [

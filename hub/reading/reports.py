@@ -15,6 +15,7 @@ from hub.core.db import Connection, Row, maybe, notify, one, run
 from hub.core.store import StoredFile
 from hub.orders import requests
 from hub.people import access, audit, grants
+from hub.reading.analyses import read_completeness
 from hub.reading.document import signature_fields, write_document
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
 from hub.reading.signing import Signer, canonical, verification_code
@@ -56,6 +57,9 @@ async def sign_report(
     edits = await read_edits(conn, analysis["id"])
     if analysis["id"] != analysis_id or len(edits) != edit_sequence:
         raise errors.error("analysis_stale")
+    completeness = await read_completeness(conn, task["recording_id"])
+    if completeness["stored"] != analysis["completeness"]["stored"]:
+        raise errors.error("analysis_stale")  # samples came since: the next analysis is on its way
     seen = await edited(analysis, [edit["operation"] for edit in edits])
     before = await _newest(conn, task["study_id"])
     heading = {
@@ -65,7 +69,7 @@ async def sign_report(
         "status": "amended" if before else "final",
     }
     document = await write_document(
-        conn, actor, at, signer, task, heading, draft["content"], analysis, edits, seen
+        conn, actor, at, signer, task, heading, draft["content"], analysis, edits, seen, completeness
     )
     report = await _insert(conn, actor, at, signer, task_id, document)
     await _complete(conn, actor, at, task)

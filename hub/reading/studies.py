@@ -14,7 +14,8 @@ from hub.people import access, audit
 
 LIST_MAX = 500
 LATE_FOR = timedelta(days=30)  # how long after its end a recording may still get samples
-LATE_PAUSE = timedelta(minutes=5)
+LATE_PAUSE = timedelta(minutes=1)  # doubles with each version, for a device that goes on sending for hours
+LATE_PAUSE_MAX = timedelta(minutes=30)
 
 
 async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id: UUID) -> UUID | None:
@@ -55,8 +56,8 @@ async def queue_late(conn: Connection, at: datetime) -> int:
     """Analyse anew what got samples after its analysis (timer); not at once, since more of them may follow."""
     late = await rows(
         conn,
-        "SELECT s.id FROM study s JOIN recording r ON r.id = s.recording_id AND r.ended_at > %s"
-        " JOIN LATERAL (SELECT (a.completeness ->> 'stored')::bigint AS stored FROM analysis a"
+        "SELECT s.id, a.version FROM study s JOIN recording r ON r.id = s.recording_id AND r.ended_at > %s"
+        " JOIN LATERAL (SELECT a.version, (a.completeness ->> 'stored')::bigint AS stored FROM analysis a"
         "   WHERE a.recording_id = r.id ORDER BY a.version DESC LIMIT 1) a ON true"
         " WHERE a.stored <> (SELECT coalesce(sum(upper(x) - lower(x)), 0)"
         "   FROM recording_boots(r.id) b, unnest(b.have) x) LIMIT 50",
@@ -64,7 +65,8 @@ async def queue_late(conn: Connection, at: datetime) -> int:
     )
     for study in late:
         payload = {"study_id": str(study["id"])}
-        await jobs.enqueue(conn, at, "reading.analyse", f"{study['id']}:late", payload, at + LATE_PAUSE)
+        pause = min(LATE_PAUSE * 2 ** min(study["version"] - 1, 10), LATE_PAUSE_MAX)
+        await jobs.enqueue(conn, at, "reading.analyse", f"{study['id']}:late", payload, at + pause)
     return len(late)
 
 

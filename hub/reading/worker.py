@@ -71,5 +71,5 @@ JOBS: Mapping[str, JobKind] = {
 EVERY: Mapping[str, tuple[float, TimerHandler]] = {
     "reading.leases": (2.0, free_leases),
     "reading.on-hold": (15.0, route_on_hold),
-    "reading.late": (60.0, queue_late),
+    "reading.late": (20.0, queue_late),
 }

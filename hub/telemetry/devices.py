@@ -139,7 +139,7 @@ async def usable_device(conn: Connection, actor: Actor, at: datetime, device_id:
 
 
 async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
-    """The devices of the actor's organisations and whether they are paired; of patients only those the actor may see."""
+    """The devices of the actor's organisations, in use or not; of patients only those the actor may see."""
     await access.require(conn, actor, at, "device.read")
     roles = [role for rule in access.ACTIONS["device.read"].rules for role in rule.roles]
     reached = await _organisations(conn, actor, at, roles)

@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 from ecg import holter
 from ecg.analysis import OPERATIONS
+from ecg.synthetic import Segment, Synthesiser
 from hub.core import db, errors
 from hub.core.actor import Actor
 from hub.core.fields import Fields
 from hub.core.store import Store
+from hub.ingest.engine import Engine
 from hub.reading import analyses, drafts, reports, routing, studies, tasks
 from hub.reading.signing import canonical, local_signer
 from hub.reading.verifying import verify_report
-from tests.reading.world import SEEDER, World, ended_recording, later
+from tests.monitoring import Worn, send, waveform
+from tests.reading.world import FS_HZ, LEADS, SEEDER, UV_PER_LSB, World, ended_recording, later
 
 CONTENT = {
     "findings_text": "窦性心律，长 RR 间期 1 次",
@@ -34,7 +37,10 @@ CONTENT = {
 @pytest.fixture
 async def case(agreed: World) -> dict[str, Any]:
     """A task claimed by the reader, with an analysis and a draft."""
-    recording = await ended_recording(agreed)
+    return await claimed(agreed, await ended_recording(agreed))
+
+
+async def claimed(agreed: World, recording: UUID) -> dict[str, Any]:
     async with agreed.transaction(SEEDER) as conn:
         study = await studies.make_study(conn, SEEDER, agreed.at, recording)
     assert study is not None
@@ -218,6 +224,33 @@ async def test_samples_that_come_after_the_analysis_queue_another(
         assert await studies.queue_late(conn, agreed.at) == 1
         late = await db.rows(conn, "SELECT run_at FROM job WHERE unique_key LIKE '%%:late'")
     assert [job["run_at"] - agreed.at for job in late] == [studies.LATE_PAUSE]
+
+
+async def test_nothing_is_signed_while_samples_are_stored_that_nobody_analysed(agreed: World) -> None:
+    """The rest was discarded and read with a gap; then the device sends it after all."""
+    case = await claimed(agreed, await ended_recording(agreed, lost=(5000, 7500)))
+    engine, begun_at = Engine(agreed.databases.ingest), agreed.at - timedelta(seconds=60)
+    async with agreed.transaction(SEEDER) as conn:
+        row = await db.one(
+            conn, "SELECT device_id, patient_id FROM recording WHERE id = %s", (case["recording"],)
+        )
+    worn = Worn(row["device_id"], "00", "", row["patient_id"], case["recording"])
+    heart = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", 60.0),), UV_PER_LSB)
+    form = {"leads": LEADS, "uv_per_lsb": UV_PER_LSB}
+    late = waveform(worn, begun_at, heart.samples(5000, 2500), first=5000, **form)
+    assert (await send(engine, worn, [late], agreed.at)).samples == 2500
+    with pytest.raises(errors.Conflict) as refused:
+        await sign(agreed, case)
+    assert refused.value.code == "analysis_stale"
+    async with agreed.transaction(SEEDER) as conn:
+        assert await studies.queue_late(conn, agreed.at) == 1
+    await analyses.analyse_study(agreed.databases.app, SEEDER, agreed.at, case["study"])
+    async with agreed.transaction(SEEDER) as conn:
+        newest = await drafts.newest_analysis(conn, case["recording"])
+        assert await studies.queue_late(conn, agreed.at) == 0
+    report = await sign(agreed, case, analysis_id=newest["id"])
+    completeness = report["content"]["completeness"]
+    assert (newest["version"], completeness["stored"], completeness["lost"]) == (2, 15_000, 0)
 
 
 async def test_late_samples_after_the_report_ask_for_a_new_reading(

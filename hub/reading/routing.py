@@ -21,7 +21,7 @@ from hub.people.patients import age_years
 from hub.reading.rules import DUE, Condition, Match, Rule, Words, fault, match, prioritise
 
 CONSENT = "remote-reading"  # what the patient must have agreed to before a centre sees anything
-HOLD_NO_RULE: Words = {"zh-CN": "没有适用的转诊规则", "en": "No routing rule applies"}
+HOLD_NO_RULE: Words = {"zh-CN": "没有适用的送检规则", "en": "No routing rule applies"}
 HOLD_NO_CONSENT: Words = {
     "zh-CN": "患者未同意远程阅片（或已撤回）",
     "en": "The patient has not agreed to remote reading (or took it back)",

@@ -4,9 +4,11 @@ import { withQuery } from '../core/api';
 import { t } from '../core/i18n';
 import { Loaded, useResource } from '../core/resource';
 import { Button, EmptyState, Table, Time, type Column } from '../core/ui';
+import { translated } from '../ecg/rules';
 import type { AuditEntry } from './types';
 
 const PAGE = 100;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/; // shown by its end, which differs; other ids are short
 
 export function AuditSection() {
   const [before, setBefore] = useState<number | null>(null);
@@ -33,8 +35,8 @@ function Entries({ entries }: { entries: AuditEntry[] }) {
   const columns: Column<AuditEntry>[] = [
     { name: 'at', label: t('admin.audit.at'), sort: (entry) => entry.at, cell: (entry) => <Time at={entry.at} show="seconds" /> },
     { name: 'who', label: t('admin.audit.who'), sort: (entry) => who(entry), cell: (entry) => who(entry) },
-    { name: 'action', label: t('admin.audit.action'), sort: (entry) => entry.action, cell: (entry) => <span class="mono small">{entry.action}</span> },
-    { name: 'object', label: t('admin.audit.object'), sort: (entry) => entry.object_kind, cell: (entry) => <span class="mono small" title={entry.object_id}>{entry.object_kind} {entry.object_id.slice(-8)}</span> },
+    { name: 'action', label: t('admin.audit.action'), sort: (entry) => entry.action, cell: (entry) => <span title={entry.action}>{translated(`admin.action.${entry.action}`, entry.action)}</span> },
+    { name: 'object', label: t('admin.audit.object'), sort: (entry) => entry.object_kind, cell: (entry) => <span class="mono small" title={entry.object_id}>{entry.object_kind} {UUID.test(entry.object_id) ? entry.object_id.slice(-8) : entry.object_id}</span> },
     { name: 'detail', label: t('admin.audit.detail'), cell: (entry) => <span class="mono small">{Object.entries(entry.detail).map(([name, value]) => `${name}=${String(value)}`).join(' ') || '—'}</span> },
     { name: 'seal', label: t('admin.audit.seal'), numeric: true, sort: (entry) => entry.seal ?? Infinity, cell: (entry) => entry.seal ?? t('admin.audit.notYet') },
   ];

@@ -1,8 +1,10 @@
 // The hub's own health, as /healthz tells it: every part with its word, whatever parts there are.
+import type { ComponentChildren } from 'preact';
 import { t } from '../core/i18n';
 import { Loaded, useResource } from '../core/resource';
 import { formatClock, now } from '../core/time';
 import { Facts, State } from '../core/ui';
+import { translated } from '../ecg/rules';
 
 type Health = Record<string, unknown>;
 
@@ -19,11 +21,17 @@ export function HealthSection() {
 const GOOD: readonly unknown[] = [true, 'ok', 'ready', 'up', 'running'];
 
 function Parts({ parts }: { parts: Health }) {
-  return <Facts rows={Object.entries(parts).map(([name, value]) => [name, <Value value={value} />] as const)} />;
+  return <Facts rows={Object.entries(parts).flatMap(([name, value]) => rowsOf(name, value))} />;
+}
+
+/** A part made of parts is a row each, under its name. */
+function rowsOf(name: string, value: unknown): [string, ComponentChildren][] {
+  const label = translated(`admin.health.part.${name}`, name);
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return [[label, <Value value={value} />]];
+  return Object.entries(value).map(([inner, each]) => [`${label} · ${inner}`, <Value value={each} />]);
 }
 
 function Value({ value }: { value: unknown }) {
-  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return <Parts parts={value as Health} />;
   if (typeof value === 'boolean' || typeof value === 'string') {
     const good = GOOD.includes(value);
     return <State shape={good ? 'done' : 'waiting'}>{good ? t('admin.health.good') : String(value)}</State>;

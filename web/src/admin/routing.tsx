@@ -48,6 +48,7 @@ function Rule({ rule, organisations }: { rule: RoutingRule; organisations: TreeO
 }
 
 function conditionWords(condition: Condition, organisations: TreeOrganisation[]): string {
+  if (condition.keyword === 'pacemaker') return t(condition.value ? 'admin.routing.keyword.pacemaker' : 'admin.routing.keyword.pacemaker.not');
   const keyword = KEYWORDS.find((each) => each === condition.keyword);
   const operator = OPERATORS.find((each) => each === condition.operator);
   return [
@@ -65,8 +66,7 @@ function valueWords(keyword: string, value: unknown, organisations: TreeOrganisa
   if (kind) return t(`admin.study.${kind}`);
   if (priority) return t(`core.priority.${priority}`);
   if (sex) return t(`core.sex.${sex}`);
-  if (keyword === 'organisations') return organisationName(organisations, text);
-  return typeof value === 'boolean' ? t(value ? 'core.yes' : 'core.no') : text;
+  return keyword === 'organisations' ? organisationName(organisations, text) : text;
 }
 
 function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {

@@ -5,7 +5,7 @@ import { CredentialsForm } from './credentials';
 import { t } from './i18n';
 import { me, signIn } from './session';
 import { useAction } from './resource';
-import { Button, Dialog, ErrorBanner, Form, TextField } from './ui';
+import { Banner, Button, Dialog, Form, TextField } from './ui';
 
 export function Overlay() {
   const asked = prompt.value;
@@ -41,7 +41,7 @@ function StepUp({ asked }: { asked: Prompt }) {
       <Form submit={work.run}>
         <p>{t('signin.stepUp.text', { name: me.value?.account.name ?? '' })}</p>
         <TextField label={t('signin.password')} type="password" autocomplete="current-password" autoFocus required value={password} change={setPassword} />
-        {work.error && <ErrorBanner error={work.error} />}
+        {work.error && <Banner kind="error">{work.error.code === 'wrong_credentials' ? t('signin.stepUp.wrong') : work.error.text}</Banner>}
         <div class="actions">
           <Button type="submit" kind="primary" busy={work.busy}>{t('signin.stepUp.confirm')}</Button>
           <Button onClick={() => asked.resolve(false)}>{t('core.cancel')}</Button>

@@ -6,7 +6,7 @@ import { render, type ComponentChildren, type ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { Boundary } from './boundary';
 import { reach } from './connection';
-import { locale, named, t } from './i18n';
+import { locale, named, t, type Locale } from './i18n';
 import { Overlay } from './overlay';
 import { begin, chooseLanguage, me, PAGE_PATHS, signOut } from './session';
 import { switchTheme, theme } from './theme';
@@ -87,11 +87,11 @@ function Preferences() {
   );
 }
 
-export function LanguageAndTheme() {
+export function LanguageAndTheme({ chose }: { chose?: (language: Locale) => void }) {
   const other = locale.value === 'en' ? 'zh-CN' : 'en';
   return (
     <>
-      <button type="button" class="button button-quiet" lang={other} onClick={() => { void chooseLanguage(other); }}>
+      <button type="button" class="button button-quiet" lang={other} onClick={() => { chose?.(other); void chooseLanguage(other); }}>
         {other === 'en' ? 'English' : '中文'}
       </button>
       <Button kind="quiet" onClick={switchTheme}>{t(theme.value === 'dark' ? 'core.theme.light' : 'core.theme.dark')}</Button>

@@ -110,7 +110,7 @@ function Ending({ recording, changed }: { recording: Recording; changed: () => v
     <>
       <div class="actions">
         {recording.status === 'recording'
-          ? <Button kind="primary" onClick={() => setAsked('end')}>{t('desk.end.title')}</Button>
+          ? <Button onClick={() => setAsked('end')}>{t('desk.end.title')}</Button>
           : <Banner kind="info">{t('desk.end.draining', { waiting: duration(recording.ledger.waiting / recording.fs_hz) })}</Banner>}
         <Button kind="quiet" onClick={() => setAsked('discard')}>{t('desk.discard.title')}</Button>
       </div>

@@ -158,7 +158,7 @@ function Namesakes({ known, busy, anyway }: { known: Namesake[]; busy: boolean; 
         <strong>{t('desk.register.duplicate')}</strong>
         <span>{t('desk.register.duplicate.same')}</span>
         <ul class="plain-list">
-          {known.map((each) => <li key={each.id}><a class="row-link" href={`/desk?patient=${each.id}`}>{each.name} <span class="figures">{each.birth_date}</span></a></li>)}
+          {known.map((each) => <li key={each.id}><a class="row-link" href={`/desk?patient=${each.id}`}>{each.name}</a> <span class="figures">{each.birth_date}</span></li>)}
         </ul>
         <span class="actions"><Button busy={busy} onClick={anyway}>{t('desk.register.duplicate.anyway')}</Button></span>
       </div>

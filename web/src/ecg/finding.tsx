@@ -32,7 +32,7 @@ function Thresholds({ rule }: { rule: string }) {
   const known = ruleOf(rule);
   return (
     <ul class="thresholds small">
-      {known?.thresholds.map(({ name, value, unit, source }) => <li key={name}><span class="mono">{name} = {value} {unit}</span> <span class="soft">{source}</span></li>)}
+      {known?.thresholds.map(({ name, value, source }) => <li key={name}>{translated(`live.threshold.${name}`, name)} <span class="figures">{evidence({ [name]: value })[0]?.[1]}</span> <span class="soft">{source}</span></li>)}
       <li class="soft">{t('live.finding.version', { version: known?.version ?? '' })}</li>
     </ul>
   );

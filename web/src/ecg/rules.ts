@@ -52,7 +52,8 @@ export function evidence(numbers: Record<string, number | string>): [name: strin
     if (!row) return [name, String(Math.round(value * 100) / 100)];
     const [, unit, factor, digits] = row;
     const shown = value * factor;
-    return [name, `${shown.toFixed(Math.abs(shown) >= 10 ? 0 : digits)} ${t(unit)}`];
+    const gap = unit === 'live.unit.percent' ? '' : ' ';
+    return [name, `${shown.toFixed(Math.abs(shown) >= 10 ? 0 : digits)}${gap}${t(unit)}`];
   });
 }
 

@@ -79,7 +79,7 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
         <span class="soft small">{t(`core.sex.${row.patient.sex}`)} · {t('core.age_years', { count: row.patient.age_years })} · {named(row.organisation)}</span>
       </div>
       <p class="tile-rate"><strong class="figures">{fresh && row.rate_bpm !== null ? Math.round(row.rate_bpm) : '–'}</strong> <span class="small">{t('live.unit.per-minute')}</span></p>
-      <p class="tile-vitals small">{vitalRows(new Map(Object.entries(row.vitals))).slice(0, 3).map(({ code, name, value, unit }) => <span key={code}>{name} <strong class="figures">{value}</strong> {unit}</span>)}</p>
+      <p class="tile-vitals small">{vitalRows(new Map(Object.entries(row.vitals))).slice(0, 3).map(({ code, name, value, unit }) => <span key={code}>{name} <strong class="figures">{value}</strong>{unit}</span>)}</p>
       <p class="tile-state small">
         <span class={fresh ? '' : 'corner-stale'}>{age_s === null ? t('live.newest.none') : t('live.newest', { age: duration(age_s) })}</span>
         <span>{t('live.quality.is', { quality: fresh ? bestQuality(row.quality) : t('live.quality.unknown') })}</span>

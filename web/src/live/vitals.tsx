@@ -14,7 +14,7 @@ const UNITS: Record<string, string> = { '%': '%', 'mm[Hg]': 'mmHg', Cel: '°C' }
 export type VitalBrief = Pick<Vital, 'value' | 'unit' | 'at'> & { text_value?: string | null };
 type Row = { code: string; name: string; value: string; unit: string; at: string };
 
-export function unitWord(unit: string): string {
+function unitWord(unit: string): string {
   return unit === '/min' ? t('live.unit.per-minute') : UNITS[unit] ?? unit;
 }
 
@@ -35,7 +35,7 @@ export function vitalRows(vitals: ReadonlyMap<string, VitalBrief>): Row[] {
         code,
         name: pressure ? t('live.vital.pressure') : translated(`live.vital.${code}`, code),
         value: pressure ? `${shown(high)}/${shown(low)}` : shown(vital),
-        unit: unitWord(vital.unit),
+        unit: vital.unit === '%' ? '%' : ` ${unitWord(vital.unit)}`, // 96%, but 128/76 mmHg
         at: vital.at,
       };
     });
@@ -49,7 +49,7 @@ export function Vitals({ vitals }: { vitals: ReadonlyMap<string, VitalBrief> }) 
       {rows.map(({ code, name, value, unit, at }) => (
         <div key={code} data-vital={code}>
           <dt>{name}</dt>
-          <dd><strong class="figures vital-value">{value}</strong> <span>{unit}</span> <span class="soft small"><Age at={at} /></span></dd>
+          <dd><strong class="figures vital-value">{value}</strong><span>{unit}</span> <span class="soft small"><Age at={at} /></span></dd>
         </div>
       ))}
     </dl>

@@ -15,9 +15,9 @@ export const PHRASES: Record<Field, readonly MessageKey[]> = {
   advice: ['reading.phrase.a.clinic', 'reading.phrase.a.follow', 'reading.phrase.a.echo', 'reading.phrase.a.electrolytes', 'reading.phrase.a.refer', 'reading.phrase.a.now'],
 };
 
-/** Hours with three decimals, to the nearest minute: 0.333 h is 20 min. */
+/** Hours with three decimals, to the nearest minute: 0.333 h is 20 min; below a minute, to the second. */
 export function minutes(hours: number): string {
-  return duration(Math.round(hours * 60) * 60);
+  return duration(hours < 1 / 60 ? hours * 3600 : Math.round(hours * 60) * 60);
 }
 
 /** What the figures say, in sentences for the reader to keep or change; statements of rules stay "suspected". */

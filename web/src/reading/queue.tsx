@@ -65,8 +65,8 @@ function TaskRow({ task, here, choose }: { task: Task; here: boolean; choose: (t
           <span class={`task-priority task-${task.priority}`}><span aria-hidden="true">{SHAPES[task.priority]}</span> {t(`core.priority.${task.priority}`)}</span>
           <Due task={task} />
         </span>
-        <span class="task-reasons">{task.reasons.map((reason) => say(reason)).join(t('reading.semicolon'))}</span>
-        <span>{t(`reading.kind.${task.kind}`)} · {named(task.from_organisation)} · {t(`core.sex.${task.sex}`)} · {t('core.age_years', { count: task.age_years })}</span>
+        {task.priority !== 'routine' && <span class="task-reasons">{task.reasons.map((reason) => say(reason)).join(t('reading.semicolon'))}</span>}
+        <span class="task-from"><span>{t(`reading.kind.${task.kind}`)}</span> <span>{named(task.from_organisation)}</span> <span>{t(`core.sex.${task.sex}`)} · {t('core.age_years', { count: task.age_years })}</span></span>
         {task.question && <span class="task-question soft">{task.question}</span>}
         {task.claimed_by && task.status === 'in-progress' && <strong class="small">{other ? t('reading.claimed.by', { name: task.claimed_by.name }) : t('reading.claimed.mine')}</strong>}
       </button>

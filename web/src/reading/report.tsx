@@ -48,7 +48,10 @@ function Writing({ open }: { open: OpenCase }) {
   const [missing, setMissing] = useState(false);
   const text = open.draft.text.value;
   const included = includedFindings(open);
-  const add = (name: Field, words: string): void => open.draft.change({ [name]: text[name].trim() ? `${text[name].trimEnd()}\n${words}` : words });
+  const add = (name: Field, words: string): void => {
+    if (text[name].includes(words)) return; // a phrase pressed twice is meant once
+    open.draft.change({ [name]: text[name].trim() ? `${text[name].trimEnd()}\n${words}` : words });
+  };
   const saved = open.draft.saved.value;
   return (
     <>
@@ -138,7 +141,7 @@ function SignDialog({ open, included, close }: { open: OpenCase; included: reado
   return (
     <Dialog title={t('reading.sign.title')} close={close} wide>
       <p>{t('reading.sign.text', { patient: open.data.value.patient.name })}</p>
-      <div class="sign-preview">
+      <div class="sign-preview" tabIndex={0} role="region" aria-label={t('reading.report')}>
         {FIELDS.map((name) => <div key={name}><h3>{t(`reading.field.${name}`)}</h3><p>{text[name].trim() || t('core.none')}</p></div>)}
         <p class="soft">{t('reading.sign.binds', { strips: included.length, version: analysis.version, edits: open.sequence.value })}</p>
       </div>

@@ -3,8 +3,8 @@ import '../core/tokens.css';
 import '../core/base.css';
 import { render } from 'preact';
 import { CredentialsForm } from '../core/credentials';
-import { isLocale, switchLanguage, t } from '../core/i18n';
-import { begin, me, PAGE_PATHS, signIn, signOut } from '../core/session';
+import { isLocale, switchLanguage, t, type Locale } from '../core/i18n';
+import { begin, chooseLanguage, me, PAGE_PATHS, signIn, signOut } from '../core/session';
 import { Connection, LanguageAndTheme, Mark, SafetyLine } from '../core/shell';
 import { Banner, Button } from '../core/ui';
 
@@ -21,10 +21,15 @@ function leadOn(): boolean {
   return true;
 }
 
+/** What somebody pressed on this page outweighs what their account had; the browser's old choice does not. */
+let chosen: Locale | null = null;
+
 async function submit(login: string, password: string): Promise<void> {
+  const asked = chosen;
   await signIn(login, password);
   const own = me.value?.account.locale;
-  if (isLocale(own)) await switchLanguage(own);
+  if (asked) await chooseLanguage(asked);
+  else if (isLocale(own)) await switchLanguage(own);
   leadOn();
 }
 
@@ -33,7 +38,7 @@ function SignIn() {
   const pageless = me.value !== null && me.value.pages.length === 0;
   return (
     <div class="signin">
-      <div class="signin-tools"><Connection /><LanguageAndTheme /></div>
+      <div class="signin-tools"><Connection /><LanguageAndTheme chose={(language) => { chosen = language; }} /></div>
       <main class="signin-card">
         <p class="brand brand-large"><Mark />Telehub</p>
         <p class="soft">{t('signin.product')}</p>

@@ -5,7 +5,7 @@ part; and its shape on up to three leads. Worked out for all candidates of a bat
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -133,6 +133,13 @@ def shifted(shape: Shape) -> Real:
     """[.., lead * sample, shift] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
     views = sliding_window_view(shape, 2 * SHAPE_SLACK + 1, axis=-1).astype(np.float64)
     return views.reshape(*shape.shape[:-2], shape.shape[-2] * (2 * SHAPE_REACH + 1), 2 * SHAPE_SLACK + 1)
+
+
+def moved(candidate: Candidate, places: int, samples: int) -> Candidate:
+    """The same summit on the line of a device that began whole seconds before or after its companions."""
+    if places == 0 and samples == 0:
+        return candidate
+    return replace(candidate, place=candidate.place + places, sample=candidate.sample + samples)
 
 
 def rows(found: Found) -> Iterator[tuple[int, int, Candidate]]:

@@ -227,7 +227,9 @@ def _look(
     )
     rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
     for device, at, candidate in fiducials.rows(found):
-        rows[device].append((at, candidate))
+        own = states[device]
+        places, samples = (own.hop - lead.hop) * cond.HOP, own.taken - lead.taken
+        rows[device].append((at, fiducials.moved(candidate, places, samples)))
     return fusion.unstacked(memory), judged.quality, rows
 
 

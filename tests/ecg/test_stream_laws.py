@@ -111,6 +111,28 @@ def test_devices_of_different_phase_share_a_batch() -> None:
     assert [*outcomes[0].beats, *finish(states[0]).beats] == alone.beats
 
 
+@settings(max_examples=15, deadline=None)
+@given(seconds=st.integers(1, 40), size=st.sampled_from([50, 250, 500]))
+def test_devices_that_began_whole_seconds_apart_share_a_batch(seconds: int, size: int) -> None:
+    """Their half seconds fall together, but each has its own line of samples."""
+    late_by = seconds * 250
+    first = heart(1, 250, 60, 2)
+    second = heart(2, 250, 60 - seconds, 2)
+    early, begun = step([new_state(250, LEADS[:2])], batch(250, LEADS[:2], first[None, :, :late_by], 0))
+    states, beats = [early[0], new_state(250, LEADS[:2])], [begun[0].beats.tolist(), list[int]()]
+    for a in range(0, second.shape[1], size):
+        both = batch(
+            250, LEADS[:2], np.stack([first[:, late_by + a :][:, :size], second[:, a : a + size]]), 0
+        )
+        both.first_sample[:] = (late_by + a, a)
+        states, outcomes = step(states, both)
+        for own, outcome in zip(beats, outcomes, strict=True):
+            own += outcome.beats.tolist()
+    for own, state, samples in zip(beats, states, (first, second), strict=True):
+        (alone,) = feed(samples[None])
+        assert [*own, *finish(state).beats] == alone.beats
+
+
 @pytest.mark.parametrize("fs_hz", [50, 100, 125, 128, 200, 250, 257, 360, 500, 1000, 2000])
 def test_one_set_of_parameters_serves_every_rate(fs_hz: int) -> None:
     source = Synthesiser(7, fs_hz, LEADS, (Segment("sinus", 40, 75), Segment("pvc", 20, 75)))

@@ -61,6 +61,7 @@ class _Run:
     state: State
     told_sample: int
     saved_s: float
+    saved_sample: int
     rate_bpm: float | None = None
     quality: tuple[str, ...] = ()
     beats: list[int] = field(default_factory=list)
@@ -77,7 +78,8 @@ class _Chunk:
     parts: list[NDArray[np.int16]]
 
 
-SAVE_EVERY_S: Final = 60.0
+NEVER: Final = float("-inf")  # a run's first commit saves it, so that a new owner knows where it began
+SAVE_EVERY_S: Final = 60.0  # of the clock, and of signal: a backlog brings hours of it in a minute
 
 
 class LiveAnalysis:
@@ -92,31 +94,39 @@ class LiveAnalysis:
         named = {a.recording.id: a.recording for a in arrivals}
         return {key: recording for key, recording in named.items() if key not in self._known}
 
+    @property
+    def boots(self) -> list[tuple[UUID, int]]:
+        """What is being analysed."""
+        return [(recording_id, run.boot) for recording_id, run in self._runs.items()]
+
+    def __contains__(self, recording_id: UUID) -> bool:
+        return recording_id in self._runs
+
     def take_up(self, recordings: dict[UUID, Recording], saved: Iterable[Snapshot], now_s: float) -> None:
         """Go on from saved states; recordings without one begin with their next packet."""
         self._known |= set(recordings)
         for one in saved:
             try:
                 state = snapshot.unpack(one.state)
-            except ValueError:
-                continue  # saved by an earlier version: begin anew
+            except Exception as failure:  # saved by an earlier version, or damaged: begin anew
+                log("analysis.restarted", recording=str(one.recording_id), failure=failure_place(failure))
+                continue
             if state.origin + state.taken == one.next_sample:
-                self._runs[one.recording_id] = _Run(
-                    recordings[one.recording_id], one.boot, one.next_sample, state, one.next_sample, now_s
-                )
+                recording, sample = recordings[one.recording_id], one.next_sample
+                self._runs[one.recording_id] = _Run(recording, one.boot, sample, state, sample, now_s, sample)
 
-    def advance(self, arrivals: Sequence[Arrival], now_s: float) -> list[Live]:
+    def advance(self, arrivals: Sequence[Arrival]) -> list[Live]:
         """Feed what is new and newest; findings that began, changed or ended."""
         found: list[Live] = []
         over: list[_Run] = []  # to be closed once their last samples have been looked at
-        for chunks in _rounds(self._continuing(arrivals, over, now_s)):
+        for chunks in _rounds(self._continuing(arrivals, over)):
             groups: dict[tuple[int, tuple[str, ...], int], list[_Chunk]] = defaultdict(list)
             for chunk in chunks:
                 length = sum(part.shape[1] for part in chunk.parts)
                 groups[chunk.run.state.fs_hz, chunk.run.state.leads, length].append(chunk)
             for group in groups.values():
                 found += self._step_or_restart(group)
-        return found + [finding for run in over for finding in _closed(run)]
+        return found + [finding for run in over for finding in self._close(run)]
 
     def _step_or_restart(self, group: Sequence[_Chunk]) -> list[Live]:
         """Step a group; if that fails, each alone: the one that fails begins anew, the rest and storing go on."""
@@ -125,11 +135,13 @@ class LiveAnalysis:
         except Exception as failure:
             if len(group) > 1:
                 return [finding for chunk in group for finding in self._step_or_restart([chunk])]
-            run = group[0].run
-            if self._runs.get(run.recording.id) is run:
-                del self._runs[run.recording.id]
-            log("analysis.restarted", recording=str(run.recording.id), failure=failure_place(failure))
+            self._give_up(group[0].run, failure)
             return []
+
+    def _give_up(self, run: _Run, failure: Exception) -> None:
+        if self._runs.get(run.recording.id) is run:
+            del self._runs[run.recording.id]
+        log("analysis.restarted", recording=str(run.recording.id), failure=failure_place(failure))
 
     def seconds(self) -> list[Second]:
         """What to tell pages: recordings that have a second of news, or a finding."""
@@ -141,34 +153,56 @@ class LiveAnalysis:
         for recording_id in recording_ids:
             self._known.discard(recording_id)
             run = self._runs.pop(recording_id, None)
-            found += _closed(run) if run is not None else []
+            found += self._close(run) if run is not None else []
         return found
 
-    def snapshots(self, now_s: float, every_s: float = SAVE_EVERY_S) -> list[Snapshot]:
-        """States that are due to be saved."""
-        due = [run for run in self._runs.values() if now_s - run.saved_s >= every_s and run.state.origin >= 0]
-        for run in due:
-            run.saved_s = now_s
-        return [_snapshot(run) for run in due]
+    def _close(self, run: _Run) -> list[Live]:
+        """Its last findings; none from a state that is damaged."""
+        try:
+            return [Live(run.recording, run.boot, finding) for finding in stream.finish(run.state).findings]
+        except Exception as failure:
+            self._give_up(run, failure)
+            return []
 
-    def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run], now_s: float) -> list[_Chunk]:
+    def snapshots(self, now_s: float, every_s: float = SAVE_EVERY_S) -> list[Snapshot]:
+        """States that are due to be saved, exactly as far as the findings told so far."""
+        return [_snapshot(run) for run in self._runs.values() if _is_due(run, now_s, every_s)]
+
+    def saved(self, snapshots: Iterable[Snapshot], now_s: float) -> None:
+        """They are committed."""
+        for one in snapshots:
+            run = self._runs.get(one.recording_id)
+            if run is not None and run.boot == one.boot:
+                run.saved_s, run.saved_sample = now_s, one.next_sample
+
+    def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run]) -> list[_Chunk]:
         """The chunks to analyse, in order for each recording; restarts happen here."""
         chunks: list[_Chunk] = []
         last: dict[UUID, _Chunk] = {}
         for arrival in arrivals:
-            packet = arrival.packet
-            run = self._run_for(arrival, over, now_s)
-            if run is None:
+            try:
+                chunk = self._continue(arrival, last.get(arrival.recording.id), over)
+            except Exception as failure:  # this packet is not analysed; it is stored, and the others go on
+                log("analysis.restarted", recording=str(arrival.recording.id), failure=failure_place(failure))
                 continue
-            first, run.next_sample = run.next_sample, packet.end_sample
-            chunk = last.get(arrival.recording.id)
-            if chunk is None or chunk.run is not run or chunk.electrodes_off != packet.electrodes_off:
-                chunk = last[arrival.recording.id] = _Chunk(run, first, packet.electrodes_off, [])
+            if chunk is not None and chunk is not last.get(arrival.recording.id):
+                last[arrival.recording.id] = chunk
                 chunks.append(chunk)
-            chunk.parts.append(packet.samples[:, first - packet.first_sample :])
         return chunks
 
-    def _run_for(self, arrival: Arrival, over: list[_Run], now_s: float) -> _Run | None:
+    def _continue(self, arrival: Arrival, last: _Chunk | None, over: list[_Run]) -> _Chunk | None:
+        """The chunk this packet's samples went into: the recording's last, or another; None if it is old."""
+        packet = arrival.packet
+        run = self._run_for(arrival, over)
+        if run is None:
+            return None
+        first, run.next_sample = run.next_sample, packet.end_sample
+        if last is None or last.run is not run or last.electrodes_off != packet.electrodes_off:
+            last = _Chunk(run, first, packet.electrodes_off, [])
+        last.parts.append(packet.samples[:, first - packet.first_sample :])
+        return last
+
+    def _run_for(self, arrival: Arrival, over: list[_Run]) -> _Run | None:
         """The run this packet continues, a new one if it is newer than that, or None if it is older."""
         recording, packet = arrival.recording, arrival.packet
         run = self._runs.get(recording.id)
@@ -183,7 +217,7 @@ class LiveAnalysis:
             over.append(run)
         state = stream.new_state(packet.fs_hz, packet.leads)
         first = packet.first_sample
-        self._runs[recording.id] = _Run(recording, packet.boot, first, state, first, now_s)
+        self._runs[recording.id] = _Run(recording, packet.boot, first, state, first, NEVER, first)
         return self._runs[recording.id]
 
 
@@ -227,14 +261,16 @@ def _step(group: Sequence[_Chunk]) -> list[Live]:
     return found
 
 
+def _is_due(run: _Run, now_s: float, every_s: float) -> bool:
+    if run.state.origin < 0:
+        return False
+    return now_s - run.saved_s >= every_s or run.next_sample - run.saved_sample >= every_s * run.state.fs_hz
+
+
 def _snapshot(run: _Run) -> Snapshot:
     """As far as the state has come, which in the middle of a failed tick is less than was handed to it."""
     state = run.state
     return Snapshot(run.recording.id, run.boot, state.origin + state.taken, snapshot.pack(state))
-
-
-def _closed(run: _Run) -> list[Live]:
-    return [Live(run.recording, run.boot, finding) for finding in stream.finish(run.state).findings]
 
 
 def _has_news(run: _Run) -> bool:

@@ -12,6 +12,7 @@ from devices import DecodeError, drivers, event, packet, senml
 from devices.event import Event
 from devices.packet import WaveformPacket
 from devices.senml import Measurement, Rejected
+from hub.core.logging import failure_place
 from hub.ingest.bindings import Device
 
 TELEHUB: Final = "telehub"
@@ -50,10 +51,15 @@ class Item:
     refusal: Refusal | None = None
 
 
+def hub_failure(failure: Exception) -> Refusal:
+    """What is set aside because the hub itself fails on it, so that it stops nobody else."""
+    return Refusal("hub-failure", failure_place(failure))
+
+
 def device_of(topic: str) -> str | None:
     """The device a topic names, or None if it is no topic of ours."""
     parts = topic.split("/")
-    return parts[2] if len(parts) == 4 and parts[0] == "ingest" else None
+    return parts[2] if len(parts) == 4 and parts[0] == "ingest" and "\0" not in topic else None
 
 
 def _packets(payload: bytes, _received_s: float) -> Parts:
@@ -89,6 +95,8 @@ def decode(received: Received, devices: Mapping[str, Device | None]) -> Item:
         return Item(received, device, *_read(device, tail, received))
     except DecodeError as failure:
         return Item(received, device, refusal=Refusal(failure.reason, failure.text))
+    except Exception as bug:  # of a driver: it costs its own device's messages only
+        return Item(received, device, refusal=hub_failure(bug))
 
 
 def _misplaced(received: Received, shard: str, tail: str, device: Device | None) -> Refusal | None:

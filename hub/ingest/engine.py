@@ -8,7 +8,10 @@ so that it survives a database that is away.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import psycopg
 
 from devices import sequencing
 from hub.alarms.findings import Found, finding_json, store_findings
@@ -16,15 +19,16 @@ from hub.alarms.raising import raise_from_finding
 from hub.core import actor, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
-from hub.core.logging import failure_place
+from hub.core.logging import failure_place, log
 from hub.ingest import presence, resuming, tick
 from hub.ingest.acks import AckBook
 from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
 from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordings
 from hub.ingest.clocks import ClockBook
 from hub.ingest.days import Days
-from hub.ingest.decoding import Item, Received, Refusal, decode, device_of
+from hub.ingest.decoding import Item, Received, decode, device_of, hub_failure
 from hub.ingest.presence import Presence
+from hub.ingest.resuming import Inheritance
 from hub.ingest.samples import Arrival
 from hub.ingest.set_aside import SetAside
 from hub.ingest.tick import Sorted, Stored
@@ -34,6 +38,9 @@ ACTOR: Final = actor.job("ingest")
 LOAD_TIMEOUT_S: Final = 1.0
 FINDINGS_KEPT: Final = 10_000
 OVER: Final = ("ended", "discarded")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Engine:
@@ -45,6 +52,7 @@ class Engine:
         self._analysis, self._timeline = LiveAnalysis(), Timeline()
         self._presence, self._device_clocks = Presence(), ClockBook()
         self._found: dict[object, tuple[Recording, Found]] = {}
+        self._changed: set[bytes] = set()  # recordings being analysed that somebody may have closed
 
     async def take(self, received: Sequence[Received], at: datetime, may_load: bool) -> tuple[Sorted, bool]:
         """Decode, bind and analyse; also whether everything could be decided (else: forget and ask again)."""
@@ -55,30 +63,39 @@ class Engine:
             received = [m for m in received if device_of(m.topic) in self.bindings.devices]
         items = [decode(message, self.bindings.devices) for message in received]
         running = {self.bindings.open_recordings.get(item.device.id) for item in items if item.device}
-        named = tick.named_recordings(items) | {name for name in running if name is not None}
+        named = tick.named_recordings(items) | self._changed
+        named |= {name for name in running if name is not None}
         complete &= await self._load(self.bindings.missing_recordings(named), load_recordings, at, may_load)
         if not complete:
             items = [
                 item for item in items if tick.named_recordings([item]) <= self.bindings.recordings.keys()
             ]
+        self._finish_closed()
         batch = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
         await self._analyse(batch, at, may_load)
-        self._note_presence(items)
+        _each_alone(self._note_presence, items)
         return batch, complete
+
+    def forget_changed(self, device_id: str | None, recording_id: UUID | None) -> None:
+        """A device or a recording changed; without names, any may have."""
+        known = [recording_id] if recording_id or device_id else [of for of, _ in self._analysis.boots]
+        self._changed |= {of.bytes for of in known if of is not None and of in self._analysis}
+        self.bindings.forget_changed(device_id, recording_id)
 
     def seconds(self) -> list[tuple[Recording, str]]:
         """Live results to publish, as JSON."""
-        return [(second.recording, self._second_json(second)) for second in self._analysis.seconds()]
+        return _each_alone(lambda one: (one.recording, self._second_json(one)), self._analysis.seconds())
 
     async def commit(self, batch: Sorted, at: datetime) -> Stored:
         """Store a batch in one transaction, then note what devices have to be told."""
-        found = dict(self._found)
+        # Taken at one instant: a saved state has told all its findings, and they are stored with it.
+        found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp())
         due = self._presence.due(at.timestamp())
         committed = False
         try:
             async with self._database.transaction(ACTOR, at) as conn:
                 stored = await tick.store(conn, at, batch, self._days)
-                await self._store_rest(conn, at, batch, stored, found)
+                await self._store_rest(conn, at, batch, stored, found, snapshots)
                 if due:
                     await presence.write(conn, due)
             committed = True
@@ -87,23 +104,32 @@ class Engine:
         for key, one in found.items():
             if self._found.get(key) is one:
                 del self._found[key]
+        self._analysis.saved(snapshots, at.timestamp())
         self._presence.written(due, at.timestamp())
         self._after(batch, stored)
         return stored
 
     async def commit_singly(self, batch: Sorted, at: datetime) -> list[Stored]:
-        """After a failure that is not the database's: find the message that causes it, and set that aside."""
-        done = []
-        for item in batch.items:
-            try:
-                one = tick.sort_out([item], self.bindings, self._device_clocks.offset_s)
-                done.append(await self.commit(one, at))
-            except errors.HubError:
-                raise
-            except Exception as failure:  # whatever this message brought about: it must not stop the others
-                why = Refusal("hub-failure", failure_place(failure))
-                done.append(await self.commit(Sorted([item], refused=[SetAside(item, why)]), at))
-        return done
+        """After a failure that is not the database's: halve until the message that causes it is alone, and set
+        that aside.
+        """
+        half = len(batch.items) // 2
+        if half:
+            parts = (batch.items[:half], batch.items[half:])
+            return [stored for part in parts for stored in await self._commit_part(part, at)]
+        return [stored for item in batch.items for stored in await self._commit_part([item], at)]
+
+    async def _commit_part(self, items: list[Item], at: datetime) -> list[Stored]:
+        part = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
+        try:
+            return [await self.commit(part, at)]
+        except errors.HubError:
+            raise
+        except Exception as failure:  # whatever a message brought about: it must not stop the others
+            if len(items) > 1:
+                return await self.commit_singly(part, at)
+            refused = [SetAside(items[0], hub_failure(failure))]
+            return [await self.commit(Sorted(items, refused=refused), at)]
 
     async def save_states(self, at: datetime) -> None:
         """Before leaving: all analysers, for the next owner."""
@@ -149,33 +175,38 @@ class Engine:
         arrivals = [a for a in batch.arrivals if a.recording.status not in OVER]
         if not arrivals:
             return
-        self._timeline.expect(arrivals)
         unknown = self._analysis.unknown(arrivals)
-        if unknown:
-            await self._take_up(unknown, at, may_load)
-        self._keep_found(self._analysis.advance(arrivals, at.timestamp()))
+        replay = await self._take_up(unknown, at, may_load) if unknown else []
+        self._timeline.expect(arrivals)
+        self._keep_found(self._analysis.advance(replay))
+        self._keep_found(self._analysis.advance(arrivals))
 
-    async def _take_up(self, unknown: dict[Any, Recording], at: datetime, may_load: bool) -> None:
-        """Go on where the shard's owner before us stopped."""
-        saved: list[Snapshot] = []
-        missed: list[Arrival] = []
+    async def _take_up(self, unknown: dict[UUID, Recording], at: datetime, may_load: bool) -> list[Arrival]:
+        """Go on where the shard's owner before us stopped; what was stored since it saved its states."""
+        left = Inheritance()
 
         async def read(conn: Connection) -> None:
-            saved.extend(await resuming.saved(conn, unknown))
-            for snapshot in saved:
-                missed.extend(await resuming.since(conn, unknown[snapshot.recording_id], snapshot))
+            nonlocal left
+            left = await resuming.read_inheritance(conn, unknown)
 
         if may_load:
             await self._in_time(at, read)
-        self._analysis.take_up(unknown, saved, at.timestamp())
-        replay = resuming.replayed(saved, missed)
-        self._timeline.expect(replay)
-        self._keep_found(self._analysis.advance(replay, at.timestamp()))
+        self._timeline.inherit(left.anchors_us)
+        self._analysis.take_up(unknown, left.snapshots, at.timestamp())
+        return resuming.replayed(left.snapshots, left.missed)
+
+    def _finish_closed(self) -> None:
+        """Recordings that a person or a timer closed: what is open of them is over."""
+        if not self._changed:
+            return
+        states = {name: self.bindings.recordings.get(name) for name in self._changed}
+        self._changed -= {name for name in states if name in self.bindings.recordings}
+        over = [one.id for one in states.values() if one is not None and one.status in OVER]
+        self._keep_found(self._analysis.finish(over))
 
     def _keep_found(self, found: Iterable[Live]) -> None:
         """Findings wait here for the next commit; of each episode only the newest word."""
-        for live in found:
-            one = self._found_of(live)
+        for live, one in _each_alone(lambda live: (live, self._found_of(live)), found):
             if len(self._found) < FINDINGS_KEPT or one.key in self._found:
                 self._found[one.key] = (live.recording, one)
 
@@ -209,41 +240,43 @@ class Engine:
             }
         )
 
-    def _note_presence(self, items: Iterable[Item]) -> None:
-        for item in items:
-            if item.device is None or item.refusal is not None:
-                continue
-            device, received_s = item.device, item.received.received_s
-            if any(event.kind == "offline" for event in item.events):
-                self._presence.left(device.id, received_s)
-                continue
-            state = self._presence.heard(device.id, received_s)
-            for packet in item.packets:
-                end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
-                self._device_clocks.observe(device.id, end_s, received_s)
-                state.battery_percent = packet.battery_percent or state.battery_percent
-            for event in item.events:
-                if event.sent_time_s is not None:
-                    self._device_clocks.observe(device.id, event.sent_time_s, received_s)
-                if event.battery_percent is not None:
-                    state.battery_percent = event.battery_percent
-            for measurement in item.measurements:
-                if measurement.code == tick.BATTERY_CODE and measurement.value is not None:
-                    state.battery_percent = round(measurement.value)
-            state.clock_offset_s = self._device_clocks.offset_s(device.id)
+    def _note_presence(self, item: Item) -> None:
+        if item.device is None or item.refusal is not None:
+            return
+        device, received_s = item.device, item.received.received_s
+        if any(event.kind == "offline" for event in item.events):
+            return self._presence.left(device.id, received_s)
+        state = self._presence.heard(device.id, received_s)
+        for packet in item.packets:
+            end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
+            self._device_clocks.observe(device.id, end_s, received_s)
+            state.battery_percent = packet.battery_percent or state.battery_percent
+        for event in item.events:
+            if event.sent_time_s is not None:
+                self._device_clocks.observe(device.id, event.sent_time_s, received_s)
+            if event.battery_percent is not None:
+                state.battery_percent = event.battery_percent
+        for measurement in item.measurements:
+            if measurement.code == tick.BATTERY_CODE and measurement.value is not None:
+                state.battery_percent = round(measurement.value)
+        state.clock_offset_s = self._device_clocks.offset_s(device.id)
 
     async def _store_rest(
-        self, conn: Connection, at: datetime, batch: Sorted, stored: Stored, found: dict[object, Any]
+        self,
+        conn: Connection,
+        at: datetime,
+        batch: Sorted,
+        stored: Stored,
+        found: dict[object, tuple[Recording, Found]],
+        snapshots: list[Snapshot],
     ) -> None:
         """Clocks, findings, alarms and analyser states, in the batch's transaction."""
+        self._timeline.forget_all_but(self._analysis.boots)
         estimates = self._timeline.learn(stored.boots, batch.arrivals)
         if estimates:
             await save_estimates(conn, estimates)
         if found:
-            await store_findings(conn, at, [one for _, one in found.values()])
-            for recording, one in found.values():
-                await raise_from_finding(conn, ACTOR, at, recording, one)
-        snapshots = self._analysis.snapshots(at.timestamp())
+            await _store_found(conn, at, list(found.values()))
         if snapshots:
             await resuming.save(conn, at, snapshots)
 
@@ -269,3 +302,30 @@ class Engine:
             state.backlog_s = presence.backlog_s(missing, fs_hz, age_s - self._timeline.offset_s(key))
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended))
+
+
+async def _store_found(conn: Connection, at: datetime, found: Sequence[tuple[Recording, Found]]) -> None:
+    """Findings and their alarms; one that can't be stored holds up neither the others nor the samples."""
+    try:
+        async with conn.transaction():
+            await store_findings(conn, at, [one for _, one in found])
+            for recording, one in found:
+                await raise_from_finding(conn, ACTOR, at, recording, one)
+    except psycopg.OperationalError:
+        raise
+    except Exception as failure:
+        if len(found) == 1:
+            return log("ingest.spared", recording=str(found[0][0].id), failure=failure_place(failure))
+        for half in (found[: len(found) // 2], found[len(found) // 2 :]):
+            await _store_found(conn, at, half)
+
+
+def _each_alone(work: Callable[[T], R], things: Iterable[T]) -> list[R]:
+    """What comes of each; a thing the hub fails on is left out, so that the others go on."""
+    done: list[R] = []
+    for thing in things:
+        try:
+            done.append(work(thing))
+        except Exception as failure:
+            log("ingest.spared", failure=failure_place(failure))
+    return done

@@ -1,6 +1,7 @@
 """Handing a recording's live analyser from one owner of its shard to the next: saved states, and samples since."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,12 +11,43 @@ import numpy as np
 from devices.packet import WaveformPacket
 from hub.core import db
 from hub.core.db import Connection
+from hub.ingest.accounting import Key
 from hub.ingest.analysis import Snapshot
 from hub.ingest.bindings import Recording
 from hub.ingest.decoding import Item, Received
 from hub.ingest.samples import Arrival, microseconds
 
 REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it
+
+
+@dataclass(slots=True)
+class Inheritance:
+    """What a former owner of a shard left of some recordings."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+    anchors_us: dict[Key, int] = field(default_factory=dict)
+    missed: list[Arrival] = field(default_factory=list)  # stored since the states were saved
+
+
+async def read_inheritance(conn: Connection, recordings: Mapping[UUID, Recording]) -> Inheritance:
+    """Saved states of these recordings and what was stored since.
+
+    A state of a boot that has no row was saved while its first samples were still on their way to storage; they come
+    again, and the analyser begins anew with them.
+    """
+    rows = await db.rows(
+        conn,
+        "SELECT s.recording_id, s.boot, s.next_sample, s.state, b.anchor_at FROM analyser_state s"
+        " JOIN recording_boot b USING (recording_id, boot) WHERE s.recording_id = ANY(%s)",
+        (list(recordings),),
+    )
+    left = Inheritance()
+    for row in rows:
+        one = Snapshot(row["recording_id"], row["boot"], row["next_sample"], row["state"])
+        left.snapshots.append(one)
+        left.anchors_us[one.recording_id, one.boot] = microseconds(row["anchor_at"])
+        left.missed += await _since(conn, recordings[one.recording_id], one)
+    return left
 
 
 async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) -> None:
@@ -30,17 +62,7 @@ async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) ->
         )
 
 
-async def saved(conn: Connection, recording_ids: Iterable[UUID]) -> list[Snapshot]:
-    """States of these recordings, where there are any."""
-    rows = await db.rows(
-        conn,
-        "SELECT recording_id, boot, next_sample, state FROM analyser_state WHERE recording_id = ANY(%s)",
-        (list(recording_ids),),
-    )
-    return [Snapshot(row["recording_id"], row["boot"], row["next_sample"], row["state"]) for row in rows]
-
-
-async def since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
+async def _since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
     """What was stored of a recording after its state was saved, as far as that is worth replaying."""
     rows = await db.rows(
         conn,

@@ -34,16 +34,21 @@ async def set_aside(conn: Connection, at: datetime, refused: Sequence[SetAside])
         await _keep(conn, at, sha256, entries[0], len(entries))
 
 
+def storable(text: str) -> str:
+    """Text of a device as PostgreSQL takes it: no NUL, no half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
 async def _keep(conn: Connection, at: datetime, sha256: str, entry: SetAside, times: int) -> None:
     received, device = entry.item.received, entry.item.device
-    topic = received.topic.replace("\0", "?")[:LONGEST_TOPIC]
+    topic = storable(received.topic)[:LONGEST_TOPIC]
     await conn.execute(
         "INSERT INTO set_aside AS s (id, sha256, topic, device_id, organisation_id, reason, detail, payload, times,"
         "  first_at, last_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (sha256) DO UPDATE SET times = s.times + excluded.times, last_at = excluded.last_at",
         (
             ids.new(at), sha256, topic, device.id if device else device_of(topic),
-            device.organisation_id if device else None, entry.refusal.reason, entry.refusal.detail,
+            device.organisation_id if device else None, entry.refusal.reason, storable(entry.refusal.detail),
             received.payload, times, at, at,
         ),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from hub.ingest import happenings, measurements, samples
 from hub.ingest.accounting import LONGEST_BOOT_S, Boot, Key, at_us
 from hub.ingest.bindings import Bindings, Device, Recording
 from hub.ingest.days import Days
-from hub.ingest.decoding import Item, Refusal
+from hub.ingest.decoding import Item, Refusal, hub_failure
 from hub.ingest.happenings import OF_THE_DEVICE, Happening
 from hub.ingest.measurements import Reading, Vital
 from hub.ingest.samples import Arrival
@@ -73,15 +73,24 @@ def sort_out(items: Sequence[Item], bindings: Bindings, offset_of_s: Callable[[s
         if item.refusal is not None or item.device is None:
             batch.refused.append(SetAside(item, item.refusal or Refusal("unknown-device")))
             continue
-        _sort_packets(batch, item, item.device, bindings)
-        _sort_events(batch, item, item.device, bindings)
-        for measurement in item.measurements:
-            own_s = 0.0 if measurement.by_hub_clock else offset_of_s(item.device.id)
-            batch.readings.append(Reading(item, item.device, measurement, own_s))
-        for rejected in item.rejected:
-            why = Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}")
-            batch.refused.append(SetAside(item, why))
+        try:
+            _sort_packets(batch, item, item.device, bindings)
+            _sort_events(batch, item, item.device, bindings)
+            _sort_measurements(batch, item, item.device, offset_of_s)
+        except Exception as failure:  # what was bound before it is stored all the same
+            batch.refused.append(SetAside(item, hub_failure(failure)))
     return batch
+
+
+def _sort_measurements(
+    batch: Sorted, item: Item, device: Device, offset_of_s: Callable[[str], float]
+) -> None:
+    for measurement in item.measurements:
+        own_s = 0.0 if measurement.by_hub_clock else offset_of_s(device.id)
+        batch.readings.append(Reading(item, device, measurement, own_s))
+    for rejected in item.rejected:
+        why = Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}")
+        batch.refused.append(SetAside(item, why))
 
 
 def _sort_packets(batch: Sorted, item: Item, device: Device, bindings: Bindings) -> None:

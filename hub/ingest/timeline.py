@@ -1,6 +1,6 @@
 """Samples to instants: each boot's time line, and how far it is off the hub's clock (design section 4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -18,23 +18,38 @@ class Timeline:
 
     def __init__(self) -> None:
         self._anchors_us: dict[Key, int] = {}
-        self._clocks = ClockBook()
+        self._clocks, self._stored_clocks = ClockBook(), ClockBook()
 
-    def expect(self, arrivals: Iterable[Arrival]) -> None:
-        """Before anything is stored: the best guess where a new boot's time line begins."""
+    def expect(self, arrivals: Sequence[Arrival]) -> None:
+        """Before anything is stored: the best guess where a new boot's time line begins, and its clock."""
         for arrival in arrivals:
             if arrival.key not in self._anchors_us:
                 self._anchors_us[arrival.key] = anchor_for(arrival.packet, arrival.received_s)
+        for key, arrival in newest(arrivals).items():
+            line_s = self.line_s(key, arrival.packet.end_sample, arrival.packet.fs_hz)
+            self._clocks.observe(key, line_s, arrival.received_s)
+
+    def inherit(self, anchors_us: Mapping[Key, int]) -> None:
+        """The stored truth of boots that a former owner of the shard worked on."""
+        self._anchors_us |= anchors_us
+
+    def forget_all_but(self, needed: Iterable[Key]) -> None:
+        """Bound what is kept; what is being analysed can always be told the time of."""
+        if len(self._anchors_us) > KEPT:
+            self._anchors_us = {key: self._anchors_us[key] for key in needed if key in self._anchors_us}
+            self._clocks, self._stored_clocks = ClockBook(), ClockBook()
 
     def learn(self, boots: Mapping[Key, Boot], arrivals: Iterable[Arrival]) -> list[tuple[UUID, Estimate]]:
         """The stored truth, and what the newest packets say of the clocks; estimates to be stored."""
-        if len(self._anchors_us) > KEPT:
-            self._anchors_us, self._clocks = {}, ClockBook()
-        self._anchors_us |= {key: boot.anchor_us for key, boot in boots.items()}
+        for key, boot in boots.items():
+            if self._anchors_us.get(key) != boot.anchor_us:
+                self._anchors_us[key] = boot.anchor_us
+                self._clocks.forget(key)  # it was estimated on the guessed line
         estimates = []
         for arrival in newest(arrivals).values():
             line_s = self.line_s(arrival.key, arrival.packet.end_sample, arrival.packet.fs_hz)
-            estimate = self._clocks.observe(arrival.key, line_s, arrival.received_s)
+            self._clocks.observe(arrival.key, line_s, arrival.received_s)
+            estimate = self._stored_clocks.observe(arrival.key, line_s, arrival.received_s)
             if estimate is not None:
                 estimates.append((arrival.recording.id, estimate))
         return estimates

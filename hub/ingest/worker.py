@@ -74,9 +74,7 @@ class Worker:
     async def _on_change(self, _channel: str, payload: str) -> None:
         changed = json.loads(payload) if payload else {}
         recording_id = changed.get("recording_id")
-        self.engine.bindings.forget_changed(
-            changed.get("device_id"), UUID(recording_id) if recording_id else None
-        )
+        self.engine.forget_changed(changed.get("device_id"), UUID(recording_id) if recording_id else None)
 
     async def _keep_locks(self) -> None:
         while True:

@@ -1,11 +1,13 @@
 """Runs a function on foreign bytes in a child without network, database or much of anything.
 
 For every file that strangers made (ECG formats, DICOM, zip) and for drawing paper: a crash, an endless loop or a
-bomb of memory ends the child, not the hub. Bytes in, bytes out. The network is taken away where the kernel lets
-an ordinary process do so (user namespaces); the limits hold everywhere.
+bomb of memory ends the child, not the hub. Bytes in, bytes out. The calls that reach a socket, a program or another
+process are taken away (`seccomp`), the network once more where the kernel lets an ordinary process do so (user
+namespaces); the limits hold everywhere. It can still read what the hub's user can, and tell it to nobody.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import importlib
 import os
@@ -13,15 +15,17 @@ import resource
 import signal
 import sys
 import tempfile
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Literal, cast
 
-from hub.core import process
+from hub.core import process, seccomp
 
 MAX_OPEN_FILES = 64
 MAX_FILE_BYTES = 256 << 20
 MAX_RESULT_BYTES = 256 << 20
+MAX_WORDS_BYTES = 1 << 20  # on stderr
+CHUNK_BYTES = 1 << 16
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 _REFUSED = 65  # EX_DATAERR: the function raised ValueError, so the bytes are at fault
 
@@ -51,16 +55,48 @@ async def run(function_path: str, payload: bytes, timeout_s: float, memory_mb: i
         )
         try:
             async with asyncio.timeout(timeout_s):
-                result, words = await child.communicate(payload)
+                result, words = await _exchange(child, payload)
         except TimeoutError:
             raise SandboxFailed("timeout", f"more than {timeout_s} s") from None
         finally:
             process.send(child, signal.SIGKILL)
-            await child.wait()
+            await child.communicate()  # what is still in the pipes; asyncio sees no end before
     if child.returncode == 0:
         return result
     reason: Reason = "refused" if child.returncode == _REFUSED else "crashed"
     raise SandboxFailed(reason, words.decode(errors="replace").strip().rpartition("\n")[2][:200])
+
+
+async def _exchange(child: Process, payload: bytes) -> tuple[bytes, bytes]:
+    """What the child answers and complains; one that says too much has failed."""
+    assert child.stdin is not None and child.stdout is not None and child.stderr is not None  # all are pipes
+    _, result, words = await asyncio.gather(
+        _feed(child.stdin, payload),
+        _read(child, child.stdout, MAX_RESULT_BYTES),
+        _read(child, child.stderr, MAX_WORDS_BYTES),
+    )
+    await child.wait()
+    if len(result) > MAX_RESULT_BYTES:
+        raise SandboxFailed("crashed", f"said more than {MAX_RESULT_BYTES} bytes")
+    return result, words
+
+
+async def _feed(pipe: asyncio.StreamWriter, payload: bytes) -> None:
+    with contextlib.suppress(ConnectionError):  # it died; its exit code tells
+        pipe.write(payload)
+        await pipe.drain()
+    pipe.close()
+
+
+async def _read(child: Process, pipe: asyncio.StreamReader, max_bytes: int) -> bytes:
+    """All it says; who says too much is ended, and what comes after that is not kept."""
+    said = bytearray()
+    while chunk := await pipe.read(CHUNK_BYTES):
+        if len(said) > max_bytes:
+            process.send(child, signal.SIGKILL)
+        else:
+            said += chunk
+    return bytes(said)
 
 
 def _environ() -> dict[str, str]:
@@ -80,6 +116,7 @@ def _confine(cpu_s: int, memory_mb: int) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (value, value))
+    seccomp.confine()
 
 
 def main() -> None:
@@ -94,8 +131,6 @@ def main() -> None:
         sys.stderr.write(str(refusal))
         sys.stderr.flush()
         os._exit(_REFUSED)
-    if len(result) > MAX_RESULT_BYTES:
-        raise MemoryError(f"a result of {len(result)} bytes")
     sys.stdout.buffer.write(result)
 
 

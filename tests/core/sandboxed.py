@@ -1,8 +1,11 @@
 """Functions the sandbox tests run in the child."""
 
+import contextlib
 import os
 import socket
+import subprocess
 import time
+from collections.abc import Callable
 
 
 def reverse(payload: bytes) -> bytes:
@@ -37,6 +40,29 @@ def die(payload: bytes) -> bytes:
 
 def environ(payload: bytes) -> bytes:
     return "\n".join(sorted(os.environ)).encode()
+
+
+def flood(payload: bytes) -> bytes:
+    while True:
+        os.write(1, bytes(65_536))
+
+
+def escape(payload: bytes) -> bytes:
+    """Names of the ways out that are open."""
+    parent = os.getppid()
+    ways: dict[str, Callable[[], object]] = {
+        "database": lambda: socket.socket(socket.AF_UNIX).connect(payload.decode()),
+        "network": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        "program": lambda: subprocess.run(["/bin/true"], check=True),
+        "signal": lambda: os.kill(parent, 0),
+        "memory of the hub": lambda: open(f"/proc/{parent}/mem", "rb").close(),
+    }
+    open_ways = []
+    for name, way in ways.items():
+        with contextlib.suppress(OSError):
+            way()
+            open_ways.append(name)
+    return ",".join(open_ways).encode()
 
 
 def connect(payload: bytes) -> bytes:

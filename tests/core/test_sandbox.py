@@ -1,6 +1,7 @@
 """The sandbox: a value for good bytes, a named failure for everything a hostile file can do."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,18 @@ async def test_endless_work_is_ended(name: str) -> None:
 async def test_child_knows_nothing_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_DSN", "postgresql://secret")
     assert b"HUB_" not in await sandboxed("environ")
+
+
+async def test_child_that_says_too_much_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "MAX_RESULT_BYTES", 1 << 20)
+    with pytest.raises(sandbox.SandboxFailed, match="more than 1048576 bytes"):
+        await sandboxed("flood")
+
+
+async def test_no_way_leads_out(tmp_path: Path) -> None:
+    server = await asyncio.start_unix_server(lambda _r, w: w.close(), tmp_path / "database")
+    async with server:
+        assert await sandboxed("escape", str(tmp_path / "database").encode()) == b""
 
 
 async def test_child_has_no_network() -> None:

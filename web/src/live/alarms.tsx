@@ -16,11 +16,22 @@ export function byUrgency(a: Pick<Alarm, 'priority' | 'handling' | 'raised_at'>,
 
 type Props = { alarms: readonly Alarm[]; changed: () => void; openStrip: ((alarm: Alarm) => (() => void) | null) };
 
+const SHOWN = 3; // more would push the trace off the screen
+
+/** The most urgent in full; the rest are counted and one press away. */
 export function AlarmList({ alarms, changed, openStrip }: Props) {
+  const [all, setAll] = useState(false);
+  const sorted = [...alarms].sort(byUrgency);
+  const shown = all ? sorted : sorted.slice(0, SHOWN);
   return (
-    <ul class="alarms" aria-label={t('live.alarms.open')}>
-      {[...alarms].sort(byUrgency).map((alarm) => <AlarmRow key={alarm.id} alarm={alarm} changed={changed} strip={openStrip(alarm)} />)}
-    </ul>
+    <>
+      <ul class="alarms" aria-label={t('live.alarms.open')}>
+        {shown.map((alarm) => <AlarmRow key={alarm.id} alarm={alarm} changed={changed} strip={openStrip(alarm)} />)}
+      </ul>
+      {alarms.length > SHOWN && (
+        <span class="actions"><Button aria-expanded={all} onClick={() => setAll(!all)}>{all ? t('live.alarms.fewer', { count: SHOWN }) : t('live.alarms.more', { count: alarms.length - SHOWN })}</Button></span>
+      )}
+    </>
   );
 }
 

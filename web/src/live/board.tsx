@@ -71,7 +71,7 @@ function Rows({ rows, elapsed_s, state }: { rows: readonly BoardRow[]; elapsed_s
 function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
   const age_s = row.age_s === null ? null : row.age_s + elapsed_s;
   const fresh = age_s !== null && age_s <= STALE_S;
-  const worst = [...row.open_alarms].sort((a, b) => URGENCY[a.priority]! - URGENCY[b.priority]!);
+  const worst = grouped(row.open_alarms);
   return (
     <li class="tile card" data-recording={row.recording_id} data-open-alarms={row.open_alarms.length}>
       <div class="tile-head">
@@ -87,11 +87,21 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
         {!row.connected && <span>{t('live.device.away')}</span>}
       </p>
       <ul class="tile-alarms small">
-        {worst.map((alarm) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}</li>)}
+        {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}</li>)}
         {worst.length === 0 && <li class="soft">{t('live.alarms.none')}</li>}
       </ul>
     </li>
   );
+}
+
+/** Alarms alike in all that a tile says are one line with their number, the most urgent first. */
+function grouped(alarms: readonly OpenAlarm[]): { alarm: OpenAlarm; times: number }[] {
+  const groups = new Map<string, { alarm: OpenAlarm; times: number }>();
+  for (const alarm of alarms) {
+    const key = `${alarm.priority} ${alarm.rule} ${alarm.owner_name ?? ''}`;
+    groups.set(key, { alarm, times: (groups.get(key)?.times ?? 0) + 1 });
+  }
+  return [...groups.values()].sort((a, b) => URGENCY[a.alarm.priority]! - URGENCY[b.alarm.priority]!);
 }
 
 /** One word for the tile: the best lead decides whether there is something to see. */

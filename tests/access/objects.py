@@ -19,6 +19,7 @@ from tests.world import AT, Admin, Tenant
 
 FS_HZ = 250
 SECONDS = 20
+TOTAL = SECONDS * FS_HZ
 LEADS = ("MDC_ECG_LEAD_II",)
 DRAFT = {"findings_text": "", "conclusion": "x", "advice": "", "included_findings": [], "critical": False}
 NOTE = holter.edit_to_dict(Edit("note", text="x"))
@@ -108,11 +109,11 @@ async def _recording(admin: Admin, case: Case) -> UUID:
     )
     await admin.execute("SELECT hub_ensure_day(%s)", (STARTED.date(),))
     await admin.execute(
-        "INSERT INTO ecg_packet VALUES (%s, 1, 0, %s, %s, 0, %s)", (made, STARTED, FS_HZ, b"\0\0" * FS_HZ)
+        "INSERT INTO ecg_packet VALUES (%s, 1, 0, %s, %s, 0, %s)", (made, STARTED, TOTAL, b"\0\0" * TOTAL)
     )
     await admin.execute(
         "INSERT INTO recording_boot VALUES (%s, 1, %s, %s, 0, NULL, false, %s::int8multirange)",
-        (made, STARTED, FS_HZ, f"{{[0,{FS_HZ})}}"),
+        (made, STARTED, TOTAL, f"{{[0,{TOTAL})}}"),
     )
     await admin.execute(
         "INSERT INTO vital VALUES (%s, %s, NULL, '149530', %s, 61, NULL, '/min', %s)",
@@ -155,9 +156,7 @@ async def _set_aside(admin: Admin, case: Case) -> UUID:
 @cache
 def _analysed() -> holter.Analysis:
     """A real analysis of a short signal."""
-    samples = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", float(SECONDS)),), 5.0).samples(
-        0, SECONDS * FS_HZ
-    )
+    samples = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", float(SECONDS)),), 5.0).samples(0, TOTAL)
     record = Record(leads=(Lead(LEADS[0], FS_HZ, 5.0, 0, samples[0]),), start_at=STARTED)
     return holter.analyse(record, paced=False)
 
@@ -178,8 +177,8 @@ async def _study(admin: Admin, case: Case) -> UUID:
 async def _analysis(admin: Admin, case: Case) -> UUID:
     made = uuid4()
     await make(admin, case, "task_id")
-    analysed, total = _analysed(), SECONDS * FS_HZ
-    ledger = {"produced": total, "stored": total, "lost": 0, "boots": 1, "end_not_known": 0}
+    analysed = _analysed()
+    ledger = {"produced": TOTAL, "stored": TOTAL, "lost": 0, "boots": 1, "end_not_known": 0}
     await world.insert(
         admin, "analysis", id=made, recording_id=case.ids["recording_id"], version=1, algorithm="test",
         input_sha256=made.hex, packed=analysed.to_bytes(), summary=holter.summary(analysed, STARTED),

@@ -20,7 +20,7 @@ from hub.people import audit
 from hub.reading.drafts import carry_over_edits
 from hub.reading.routing import route_study
 from hub.reading.timeline import WHOLE_RECORD, Timeline, read_contacts, read_record, read_timeline
-from hub.telemetry.ledger import ledger_json, newest_at
+from hub.telemetry.ledger import ledger_json
 from hub.telemetry.recordings import read_boots
 
 LATE_WORDS = {
@@ -53,7 +53,7 @@ async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, A
     """The ledger as paper states it, in samples of each channel (the leads of a packet come together)."""
     recording = await one(conn, "SELECT fs_hz, leads FROM recording WHERE id = %s", (recording_id,))
     boots = await read_boots(conn, recording_id, recording["fs_hz"])
-    told = ledger_json(boots, newest_at(boots, recording["fs_hz"]))
+    told = ledger_json(boots, recording["fs_hz"])
     return {
         "leads": recording["leads"],
         "boots": len(boots),

@@ -60,17 +60,30 @@ def _boot(row: Row, clock_rows: Sequence[Row], fs_hz: int) -> Boot:
     return Boot(row["boot"], begin, ledger, sequencing.estimate_clock(pairs))
 
 
-def ledger_json(boots: Sequence[Boot], newest_at: datetime | None) -> dict[str, Any]:
+def ledger_json(boots: Sequence[Boot], fs_hz: int) -> dict[str, Any]:
     """The account as pages show it."""
     parts = [_boot_json(boot) for boot in boots]
     totals = {name: sum(part[name] for part in parts) for name in ("produced", "stored", "declared_lost")}
-    all_known = bool(boots) and all(boot.ledger.final is not None for boot in boots)
+    not_known = _not_known(boots, fs_hz)
     return {
         **totals,
         "waiting": totals["produced"] - totals["stored"] - totals["declared_lost"],
-        "not_known_since": None if all_known else newest_at,
+        "not_known_since": not_known[0]["from"] if not_known else None,
+        "not_known": not_known,
         "boots": parts,
     }
+
+
+def _not_known(boots: Sequence[Boot], fs_hz: int) -> list[dict[str, datetime | None]]:
+    """From when to when nobody has said what was made: behind the newest sample of a boot without a final count, up
+    to the restart that ended it.
+    """
+    found: list[dict[str, datetime | None]] = []
+    for boot, following in zip(boots, [*boots[1:], None], strict=True):
+        if boot.ledger.final is None:
+            since = boot.at(boot.end, fs_hz)
+            found.append({"from": since, "to": max(since, following.at(0, fs_hz)) if following else None})
+    return found
 
 
 def _boot_json(boot: Boot) -> dict[str, Any]:

@@ -200,7 +200,7 @@ async def _shown(conn: Connection, at: datetime, row: Row) -> dict[str, Any]:
     """A recording as docs/protocol/http.md has it."""
     boots = await read_boots(conn, row["id"], row["fs_hz"])
     newest = ledger.newest_at(boots, row["fs_hz"])
-    planned = None
+    planned, stopped_at = None, row["stop_requested_at"]
     if row["planned_hours"] is not None:
         planned = (row["started_at"] or row["requested_at"]) + timedelta(hours=row["planned_hours"])
     return {
@@ -220,5 +220,6 @@ async def _shown(conn: Connection, at: datetime, row: Row) -> dict[str, Any]:
         "newest_at": newest,
         "clock_offset_s": ledger.clock_offset_s(boots),
         "device": {name: row[name] for name in _OF_DEVICE},
-        "ledger": ledger.ledger_json(boots, newest),
+        "drain_ends_at": stopped_at + closing.DRAIN_TIMEOUT if row["status"] == "stopping" else None,
+        "ledger": ledger.ledger_json(boots, row["fs_hz"]),
     }

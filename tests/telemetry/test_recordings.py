@@ -17,7 +17,7 @@ from devices.event import Event
 from devices.senml import Measurement
 from hub.core import actor
 from hub.core.db import one, rows
-from hub.telemetry import commands, windows
+from hub.telemetry import closing, commands, windows
 from tests import world
 from tests.ingest.conftest import Town
 from tests.monitoring import FS_HZ, ingest, message, noise, send, waveform
@@ -186,6 +186,39 @@ async def test_ended_by_the_desk_it_waits_for_the_device(town: Town, pages: Serv
         "stopping",
         False,
     )
+
+
+@pytest.mark.parametrize("told", [{}, {"previous_boot": 1}, {"previous_boot": 1, "previous_count": 500}])
+async def test_what_a_boot_made_at_last_is_not_known_until_the_device_says_so(
+    town: Town, pages: Serving, at: datetime, told: dict[str, int]
+) -> None:
+    """The device was cut off (its process killed) and restarted a minute later; its `end` knows the second boot."""
+    worn, desk, minute = town.worn, pages.as_(town.world.own, "township_doctor"), timedelta(minutes=1)
+    name, later = worn.recording_id.bytes, at + timedelta(minutes=1)
+
+    async def happens(**fields: Any) -> None:
+        told_by_device = Event(device_time_s=later.timestamp(), recording=name, **fields)
+        await ingest(town.engine, [message(worn, "event", event.encode(told_by_device), later)], later)
+
+    await send(town.engine, worn, [waveform(worn, at, noise(500))], at + timedelta(seconds=2))
+    await happens(id="2.1", kind="boot", boot=2, **told)
+    await send(town.engine, worn, [waveform(worn, later, noise(250), boot=2)], later + timedelta(seconds=1))
+    await desk.json("POST", f"{PATH}/{worn.recording_id}/end", {})
+    await happens(id="2.2", kind="end", boot=2, counts=((2, 250),), oldest=((2, 250),))
+    shown = (await desk.json("GET", f"{PATH}/{worn.recording_id}"))["recording"]
+    if "previous_count" in told:
+        assert (shown["status"], shown["ledger"]["not_known"], shown["drain_ends_at"]) == ("ended", [], None)
+        return
+    assert (shown["status"], shown["ledger"]["waiting"]) == ("stopping", 0)
+    ((since, until),) = [(gap["from"], gap["to"]) for gap in shown["ledger"]["not_known"]]
+    assert shown["ledger"]["not_known_since"] == since
+    assert datetime.fromisoformat(since) == at + timedelta(seconds=2)
+    assert datetime.fromisoformat(until) == at + minute
+    patience = datetime.fromisoformat(shown["drain_ends_at"])
+    async with town.databases.app.transaction(DESK, at) as conn:
+        assert await closing.close_overdue(conn, patience - minute) == []
+        assert await closing.close_overdue(conn, patience + minute) == [worn.recording_id]
+        await one(conn, "SELECT FROM job WHERE kind = 'recording.ended'")
 
 
 def parsed(data: bytes) -> tuple[dict[str, Any], NDArray[np.int16]]:

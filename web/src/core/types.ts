@@ -20,13 +20,13 @@ export type BootLedger = {
   boot: number; anchor_at: string; produced: number; stored: number; declared_lost: number; final: number | null;
   gaps: [number, number, 'lost' | 'waiting'][];
 };
-export type Ledger = LedgerCounts & { not_known_since: string | null; boots: BootLedger[] };
+export type Ledger = LedgerCounts & { not_known_since: string | null; not_known: { from: string; to: string | null }[]; boots: BootLedger[] };
 export type DeviceState = { connected: boolean; last_seen_at: string | null; battery_percent: number | null; backlog_s: number | null };
 export type Recording = {
   id: string; patient: PatientBrief; organisation: Organisation; device_id: string; service_request_id: string | null;
   status: RecordingStatus; fs_hz: number; leads: string[]; uv_per_lsb: number | null; paced: boolean;
   requested_at: string; started_at: string | null; stop_requested_at: string | null; ended_at: string | null;
-  end_reason: string | null; refusal: string | null; planned_end_at: string | null; newest_at: string | null; clock_offset_s: number | null;
+  end_reason: string | null; refusal: string | null; planned_end_at: string | null; drain_ends_at: string | null; newest_at: string | null; clock_offset_s: number | null;
   device: DeviceState; ledger: Ledger;
 };
 

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { duration, t } from '../core/i18n';
 import { Loaded, useResource } from '../core/resource';
-import { now } from '../core/time';
+import { formatShort, now } from '../core/time';
 import type { Recording } from '../core/types';
 import { Age, Banner, Button, ButtonLink, Confirm, Facts, Time, toast } from '../core/ui';
 
@@ -60,7 +60,10 @@ function ledgerRows({ ledger, fs_hz }: Recording): (readonly [string, preact.Com
     [t('desk.ledger.stored'), t('desk.ledger.stored.of', { stored: seconds(ledger.stored), produced: seconds(ledger.produced) })],
     [t('desk.ledger.waiting'), ledger.waiting > 0 ? seconds(ledger.waiting) : t('core.none')],
     [t('desk.ledger.lost'), ledger.declared_lost > 0 ? seconds(ledger.declared_lost) : t('core.none')],
-    ...(ledger.not_known_since && now.value - Date.parse(ledger.not_known_since) > OLD_S * 1000 ? [[t('desk.ledger.unknown'), <Time at={ledger.not_known_since} />] as const] : []),
+    ...ledger.not_known.flatMap(({ from, to }) => {
+      if (to) return [[t('desk.ledger.unknown.before'), <><Time at={from} /> – <Time at={to} /></>] as const];
+      return now.value - Date.parse(from) > OLD_S * 1000 ? [[t('desk.ledger.unknown'), <Time at={from} />] as const] : [];
+    }),
   ];
 }
 
@@ -71,6 +74,12 @@ function Lagging({ recording }: { recording: Recording }) {
   const backlog = recording.device.backlog_s;
   if (recording.device.connected && backlog) return <Banner kind="info">{t('desk.recording.catching-up', { backlog: duration(backlog) })}</Banner>;
   return <Banner kind="notice">{t('desk.recording.silent', { age: duration(age) })}</Banner>;
+}
+
+/** What is still to come is a number only if the device has said how much it made. */
+function Draining({ recording: { ledger, fs_hz, drain_ends_at } }: { recording: Recording }) {
+  if (ledger.not_known.length === 0) return <Banner kind="info">{t('desk.end.draining', { waiting: duration(ledger.waiting / fs_hz) })}</Banner>;
+  return <Banner kind="info">{t('desk.end.unknown', { until: drain_ends_at ? formatShort(drain_ends_at) : '—' })}</Banner>;
 }
 
 type Gap = { boot: number; from_at: number; seconds: number; why: 'lost' | 'waiting' };
@@ -111,7 +120,7 @@ function Ending({ recording, changed }: { recording: Recording; changed: () => v
       <div class="actions">
         {recording.status === 'recording'
           ? <Button onClick={() => setAsked('end')}>{t('desk.end.title')}</Button>
-          : <Banner kind="info">{t('desk.end.draining', { waiting: duration(recording.ledger.waiting / recording.fs_hz) })}</Banner>}
+          : <Draining recording={recording} />}
         <Button kind="quiet" onClick={() => setAsked('discard')}>{t('desk.discard.title')}</Button>
       </div>
       {asked === 'end' && (

@@ -6,7 +6,7 @@ import { Facts } from '../core/ui';
 
 export function LedgerFacts({ recording, ledger }: { recording: Recording; ledger: LedgerCounts }) {
   const amount = (samples: number) => `${count(samples)} ${t('live.ledger.samples')} (${duration(samples / recording.fs_hz)})`;
-  const unknown = recording.ledger.not_known_since;
+  const unknown = recording.ledger.not_known.map(({ from, to }) => (to ? `${formatShort(from)} – ${formatShort(to)}` : t('live.ledger.since', { at: formatShort(from) })));
   return (
     <div class="stack-tight" data-testid="ledger" data-produced={ledger.produced} data-stored={ledger.stored}
       data-declared-lost={ledger.declared_lost} data-waiting={ledger.waiting}>
@@ -15,7 +15,7 @@ export function LedgerFacts({ recording, ledger }: { recording: Recording; ledge
         [t('live.ledger.stored'), amount(ledger.stored)],
         [t('live.ledger.lost'), amount(ledger.declared_lost)],
         [t('live.ledger.waiting'), amount(ledger.waiting)],
-        unknown === null ? null : [t('live.ledger.unknown'), t('live.ledger.since', { at: formatShort(unknown) })],
+        unknown.length === 0 ? null : [t('live.ledger.unknown'), unknown.join('; ')],
       ]} />
       <Gaps recording={recording} />
     </div>

@@ -32,7 +32,11 @@ FULL_COUNTS = {"TELEHUB_PROFILE": "prove"}
 PROOFS: Mapping[str, Proof] = {
     "fuzz": Proof(["tests/devices", "tests/core/test_mqtt_packets.py"], environ=FULL_COUNTS),
     "models": Proof(["tests/ingest", "tests/ecg/test_stream_laws.py"], rounds=5, environ=FULL_COUNTS),
-    "faults": Proof(["tests/core/test_serve.py", "tests/core/test_supervisor.py", "tests/ingest"], rounds=5),
+    "faults": Proof(
+        ["tests/core/test_serve.py", "tests/core/test_supervisor.py", "tests/ingest"],
+        rounds=5,
+        environ={"TELEHUB_KILLS": "15"},
+    ),
     "journeys": Proof(["tests/journeys"], rounds=3),
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},
 }

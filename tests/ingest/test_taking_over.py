@@ -41,7 +41,7 @@ HEART = (
 _names = count()
 
 REAL = settings(
-    max_examples=settings().max_examples // 12,
+    max_examples=min(40, settings().max_examples // 12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     print_blob=True,

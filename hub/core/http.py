@@ -42,6 +42,7 @@ from hub.core.streams import (
 T = TypeVar("T")
 
 BODY_MAX_BYTES = 1_048_576
+BODY_TIMEOUT_S = 30.0  # a caller that sends slower is not waited for
 SESSION_COOKIE = "hub_session"
 CSRF_HEADER = "X-CSRF-Token"
 CLOSE_WAIT_S = 2.0  # how long a page may take to answer our close frame
@@ -116,7 +117,11 @@ class Request:
 
     async def body(self) -> Fields:
         """The JSON object sent; an empty body is an empty object."""
-        data = await self.raw.read()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                data = await self.raw.read()
+        except TimeoutError:
+            raise errors.error("bad_json") from None
         if not data:
             return Fields({})
         try:
@@ -259,12 +264,13 @@ def _require_loopback(raw: web.Request) -> None:
 
 
 def _set_session(response: web.StreamResponse, request: Request) -> None:
-    public_url = request.settings.public_url or ""
+    settings = request.settings
+    public_url = settings.public_url or ""
     attributes: dict[str, Any] = {
         "httponly": True,
         "samesite": "Strict",
         "path": "/",
-        "secure": request.raw.secure or public_url.startswith("https:"),
+        "secure": request.raw.secure or public_url.startswith("https:") or bool(settings.trusted_proxies),
     }
     if request.session_token:
         response.set_cookie(SESSION_COOKIE, request.session_token, **attributes)

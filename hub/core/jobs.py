@@ -53,6 +53,7 @@ class JobKind:
 
     handler: Handler
     lease_s: float = 120.0
+    timeout_s: float = 900.0  # one attempt; a handler that hangs is ended and tried again
     max_attempts: int = 8
     first_pause_s: float = 5.0  # doubles with each attempt
     longest_pause_s: float = 3600.0
@@ -201,7 +202,7 @@ async def _run(worker: Worker, job: db.Row) -> None:
     kind = worker.kinds[job["kind"]]
     context = worker.context(worker.clock())
     try:
-        async with _lease_kept(worker, job, kind):
+        async with _lease_kept(worker, job, kind), asyncio.timeout(kind.timeout_s):
             await kind.handler(context, job["payload"])
     except Exception as failure:  # whatever it is: this job is set back, the others go on
         await _settle(worker, job, kind, failure)

@@ -57,6 +57,7 @@ CONFIGURATION: dict[str, str] = {
     "log_min_messages": "warning",
     "log_min_error_statement": "panic",  # statements may hold patient data
     "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",  # the detail of a refused row is the row
 }
 
 

@@ -60,7 +60,10 @@ class Settings:
     )
     tls_key: Path | None = field(default=None, metadata=_help("private key (PEM) of tls_cert"))
     trusted_proxies: tuple[str, ...] = field(
-        default=(), metadata=_help("addresses of proxies that end TLS and set X-Forwarded-*")
+        default=(),
+        metadata=_help(
+            "proxies that end TLS: plain HTTP and MQTT may then listen beyond loopback, for them only"
+        ),
     )
     mqtt_host: str = field(default="127.0.0.1", metadata=_help("where the hub itself reaches the broker"))
     mqtt_port: int = field(default=1882, metadata=_help("port of the hub's own listener, loopback only"))
@@ -192,6 +195,8 @@ def check(settings: Settings) -> list[str]:
             f"listening on {open_hosts[0]} without TLS is refused: run `hub tls init NAME` and set"
             " HUB_TLS_CERT and HUB_TLS_KEY, or name the proxy that ends TLS in HUB_TRUSTED_PROXIES"
         )
+    if settings.mqtt_external is None and not is_loopback(settings.mqtt_host):
+        problems.append("HUB_MQTT_HOST is the hub's own way to its broker, without TLS: a loopback address")
     if not 1 <= settings.shards <= 256:
         problems.append("HUB_SHARDS must be 1 to 256")
     if not 1 <= settings.ingest_processes <= settings.shards:

@@ -1,5 +1,6 @@
 """HTTP of people: signing in, oneself, organisations, residents, accounts, agreements, audit."""
 
+import asyncio
 import zoneinfo
 from typing import Any
 
@@ -26,12 +27,15 @@ KEYS = web.AppKey("identity_keys", identity.Keys)
 PASSWORD_CHARS = 200
 REASON_CHARS = 500
 AUDIT_PAGE = 500
+# Each holds a connection while its password is hashed, and anybody may ask for one.
+SIGN_INS_AT_ONCE = 4
+SIGN_INS = asyncio.Semaphore(SIGN_INS_AT_ONCE)
 
 
 async def _sign_in(request: Request) -> dict[str, Any]:
     body = await request.body()
     login, password = body.text("login").lower(), body.text("password", PASSWORD_CHARS)
-    async with request.db.transaction(request.actor, request.at) as conn:
+    async with SIGN_INS, request.db.transaction(request.actor, request.at) as conn:
         outcome = await sessions.sign_in(conn, request.at, login, password)
     if isinstance(outcome, errors.HubError):
         raise outcome

@@ -22,6 +22,7 @@ from hub.reading.signing import Signer, canonical, verification_code
 from hub.reading.tasks import GRANT_SOURCE, claimed_task, read_task
 
 ORGANISATION = "organisation"
+PAPER_MADE = "report.paper"  # in the audit
 _REPORT = """
     SELECT f.*, a.name AS signed_by_name, o.name AS centre_name, o.name_en AS centre_name_en,
         s.organisation_id AS clinic_id, s.recording_id, d.delivered_at, d.opened_at,
@@ -155,19 +156,21 @@ async def _complete(conn: Connection, actor: Actor, at: datetime, task: Row) -> 
     await notify(conn, "hub_task", task_id=str(task["id"]))
 
 
-async def store_pdf(conn: Connection, at: datetime, report_id: UUID, file: StoredFile) -> None:
-    """The paper of a report is made once; then it goes to the clinic."""
+async def store_pdf(conn: Connection, actor: Actor, at: datetime, report_id: UUID, file: StoredFile) -> None:
+    """The paper of a report is made once; then it goes to the clinic. The audit, which is sealed, keeps its hash."""
     await run(
         conn,
         "INSERT INTO stored_file (sha256, size_bytes, media_type, stored_at) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT DO NOTHING",
         (file.sha256, file.size_bytes, file.media_type, at),
     )
-    await run(
+    made = await maybe(
         conn,
-        "UPDATE report SET pdf_sha256 = %s WHERE id = %s AND pdf_sha256 IS NULL",
+        "UPDATE report SET pdf_sha256 = %s WHERE id = %s AND pdf_sha256 IS NULL RETURNING organisation_id, patient_id",
         (file.sha256, report_id),
     )
+    if made is not None:
+        await audit.record(conn, actor, at, PAPER_MADE, "report", report_id, **made, sha256=file.sha256)
     await jobs.enqueue(conn, at, "reading.deliver", str(report_id), {"report_id": str(report_id)})
 
 

@@ -7,9 +7,7 @@ that the bytes are those this hub signed for the named account after it gave its
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +15,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-KEY_FILE = "report-signing-key.pem"
+from hub.core import secret
+
+KEY_NAME = "report-signing"  # in the data folder's secret/
 
 
 class Signer(Protocol):
@@ -58,30 +58,8 @@ class LocalSigner:
 
 
 def local_signer(data_dir: Path) -> LocalSigner:
-    """The key in the data folder; the first start makes it. Two processes starting at once end up with
-    one key.
-    """
-    path = data_dir / KEY_FILE
-    if not path.exists():
-        _make_key(path)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{path} holds no Ed25519 key")
-    return LocalSigner(key)
-
-
-def _make_key(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    fresh = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    with suppress(FileExistsError):
-        os.link(fresh, path)  # fails if somebody else was first, whose key then counts
-    fresh.unlink()
+    """The key of the data folder; the first start makes it."""
+    return LocalSigner(Ed25519PrivateKey.from_private_bytes(secret.load_or_create(data_dir, KEY_NAME)))
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from ecg import integrity
-from hub.core.db import Connection, Row, one
+from hub.core.db import Connection, Row, maybe, one
 from hub.core.store import Store
 from hub.reading.document import edits_sha256
 from hub.reading.drafts import read_edits
+from hub.reading.reports import PAPER_MADE
 from hub.reading.signing import Signer
 from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
 
@@ -110,10 +111,18 @@ async def _edits(e: Evidence) -> Verdict:
 
 
 async def _paper(e: Evidence) -> Verdict:
-    """The stored file still has the bytes its hash says."""
-    if e.report["pdf_sha256"] is None:
-        return True, "not made yet"
-    same = await asyncio.to_thread(_file_fits, e.store, e.report["pdf_sha256"])
+    """The stored file still has the bytes whose hash the sealed audit keeps."""
+    made = await maybe(
+        e.conn,
+        "SELECT detail ->> 'sha256' AS sha256 FROM audit WHERE patient_id = %s AND action = %s AND object_id = %s"
+        " ORDER BY id LIMIT 1",
+        (e.report["patient_id"], PAPER_MADE, str(e.report["id"])),
+    )
+    if made is None:
+        return e.report["pdf_sha256"] is None, "not made yet"
+    if made["sha256"] != e.report["pdf_sha256"]:
+        return False, "another file stands in the place of the paper"
+    same = await asyncio.to_thread(_file_fits, e.store, made["sha256"])
     return same, "file unchanged" if same else "file missing or changed"
 
 

@@ -34,7 +34,7 @@ async def make_pdf(context: Context, payload: dict[str, Any]) -> None:
     pdf = await sandbox.run("hub.reading.paper:draw", drawing, PAPER_TIMEOUT_S, PAPER_MEMORY_MB)
     file = await context.store.put(pdf, PDF)
     async with context.db.transaction(job, context.at) as conn:
-        await reports.store_pdf(conn, context.at, report_id, file)
+        await reports.store_pdf(conn, job, context.at, report_id, file)
 
 
 async def deliver(context: Context, payload: dict[str, Any]) -> None:

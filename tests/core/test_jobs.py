@@ -59,6 +59,19 @@ async def _broken(_context: Context, _payload: dict[str, Any]) -> None:
     raise ZeroDivisionError("Zhang San, 3.2 mmol/l")
 
 
+async def test_handler_that_hangs_is_ended_and_set_back(
+    database: Databases, worker: Callable[..., Worker], at: datetime
+) -> None:
+    async def hangs(_context: Context, _payload: dict[str, Any]) -> None:
+        await asyncio.Event().wait()
+
+    await _enqueue(database, at, "k")
+    async with asyncio.timeout(20):
+        await jobs.run_due(worker(hangs, timeout_s=0.05))
+    [job] = await _all(database, at)
+    assert job["error"].startswith("TimeoutError") and job["run_at"] > at and job["lease_owner"] is None
+
+
 async def test_two_workers_do_each_job_once(
     database: Databases, worker: Callable[..., Worker], at: datetime
 ) -> None:

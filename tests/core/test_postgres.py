@@ -38,6 +38,16 @@ async def test_acknowledged_is_on_disk_and_nobody_else_reaches_it(tmp_path: Path
     assert cluster.socket_dir.stat().st_mode & 0o077 == 0
 
 
+async def test_refused_row_is_not_in_the_log(tmp_path: Path) -> None:
+    async with postgres.running(tmp_path / "pg") as cluster:
+        async with await psycopg.AsyncConnection.connect(cluster.admin_dsn, autocommit=True) as conn:
+            await conn.execute("CREATE TABLE patient (name text CHECK (name = ''))")
+            with pytest.raises(psycopg.errors.CheckViolation):
+                await conn.execute("INSERT INTO patient VALUES (%s)", ("Zhang San",))
+        log = (tmp_path / "log" / "postgres.log").read_text()
+    assert "violates check constraint" in log and "Zhang" not in log
+
+
 async def test_long_path_still_gets_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60) / "pg"
     async with postgres.running(deep) as cluster:

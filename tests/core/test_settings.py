@@ -35,6 +35,7 @@ def test_children_get_the_same_settings(tmp_path: Path) -> None:
         {"HUB_LOG_LEVEL": "loud"},
         {"HUB_MQTT_EXTERNAL": "broker"},
         {"HUB_TLS_CERT": "/x"},
+        {"HUB_MQTT_HOST": "0.0.0.0"},
     ],
 )
 def test_unusable_is_refused_by_name(environ: dict[str, str]) -> None:

@@ -19,10 +19,12 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from ecg.formats import wfdb as wfdb_format
 from ecg.record import Lead, Record
 from ecg.synthetic import Segment, Synthesiser
+from hub.demo_district import RESIDENTS
 from tests import parts
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_S = 90
+PATIENT = "测试患者甲"  # whom the journey registers
 PATIENCE_MS = 60_000
 BROWSER = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 AF_RECORD = "201"  # of MIT-BIH DS1: atrial fibrillation from the start, tall R waves in lead II
@@ -97,6 +99,17 @@ async def demo(data_dir: Path, records: Path) -> AsyncIterator[Hub]:
 async def hub(heart: Heart, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
     async with demo(tmp_path_factory.mktemp("hub") / "var", heart.folder) as running:
         yield running
+    assert named_in_logs(running) == []  # all logs of the journeys, down to the hub's last line
+
+
+def named_in_logs(hub: Hub) -> list[str]:
+    """Patients whose names stand in anything the hub's processes, its database or its broker wrote to a log."""
+    logs = [hub.data_dir.parent / "hub.log", *(hub.data_dir / "log").glob("*.log*")]
+    written = b"".join(log.read_bytes() for log in logs)
+    names = [person.name for person in RESIDENTS] + [PATIENT]
+    return [
+        name for name in names if any(form in written for form in (name.encode(), ascii(name)[1:-1].encode()))
+    ]
 
 
 @pytest.fixture(scope="session")

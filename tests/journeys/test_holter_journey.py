@@ -8,11 +8,10 @@ import pypdf
 from playwright.async_api import Browser, Page, expect
 
 from tests.journeys import canvas
-from tests.journeys.conftest import Heart, Hub, signed_in
+from tests.journeys.conftest import PATIENT, Heart, Hub, signed_in
 
 TOLERANCE_PX = 3
 DEVICE = "holter-06"
-PATIENT = "测试患者甲"
 
 
 async def test_from_the_patient_to_the_signed_report(browser: Browser, hub: Hub, heart: Heart) -> None:

@@ -1,10 +1,13 @@
 """Sessions through the real server: what lets in, what locks out, what ends."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from hub.core import http
+from hub.people import passwords
+from hub.people import routes as people_routes
 from tests.people.conftest import Clock
 from tests.serving import Serving
 from tests.world import PASSWORD, World
@@ -58,6 +61,26 @@ async def test_a_session_ends_when_idle_and_at_the_latest_after_a_week(
     assert clock.at >= end - timedelta(seconds=1)
     clock.at = end
     await client.json("GET", "/api/me", status=401)
+
+
+async def test_many_who_sign_in_at_once_leave_the_database_to_the_others(
+    two: World, hub: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight connections: a crowd that waits for its passwords must not hold them all."""
+    held, go_on = 0, asyncio.Event()
+
+    async def slow(_hash: str | None, _password: str) -> bool:
+        nonlocal held
+        held += 1
+        await go_on.wait()
+        return False
+
+    monkeypatch.setattr(passwords, "matches", slow)
+    crowd = [asyncio.create_task(_try(hub, "wrong password 1", f"nobody-{n}")) for n in range(30)]
+    await hub.as_(two.own, "technician").json("GET", "/api/me")
+    assert held <= people_routes.SIGN_INS_AT_ONCE
+    go_on.set()
+    assert {status for status, _ in await asyncio.gather(*crowd)} == {401}
 
 
 async def test_signing_out_ends_the_session_itself(two: World, hub: Serving) -> None:

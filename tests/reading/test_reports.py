@@ -192,6 +192,19 @@ async def test_a_change_is_named(agreed: World, case: dict[str, Any], named: str
         assert [name for name, ok in checks.items() if not ok] == [named]
 
 
+async def test_another_paper_in_the_place_of_the_first_is_named(agreed: World, case: dict[str, Any]) -> None:
+    report = await sign(agreed, case)
+    store = Store(agreed.data_dir / "store")
+    first, other = [await store.put(paper, "application/pdf") for paper in (b"first", b"other")]
+    for paper in (first, other):  # a job that runs twice
+        async with agreed.transaction(SEEDER) as conn:
+            await reports.store_pdf(conn, SEEDER, agreed.at, report["id"], paper)
+    assert (await verify(agreed, report))["paper"]
+    await tamper(agreed, "UPDATE report SET pdf_sha256 = %s", other.sha256)
+    checks = await verify(agreed, report)
+    assert [name for name, ok in checks.items() if not ok] == ["paper"]
+
+
 async def test_a_signed_report_cannot_be_changed_by_the_hub(agreed: World, case: dict[str, Any]) -> None:
     report = await sign(agreed, case)
     for column in ("content", "status", "signature", "signed_content"):

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Final
 
 from devices import sequencing
@@ -79,7 +80,7 @@ def _not_known(boots: Sequence[Boot], fs_hz: int) -> list[dict[str, datetime | N
     to the restart that ended it.
     """
     found: list[dict[str, datetime | None]] = []
-    for boot, following in zip(boots, [*boots[1:], None], strict=True):
+    for boot, following in zip_longest(boots, boots[1:]):
         if boot.ledger.final is None:
             since = boot.at(boot.end, fs_hz)
             found.append({"from": since, "to": max(since, following.at(0, fs_hz)) if following else None})

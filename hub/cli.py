@@ -237,6 +237,14 @@ async def score(_settings: Settings, arguments: Arguments) -> None:
     say(*(f"{name}: {json.dumps(scored[name])}" for name in ("gross", "average")))
 
 
+async def holter_report(_settings: Settings, arguments: Arguments) -> None:
+    from hub.reading.record_paper import report_record
+
+    paper, figures = await asyncio.to_thread(report_record, arguments.record)
+    arguments.pdf.write_bytes(paper)
+    say(json.dumps(figures, indent=1) if arguments.json else str(arguments.pdf))
+
+
 async def initialise_tls(settings: Settings, arguments: Arguments) -> None:
     made = tls.initialise(settings.data_dir / "tls", arguments.names, clock.now())
     say(
@@ -343,6 +351,10 @@ def _add_ecg(commands: Commands) -> None:
     run = _add(ecg, "annotate", annotate, "write WFDB annotations RECORD.hub")
     run.add_argument("records", type=Path, nargs="+", metavar="RECORD")
     run.add_argument("--out", type=Path, required=True, metavar="DIR")
+    report = _add(ecg, "holter", holter_report, "the Holter report of a WFDB record, as the engine sees it")
+    report.add_argument("record", type=Path, metavar="RECORD")
+    report.add_argument("--pdf", type=Path, required=True, metavar="FILE")
+    report.add_argument("--json", action="store_true", help="print the figures, too")
     rate = _add(ecg, "score", score, "EC57 scores of a folder of annotated records")
     rate.add_argument("folder", type=Path, metavar="DIR")
     rate.add_argument("--json", action="store_true")

@@ -326,4 +326,5 @@ def _duration(s: Sheet, hours: float) -> str:
     return f"{minutes // 60} {s.word('hours')} {minutes % 60} {s.word('minutes')}"
 
 
-SECTIONS = (_patient, _recording, _conclusion, _signature, _figures, _trend, _hours, _strips)
+RECORD_SECTIONS = (_figures, _trend, _hours, _strips)
+SECTIONS = (_patient, _recording, _conclusion, _signature, *RECORD_SECTIONS)

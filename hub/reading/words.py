@@ -70,6 +70,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "found": ("检出事件", "Episodes found"),
     "none_found": ("无", "none"),
     "times": ("{count} 次", "{count} x"),
+    "not_read": ("自动分析结果，未经医生阅读或签名", "Automatic analysis; no doctor has read or signed it"),
+    "from_start": ("记录未注明开始时间，时间从记录起点计", "No start time in the record; times count from sample 0"),
     "too_short": ("记录过短，不绘制趋势", "Too short for a trend"),
     "onset": ("起始", "onset"),
     "bpm": ("次/分", "/min"),

@@ -1,4 +1,4 @@
-"""Alarms that no packet raises, since they are about packets that don't come.
+"""Alarms that no packet raises or ends, since they are about packets that don't come.
 
 "No data" is an alarm of its own: the product never says "well" from silence.
 """
@@ -52,15 +52,28 @@ async def raise_no_data(conn: Connection, at: datetime) -> int:
 
 
 async def end_no_data(conn: Connection, at: datetime) -> int:
-    """Data came again, or the recording is over; how many such alarms have ended."""
+    """Data came again; how many such alarms have ended."""
     returned = await db.rows(
         conn,
-        "SELECT a.source_key, d.last_seen_at FROM alarm a JOIN recording r ON r.id = a.recording_id"
+        "SELECT a.source_key, d.last_seen_at AS gone_at FROM alarm a JOIN recording r ON r.id = a.recording_id"
         " JOIN device_state d ON d.device_id = r.device_id"
-        " WHERE a.rule = %s AND a.condition = 'active'"
-        " AND (d.last_seen_at > a.onset_at OR r.status IN ('ended', 'discarded'))",
+        " WHERE a.rule = %s AND a.condition = 'active' AND d.last_seen_at > a.onset_at",
         (NO_DATA,),
     )
-    for row in returned:
-        await end_condition(conn, ACTOR, at, row["source_key"], row["last_seen_at"])
-    return len(returned)
+    return await _end(conn, at, returned)
+
+
+async def end_with_recordings(conn: Connection, at: datetime) -> int:
+    """Nobody looks at a recording that is over, whoever closed it: its conditions are not there any more."""
+    over = await db.rows(
+        conn,
+        "SELECT a.source_key, r.ended_at AS gone_at FROM alarm a JOIN recording r ON r.id = a.recording_id"
+        " WHERE a.condition = 'active' AND r.status IN ('ended', 'discarded')",
+    )
+    return await _end(conn, at, over)
+
+
+async def _end(conn: Connection, at: datetime, alarms: list[db.Row]) -> int:
+    for row in alarms:
+        await end_condition(conn, ACTOR, at, row["source_key"], row["gone_at"])
+    return len(alarms)

@@ -9,6 +9,7 @@ SILENCE_EVERY_S = 2.0
 async def watch_silence(context: Context) -> None:
     async with context.db.transaction(silence.ACTOR, context.at) as conn:
         await silence.end_no_data(conn, context.at)
+        await silence.end_with_recordings(conn, context.at)
         await silence.raise_no_data(conn, context.at)
 
 

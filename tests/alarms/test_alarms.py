@@ -163,6 +163,18 @@ async def test_silence_is_one_alarm_until_data_come_again(ward: Ward) -> None:
     assert await ward.open() == []
 
 
+@pytest.mark.parametrize("status", ["ended", "discarded"])
+async def test_no_condition_outlives_its_recording(ward: Ward, status: str) -> None:
+    """Ingest was restarted in between and knows nothing of it; a high one still waits for somebody to look."""
+    await ward.tell(HIGH)
+    async with await world.connect(ward.databases.admin_dsn) as admin:
+        await admin.execute("UPDATE recording SET status = %s, ended_at = %s", (status, ward.at))
+    async with ward.databases.app.transaction(silence.ACTOR, ward.at) as conn:
+        assert await silence.end_with_recordings(conn, ward.at) == 1
+        assert await silence.end_with_recordings(conn, ward.at) == 0
+    assert [alarm["condition"] for alarm in await ward.open()] == ["gone"]
+
+
 async def test_a_foreign_doctor_takes_no_alarm(ward: Ward) -> None:
     await ward.tell(EPISODE)
     (alarm,) = await ward.open()

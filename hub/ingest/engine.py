@@ -16,6 +16,7 @@ import psycopg
 from devices import sequencing
 from hub.alarms.findings import Found, finding_json, store_findings
 from hub.alarms.raising import raise_from_finding
+from hub.alarms.sos import SOS, raise_sos
 from hub.core import actor, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
@@ -277,6 +278,9 @@ class Engine:
             await save_estimates(conn, estimates)
         if found:
             await _store_found(conn, at, list(found.values()))
+        for one in batch.happenings:
+            if one.event.kind == SOS and one.recording is not None:
+                await raise_sos(conn, ACTOR, at, one.recording, one.device.id, one.event, one.received_s)
         if snapshots:
             await resuming.save(conn, at, snapshots)
 

@@ -232,18 +232,26 @@ def _extremes(rr: NDArray[np.float64], sample: NDArray[np.int64], instant: Any) 
     if np.isfinite(rr).any():
         longest = int(np.nanargmax(rr))
         out["longest_rr"] = {"rr_s": round(float(rr[longest]), 3), **instant(sample[longest - 1])}
-    if len(rr) >= RATE_BEATS:
-        total = np.convolve(rr, np.ones(RATE_BEATS), "valid")  # nan wherever an interval is unknown
-        if np.isfinite(total).any():
-            for name, place in (("lowest_rate", np.nanargmax(total)), ("highest_rate", np.nanargmin(total))):
-                bpm = round(60.0 * RATE_BEATS / float(total[place]), 1)
-                out[name] = {"bpm": bpm, **instant(sample[place])}
+    bpm = _rates_bpm(rr)
+    if np.isfinite(bpm).any():
+        for name, place in (("lowest_rate", np.nanargmin(bpm)), ("highest_rate", np.nanargmax(bpm))):
+            out[name] = {"bpm": round(float(bpm[place]), 1), **instant(sample[place])}
     return out
+
+
+def _rates_bpm(rr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean rate of the eight intervals from each beat on; nan where one of them is unknown."""
+    bpm = np.full(len(rr), np.nan)
+    if len(rr) >= RATE_BEATS:
+        sums = np.lib.stride_tricks.sliding_window_view(rr, RATE_BEATS).sum(axis=1)
+        bpm[: len(sums)] = 60.0 * RATE_BEATS / sums
+    return bpm
 
 
 def _periods(analysis: Analysis, seconds: int, instant: Any) -> list[dict[str, Any]]:
     """Beats and rates per period; the detailed form, with classes and pauses, when `instant` is given."""
     fs_hz, rows = analysis.fs_hz, []
+    bpm = _rates_bpm(analysis.rr_s.astype(float))
     periods = -(-analysis.length // (seconds * fs_hz))
     edges = np.searchsorted(analysis.sample, np.arange(periods + 1) * seconds * fs_hz)
     for k in range(periods):
@@ -252,9 +260,11 @@ def _periods(analysis: Analysis, seconds: int, instant: Any) -> list[dict[str, A
         rr = rr[np.isfinite(rr)]
         row: dict[str, Any] = {"beats": int(edges[k + 1] - edges[k]), "mean_rate_bpm": None}
         if len(rr):
-            slow, fast = np.percentile(rr, [98, 2]) if len(rr) > 50 else (rr.max(), rr.min())
-            rates = (("mean", rr.mean()), ("lowest", slow), ("highest", fast))
-            row |= {f"{name}_rate_bpm": round(60 / float(value), 1) for name, value in rates}
+            row["mean_rate_bpm"] = round(60 / float(rr.mean()), 1)
+        known = bpm[part][np.isfinite(bpm[part])]
+        if len(known):
+            row["lowest_rate_bpm"] = round(float(known.min()), 1)
+            row["highest_rate_bpm"] = round(float(known.max()), 1)
         if instant is not None:
             kind = analysis.kind[part]
             row.update(

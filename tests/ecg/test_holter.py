@@ -137,6 +137,13 @@ def test_summary_counts_what_is_there(whole: Analysis) -> None:
     assert shown["lowest_rate"]["bpm"] < 50 < shown["mean_rate_bpm"] < shown["highest_rate"]["bpm"]
 
 
+def test_extremes_are_those_of_the_hours_and_of_the_minutes(whole: Analysis) -> None:
+    shown = summary(whole)
+    for name, most in (("lowest_rate", min), ("highest_rate", max)):
+        for periods in (shown["hours"], shown["rate_trend"]):
+            assert most(p[f"{name}_bpm"] for p in periods if f"{name}_bpm" in p) == shown[name]["bpm"]
+
+
 def test_urgent_findings_come_first_and_each_has_its_strip(whole: Analysis) -> None:
     run = replace(
         whole.findings[0], rule="ventricular-run", priority="high", onset_sample=40_000, offset_sample=40_700

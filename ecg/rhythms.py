@@ -62,7 +62,7 @@ _TABLE = (
             "high_length_s": _t(30, "s", ALARM),
         },
         {"5 or more beats above 100/min": "medium", "10 or more beats at 150/min, or 30 s": "high"},
-        {"zh-CN": "疑似室性心动过速(连发)", "en": "Ventricular run suspected"}, 1,
+        {"zh-CN": "疑似室性心动过速（连发）", "en": "Ventricular run suspected"}, 1,
     ),
     Rule(
         "severe-bradycardia", 1, "rhythm",
@@ -76,7 +76,7 @@ _TABLE = (
         "RR interval of 2.0 s or more, shorter than asystole", "the beat that ends it",
         {"rr_s": _t(2.0, "s", HOLTER), "medium_rr_s": _t(3.0, "s", CRITICAL)},
         {"3 s or more": "medium"},
-        {"zh-CN": "停搏(长RR间期)", "en": "Pause"}, 3,
+        {"zh-CN": "长 RR 间期（停搏）", "en": "Pause"}, 3,
     ),
     Rule(
         "irregular-rhythm", 1, "rhythm",
@@ -87,7 +87,7 @@ _TABLE = (
             "onset_share": _t(0.55, "of the intervals", TUNED), "offset_share": _t(0.35, "of the intervals", TUNED),
         },
         {},
-        {"zh-CN": "节律不齐(疑似心房颤动)", "en": "Irregular rhythm (atrial fibrillation suspected)"}, 4,
+        {"zh-CN": "节律不齐（疑似心房颤动）", "en": "Irregular rhythm (atrial fibrillation suspected)"}, 4,
     ),
     Rule(
         "tachycardia", 1, "rhythm",

@@ -130,7 +130,7 @@ def completeness_line(document: Mapping[str, Any], locale: str) -> str:
     }  # rounded up
     shares["stored"] = 100_000 * ledger["stored"] // whole
     values = {name: f"{ledger[name]:,}" for name in ("produced", "stored", "declared_lost", "waiting")}
-    values |= {f"{name}_percent": f"{share / 1000:.3f} %" for name, share in shares.items()}
+    values |= {f"{name}_percent": f"{share / 1000:g} %" for name, share in shares.items()}
     texts = [word("completeness_line", locale, **values)]
     if ledger["waiting"]:
         texts.append(word("never_came", locale, **values))

@@ -79,7 +79,7 @@ _DESK = """
         r.id AS recording_id, r.status AS recording_status, r.requested_at, r.started_at,
         r.stop_requested_at, r.ended_at, s.id AS study_id, s.created_at AS study_at,
         c.id AS centre_id, c.name AS centre_name, c.name_en AS centre_name_en,
-        t.status AS task_status, t.priority AS task_priority, t.created_at AS task_at, t.hold_reason,
+        t.status AS task_status, coalesce(t.priority, q.priority) AS priority, t.created_at AS task_at, t.hold_reason,
         t.lease_until, (SELECT max(j.failed_at) FROM job j WHERE j.failed_at IS NOT NULL
             AND (j.kind = 'reading.analyse' AND j.payload ->> 'study_id' = s.id::text
                  OR j.kind IN ('reading.pdf', 'reading.deliver')
@@ -159,7 +159,7 @@ def desk_view(row: Row, at: datetime) -> dict[str, Any]:
             "at": row[since],
             "reason": row["hold_reason"] if word == "on-hold" else None,
         },
-        "task_priority": row["task_priority"],
+        "priority": row["priority"],
         "report": report if row["report_id"] else None,
         "recording_id": row["recording_id"],
         "request_id": row["request_id"],

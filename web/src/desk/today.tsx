@@ -78,7 +78,7 @@ function Studies({ studies, filter }: { studies: StudyLine[]; filter: Filter }) 
   const columns: Column<StudyLine>[] = [
     { name: 'patient', label: t('desk.column.patient'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{study.patient.name}</a>, sort: (study) => study.patient.name },
     { name: 'state', label: t('desk.column.state'), cell: (study) => <StudyState study={study} />, sort: (study) => WORDS.indexOf(study.state.word) },
-    { name: 'priority', label: t('desk.column.priority'), cell: (study) => study.task_priority ? t(`core.priority.${study.task_priority}`) : '—', sort: (study) => study.task_priority ?? '' },
+    { name: 'priority', label: t('desk.column.priority'), cell: (study) => t(`core.priority.${study.priority}`), sort: (study) => study.priority },
     { name: 'created', label: t('desk.column.requested'), minor: true, cell: (study) => <Time at={study.created_at} />, sort: (study) => study.created_at },
     { name: 'next', label: t('desk.column.next'), bare: true, cell: (study) => <Next study={study} /> },
   ];

@@ -14,7 +14,7 @@ export type ReportBrief = {
 export type StudyLine = {
   id: string; kind: string; patient: { id: string; name: string }; organisation: Organisation; reading_organisation: Organisation | null;
   created_at: string; state: { word: StudyWord; at: string; reason: Record<'zh-CN' | 'en', string> | null };
-  task_priority: Priority | null; report: ReportBrief | null; recording_id: string | null; request_id: string;
+  priority: Priority; report: ReportBrief | null; recording_id: string | null; request_id: string;
 };
 
 export type IdType = 'resident-id' | 'passport' | 'other' | 'none';

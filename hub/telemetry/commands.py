@@ -16,7 +16,7 @@ from hub.core.db import Connection, Row
 
 JOB: Final = "device.command"
 EXPIRES_AFTER: Final = timedelta(minutes=10)
-FIRST_PAUSES_S: Final = (10, 20, 60)  # then at each expiry
+FIRST_PAUSES_S: Final = (3, 7, 20, 60)  # a device just switched on has no session yet; then at each expiry
 GIVEN_UP_AFTER: Final = timedelta(days=14)
 
 Asked = Literal["start", "stop"]

@@ -27,6 +27,7 @@ from hub.core.mqtt import Session, Will
 
 STEP_S = 0.04
 RECONNECT_S = 1.0
+UNDER_WAY = 32  # packets without PUBACK beyond which a device sends no backlog: live comes first on a slow line
 LEADS = ("MDC_ECG_LEAD_I", "MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1")
 SUFFIXES = ("ack", "cmd")
 
@@ -138,6 +139,8 @@ class Line:
             if since_s < self._not_before_s:
                 return self._send(self.device.tick(now_s))
             self._session = self._connect(now_s)
+        if isinstance(self.device, Holter):
+            self.device.room = max(0, UNDER_WAY - len(self._session.unacknowledged))
         for message in self._session.poll():
             self._session.ack([message.packet_id] if message.qos else [])
             self._send(self.device.on_message(message.topic.partition("/")[0], message.payload, now_s))

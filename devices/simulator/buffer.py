@@ -27,14 +27,25 @@ class Cut:
     is_held: bool = True
 
 
+@dataclass(slots=True)
+class GivenUp:
+    """Samples [first, end) given up; the hub may have stored them all the same if they were sent before."""
+
+    first: int
+    end: int
+    was_sent: bool
+
+
 @dataclass(slots=True, eq=False)
 class Stretch:
     """One boot of one recording, with the truth about its samples."""
 
     recording: bytes
     boot: int
+    begin: int = 0  # samples of the recording's signal before this boot
     produced: int = 0
     discarded: int = 0  # given up before an acknowledgement covered them
+    given_up: list[GivenUp] = field(default_factory=list)  # the same as ranges, in order
     sequence: int = 0
     unsent: int = 0  # packets never sent so far
     knows_count: bool = True  # False once a reboot lost the counter
@@ -140,3 +151,8 @@ class Buffer:
     def _give_up(self, stretch: Stretch) -> None:
         cut = self._forget(stretch)
         stretch.discarded += cut.end - cut.first
+        last = stretch.given_up[-1] if stretch.given_up else None
+        if last is not None and (last.end, last.was_sent) == (cut.first, cut.was_sent):
+            last.end = cut.end
+        else:
+            stretch.given_up.append(GivenUp(cut.first, cut.end, cut.was_sent))

@@ -8,6 +8,7 @@ time. When the hub stays silent it goes on sending live and only probes with its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 from typing import Final, Literal
 
@@ -65,6 +66,7 @@ class Holter:
         self.recording: bytes | None = None
         self.ended: set[bytes] = set()
         self.electrodes_off = 0
+        self.room: int | None = None  # packets the line can take beside live ones; None: any number
         self.buffer = Buffer(int(buffer_s * fs_hz), RETRY_S)
         self.outbox = Outbox()
         self._stretch: Stretch | None = None
@@ -87,8 +89,8 @@ class Holter:
     def resume(self, recording: bytes, now_s: float) -> None:
         """Go on with a recording that a former run of the simulation began; devices keep its id in flash."""
         self.recording = recording
+        self._recording_since_s = self.clock.read_s(now_s)
         self._sample_from(recording, now_s)
-        self._recording_since_s = self._sampling_since_s
 
     # What happens to the device. Times are true time; every method returns what to publish.
 
@@ -133,6 +135,16 @@ class Holter:
         if self.recording is not None:
             self._sample_from(self.recording, now_s)
         return []
+
+    def step_clock(self, now_s: float, by_s: float) -> None:
+        """The clock is set: times jump, sampling goes on evenly."""
+        self._produce(now_s)
+        self.clock = replace(self.clock, error_s=self.clock.error_s + by_s)
+        self._sampling_since_s += by_s
+        self._recording_since_s += by_s
+        self._watch_until_s += by_s
+        self._slow_until_s += by_s
+        self._hub_ahead_s = None
 
     def press_button(self, now_s: float) -> list[Publish]:
         return self._report_now("button", now_s)
@@ -193,6 +205,7 @@ class Holter:
     def _sample_from(self, recording: bytes, now_s: float) -> None:
         self._stretch = self.buffer.open(recording, self.boot)
         self._sampling_since_s = self.clock.read_s(now_s)
+        self._stretch.begin = round((self._sampling_since_s - self._recording_since_s) * self.fs_hz)
 
     def _produce(self, now_s: float, all_of_it: bool = False) -> list[Cut]:
         """Cut the packets that have come full (or, with `all_of_it`, also the rest); returns them."""
@@ -212,8 +225,7 @@ class Holter:
 
     def _cut(self, stretch: Stretch, count: int, now_s: float) -> Cut:
         first = stretch.produced
-        skipped = round((self._sampling_since_s - self._recording_since_s) * self.fs_hz)
-        samples = self.signal(skipped + first, count)
+        samples = self.signal(stretch.begin + first, count)
         if self.electrodes_off:
             on = [not self.electrodes_off >> lead & 1 for lead in range(len(self.leads))]
             samples = samples * np.array(on, np.int16)[:, None]
@@ -250,10 +262,11 @@ class Holter:
         self._drained_at_s = now_s
         if self.clock.read_s(now_s) < self._slow_until_s:
             return []
-        sent = []
-        while self._allowance >= 1 and (cut := self.buffer.take_due(now_s)) is not None:
-            self._allowance -= 1
+        sent: list[Publish] = []
+        may_send = self._allowance if self.room is None else min(self._allowance, self.room)
+        while len(sent) + 1 <= may_send and (cut := self.buffer.take_due(now_s)) is not None:
             sent.append(self._send(cut, now_s))
+        self._allowance -= len(sent)
         return sent
 
     def _end_what_is_drained(self, now_s: float) -> None:

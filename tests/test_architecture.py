@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("hub", "devices", "dicom", "ecg")
 
 # Lower first; a domain imports only itself and what stands before it.
-ORDER = ("core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "consult")
+ORDER = (
+    "core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "operations", "consult",
+)  # fmt: skip
 # Modules of hub/ that stand above every domain.
 COMPOSERS = {"app", "cli", "demo", "demo_district", "simulate"}
 # Folders of hub/ without code.

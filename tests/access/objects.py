@@ -153,6 +153,15 @@ async def _set_aside(admin: Admin, case: Case) -> UUID:
     return made
 
 
+async def _incident(admin: Admin, case: Case) -> UUID:
+    """A device's: a broken hop of the hub belongs to no tenant."""
+    made, device = uuid4(), await make(admin, case, "device_id")
+    await world.insert(
+        admin, "incident", id=made, kind="device-clock", subject=device, device_id=device, since_at=AT, last_at=AT,
+    )  # fmt: skip
+    return made
+
+
 @cache
 def _analysed() -> holter.Analysis:
     """A real analysis of a short signal."""
@@ -267,6 +276,7 @@ MAKERS: dict[str, Maker] = {
     "recording_id": _recording,
     "alarm_id": _alarm,
     "set_aside_id": _set_aside,
+    "incident_id": _incident,
     "study_id": _study,
     "analysis_id": _analysis,
     "task_id": _task,

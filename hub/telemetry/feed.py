@@ -31,7 +31,8 @@ WATCH_FOR_S: Final = 30.0
 WATCH_EVERY_S: Final = 20.0
 WATCH_PACKET_MS: Final = 200
 UNTOLD_MAX: Final = 100  # results a page has not taken yet; older ones give way
-RESULTS: Final = ("live/+", "live/+/vitals")
+HUB_WORDS: Final = "live/hub/ingest/"
+RESULTS: Final = ("live/+", "live/+/vitals", f"{HUB_WORDS}+")
 
 Now = Callable[[], datetime]
 
@@ -73,6 +74,8 @@ class Feed:
         self._watched_until_s: dict[str, float] = {}
         self.newest: dict[UUID, dict[str, Any]] = {}
         self.vitals: dict[UUID, dict[str, dict[str, Any]]] = {}
+        self.hub_health: dict[int, dict[str, Any]] = {}  # newest word of each ingest process, by process id
+        self.connected_since_s: float | None = None  # to the broker; None: it does not answer
 
     @contextlib.contextmanager
     def viewing(self, viewer: Viewer) -> Any:
@@ -119,6 +122,7 @@ class Feed:
             topics = {f"ingest/{v.watched.device}/ecg" for own in self._viewers.values() for v in own}
             session.subscribe([*RESULTS, *sorted(topics)], qos=0)
             self._session = await mqtt.opened(session)
+            self.connected_since_s = clock.monotonic_s()
             while session.closed is None:
                 for message in session.poll():
                     self._on_message(message)
@@ -126,7 +130,7 @@ class Feed:
                 await mqtt.wait(session, 1.0)
             raise ConnectionError(session.closed)
         finally:
-            self._session = None
+            self._session = self.connected_since_s = None
             session.disconnect()
 
     def _on_message(self, message: Message) -> None:
@@ -135,6 +139,9 @@ class Feed:
         with contextlib.suppress(DecodeError, ValueError, KeyError):
             if root == "ingest":
                 self._on_packet(message.payload)
+            elif message.topic.startswith(HUB_WORDS):
+                word = json.loads(message.payload)
+                self.hub_health[int(word["pid"])] = word | {"heard_s": clock.monotonic_s()}
             elif rest.endswith("/vitals"):
                 self._on_vitals(UUID(rest.removesuffix("/vitals")), json.loads(message.payload))
             else:

@@ -10,11 +10,12 @@ import contextlib
 import hashlib
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,23 +173,39 @@ def reload(broker: Process) -> None:
     process.send(broker, signal.SIGHUP)
 
 
+async def open_session(
+    settings: Settings, client_id: str, filters: Sequence[str] = (), qos: int = 1
+) -> mqtt.Session:
+    """The hub's own session, subscribed, on whichever node takes it in; raises ConnectionError with the last reason."""
+    nodes = settings.broker_addresses
+    reason = ""
+    for host, port in random.sample(nodes, len(nodes)):
+        session = mqtt.Session.connect(host, port, client_id, settings.mqtt_username, hub_password(settings))
+        if filters:
+            session.subscribe(filters, qos)
+        try:
+            return await mqtt.opened(session)
+        except ConnectionError as failure:
+            reason = f"{host}:{port}: {failure}"
+        finally:
+            if not session.subscribed:
+                session.close()
+    raise ConnectionError(reason)
+
+
 async def wait_ready(settings: Settings, broker: Process | None = None) -> None:
     """Return when the hub's own account can log in."""
-    host, port = settings.broker_address
     reason = "no answer"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START_TIMEOUT_S):
             while broker is None or broker.returncode is None:
-                session = mqtt.Session.connect(
-                    host, port, "hub-ready", settings.mqtt_username, hub_password(settings)
-                )
                 try:
-                    await mqtt.opened(session)
+                    session = await open_session(settings, "hub-ready")
                     return session.disconnect()
                 except ConnectionError as failure:
                     reason = str(failure)
                     await asyncio.sleep(0.05)
-    raise BrokerMissing(f"the broker at {host}:{port} does not take the hub in: {reason}")
+    raise BrokerMissing(f"the broker does not take the hub in: {reason}")
 
 
 @contextlib.asynccontextmanager

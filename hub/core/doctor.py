@@ -111,7 +111,11 @@ async def _broker(settings: Settings) -> str:
 
 
 async def _broker_login(settings: Settings) -> None:
-    host, port = settings.broker_address
+    for node in settings.broker_addresses:
+        await _node_login(settings, *node)
+
+
+async def _node_login(settings: Settings, host: str, port: int) -> None:
     name, password = settings.mqtt_username, broker.hub_password(settings)
     topic = f"live/doctor-{os.getpid()}"
     listener = mqtt.Session.connect(host, port, f"hub-doctor-{os.getpid()}", name, password)

@@ -72,7 +72,10 @@ class Settings:
         default=1883, metadata=_help("port of the devices' listener (8883 is usual with TLS)")
     )
     mqtt_external: str | None = field(
-        default=None, metadata=_help("host:port of a given broker; without it the hub runs mosquitto")
+        default=None,
+        metadata=_help(
+            "host:port of a given broker, or of each node of a cluster, with commas; without it the hub runs mosquitto"
+        ),
     )
     mqtt_username: str = field(default="hub", metadata=_help("the hub's own account at the broker"))
     mqtt_password: str | None = field(
@@ -96,12 +99,17 @@ class Settings:
         return {env: text for env, text in texts.items() if text is not None}
 
     @property
-    def broker_address(self) -> tuple[str, int]:
-        """Where the hub's own sessions connect."""
+    def broker_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where the hub's own sessions connect: the nodes of one broker, any of which will do."""
         if self.mqtt_external is None:
-            return self.mqtt_host, self.mqtt_port
-        host, _, port = self.mqtt_external.rpartition(":")
-        return host, int(port)
+            return ((self.mqtt_host, self.mqtt_port),)
+        parts = [node.rpartition(":") for node in _parse_list(self.mqtt_external)]
+        return tuple((host, int(port)) for host, _, port in parts)
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """The only node, or the first."""
+        return self.broker_addresses[0]
 
 
 def _parse_optional_text(text: str) -> str | None:
@@ -184,6 +192,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _are_addresses(text: str) -> bool:
+    parts = [node.rpartition(":") for node in _parse_list(text)]
+    return bool(parts) and all(host and port.isdigit() for host, _, port in parts)
+
+
 def check(settings: Settings) -> list[str]:
     """What makes these settings unusable or unsafe, in words."""
     problems = []
@@ -205,6 +218,6 @@ def check(settings: Settings) -> list[str]:
         problems.append("HUB_LOCALE must be zh-CN or en")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         problems.append("HUB_LOG_LEVEL must be debug, info, warning or error")
-    if settings.mqtt_external is not None and not settings.mqtt_external.rpartition(":")[2].isdigit():
-        problems.append("HUB_MQTT_EXTERNAL must be host:port")
+    if settings.mqtt_external is not None and not _are_addresses(settings.mqtt_external):
+        problems.append("HUB_MQTT_EXTERNAL must be host:port, or several of them with commas")
     return problems

@@ -33,6 +33,7 @@ class _Link:
     shard: str
     session: Session | None = None
     retry_s: float = 0.0
+    attempts: int = 0  # each at the next node of the broker
 
 
 class Links:
@@ -115,7 +116,9 @@ class Links:
         gone = link.session is None or link.session.closed is not None
         if not gone or now_s < link.retry_s:
             return
-        host, port = self._settings.broker_address
+        nodes = self._settings.broker_addresses
+        host, port = nodes[(int(link.shard, 16) + link.attempts) % len(nodes)]
+        link.attempts += 1
         link.session = Session.connect(
             host, port, f"ingest-{link.shard}-{self._secret}", self._settings.mqtt_username, self._password,
             clean=False, keepalive_s=KEEPALIVE_S,

@@ -113,15 +113,13 @@ class Feed:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _connected(self) -> None:
-        host, port = self._settings.broker_address
-        session = Session.connect(
-            host, port, f"hub-live-{secrets.token_hex(8)}", self._settings.mqtt_username,
-            broker.hub_password(self._settings),
-        )  # fmt: skip
+        before = self._topics()
+        name = f"hub-live-{secrets.token_hex(8)}"
+        session = await broker.open_session(self._settings, name, [*RESULTS, *before], qos=0)
         try:
-            topics = {f"ingest/{v.watched.device}/ecg" for own in self._viewers.values() for v in own}
-            session.subscribe([*RESULTS, *sorted(topics)], qos=0)
-            self._session = await mqtt.opened(session)
+            if came := sorted(set(self._topics()) - set(before)):
+                session.subscribe(came, qos=0)
+            self._session = session
             self.connected_since_s = clock.monotonic_s()
             while session.closed is None:
                 for message in session.poll():
@@ -132,6 +130,10 @@ class Feed:
         finally:
             self._session = self.connected_since_s = None
             session.disconnect()
+
+    def _topics(self) -> list[str]:
+        """The devices somebody looks at."""
+        return sorted({f"ingest/{v.watched.device}/ecg" for own in self._viewers.values() for v in own})
 
     def _on_message(self, message: Message) -> None:
         """One message; what can't be read is ingest's business, which sets it aside."""

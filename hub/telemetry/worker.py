@@ -6,7 +6,6 @@ from uuid import UUID
 
 from hub.core import actor, broker, clock, mqtt
 from hub.core.jobs import Context, Every, JobKind
-from hub.core.mqtt import Session
 from hub.core.settings import Settings
 from hub.telemetry import closing, commands
 from hub.telemetry.commands import Sending
@@ -29,16 +28,8 @@ async def send_command(context: Context, payload: dict[str, Any]) -> None:
 
 async def _publish(settings: Settings, sending: Sending) -> None:
     """One message, QoS 1, not retained: the device's own session keeps it while the device is away."""
-    host, port = settings.broker_address
-    session = Session.connect(
-        host,
-        port,
-        f"hub-command-{secrets.token_hex(8)}",
-        settings.mqtt_username,
-        broker.hub_password(settings),
-    )
+    session = await broker.open_session(settings, f"hub-command-{secrets.token_hex(8)}")
     try:
-        await mqtt.opened(session)
         session.publish(sending.topic, sending.payload, qos=1)
         session.flush()
         deadline_s = clock.monotonic_s() + TAKEN_WITHIN_S

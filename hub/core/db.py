@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from hub.core import errors
 from hub.core.actor import Actor
@@ -26,12 +26,61 @@ Role = Literal["hub_owner", "hub_app", "hub_ingest"]
 POOL_SIZE = 8  # connections per process; a waiting request times out after POOL_TIMEOUT_S
 POOL_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_MS = 30_000
+# The pool's attempts grow rarer for so long; then every waiting caller makes a new one. The default of five minutes
+# would leave the hub asleep for two of them after the database is back.
+RECONNECT_TIMEOUT_S = 2.0
+# A peer whose machine or line died says nothing: both ends find out within seconds (TCP only).
+ALIVE: dict[str, str | int] = {
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 6_000,
+    "connect_timeout": 5,
+}
+ALIVE_OPTIONS = (
+    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=6000"
+)
 
 
-def conninfo(dsn: str, role: Role) -> str:
+def conninfo(dsn: str, role: Role, more_options: str = "") -> str:
     """The connection string of a role: log in as the DSN says, then act as the role."""
-    options = f"-c role={role} -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-    return psycopg.conninfo.make_conninfo(dsn, options=options, application_name=role)
+    options = f"-c role={role} -c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} {ALIVE_OPTIONS}"
+    given = psycopg.conninfo.conninfo_to_dict(dsn)
+    own = {"options": f"{options} {more_options}", "application_name": role} | ALIVE
+    return psycopg.conninfo.make_conninfo(
+        dsn, **(own | {name: given[name] for name in ALIVE if name in given})
+    )
+
+
+# SQLSTATE, or its class, of failures that say "not now", whatever was to be stored. Everything else, class 54 (a row
+# too wide, a statement too deep) among it, is about the statement or its data: psycopg's classes cut elsewhere.
+_AWAY: dict[str, str] = {
+    "08": "no-answer",  # connection
+    "25006": "read-only",
+    "25P03": "no-answer",  # idle in transaction for too long
+    "25P04": "no-answer",  # transaction timeout
+    "40": "busy",  # serialisation, deadlock
+    "53": "no-resources",
+    "53100": "disk-full",
+    "55006": "busy",
+    "55P03": "busy",  # lock timeout
+    "57": "no-answer",  # shut down, crashed, cancelled
+    "57014": "busy",  # statement timeout
+    "58": "disk-failed",
+    "XX001": "disk-failed",
+    "XX002": "disk-failed",
+}
+_FILES = {"fd.c", "md.c", "slru.c", "smgr.c", "xlog.c"}  # of PostgreSQL: a file system that became read-only
+
+
+def why_away(failure: psycopg.Error) -> str | None:
+    """Why PostgreSQL can't store anything now; None if the failure is about what it was told to store."""
+    state = failure.sqlstate
+    if state is None:
+        return "no-answer" if isinstance(failure, psycopg.OperationalError) else None
+    if state == "42501" and failure.diag.source_file in _FILES:
+        return "read-only"
+    return _AWAY.get(state) or _AWAY.get(state[:2])
 
 
 class Database:
@@ -45,6 +94,7 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=POOL_TIMEOUT_S,
+            reconnect_timeout=RECONNECT_TIMEOUT_S,
             open=False,
         )
 
@@ -66,8 +116,11 @@ class Database:
                     (actor.kind, actor.id, at.isoformat()),
                 )
                 yield conn
-        except (psycopg.OperationalError, PoolTimeout) as failure:
-            raise errors.error("database_away") from failure
+        except psycopg.Error as failure:
+            why = why_away(failure)
+            if why is None:
+                raise
+            raise errors.error("database_away", why=why) from failure
 
     async def listen(self, channels: Sequence[str], on_notify: Callable[[str, str], Awaitable[None]]) -> None:
         """Call `on_notify(channel, payload)` for ever; reconnects, and calls it with ('', '') after each connect."""

@@ -17,7 +17,7 @@ from devices import sequencing
 from hub.alarms.findings import Found, finding_json, store_findings
 from hub.alarms.raising import raise_from_finding
 from hub.alarms.sos import SOS, raise_sos
-from hub.core import actor, errors
+from hub.core import actor, db, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
@@ -315,9 +315,9 @@ async def _store_found(conn: Connection, at: datetime, found: Sequence[tuple[Rec
             await store_findings(conn, at, [one for _, one in found])
             for recording, one in found:
                 await raise_from_finding(conn, ACTOR, at, recording, one)
-    except psycopg.OperationalError:
-        raise
     except Exception as failure:
+        if isinstance(failure, psycopg.Error) and db.why_away(failure):
+            raise
         if len(found) == 1:
             return log("ingest.spared", recording=str(found[0][0].id), failure=failure_place(failure))
         for half in (found[: len(found) // 2], found[len(found) // 2 :]):

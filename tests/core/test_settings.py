@@ -34,6 +34,7 @@ def test_children_get_the_same_settings(tmp_path: Path) -> None:
         {"HUB_LOCALE": "fr"},
         {"HUB_LOG_LEVEL": "loud"},
         {"HUB_MQTT_EXTERNAL": "broker"},
+        {"HUB_MQTT_EXTERNAL": "one:1883,two"},
         {"HUB_TLS_CERT": "/x"},
         {"HUB_MQTT_HOST": "0.0.0.0"},
     ],
@@ -41,6 +42,11 @@ def test_children_get_the_same_settings(tmp_path: Path) -> None:
 def test_unusable_is_refused_by_name(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(environ))):
         load(environ)
+
+
+def test_every_node_of_a_broker_cluster_may_be_named() -> None:
+    assert load({"HUB_MQTT_PORT": "1"}).broker_addresses == (("127.0.0.1", 1),)
+    assert load({"HUB_MQTT_EXTERNAL": "a:1, b:2"}).broker_addresses == (("a", 1), ("b", 2))
 
 
 @pytest.mark.parametrize("name", ["HUB_HTTP_HOST", "HUB_MQTT_DEVICES_HOST"])

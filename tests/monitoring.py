@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from devices.packet import WaveformPacket, encode
@@ -22,6 +21,7 @@ from hub.ingest.links import Links
 from hub.ingest.locks import ShardLocks, session_secret
 from hub.ingest.tick import Stored
 from hub.ingest.worker import Worker
+from hub.telemetry.blocks import Span, stored_pieces
 from tests import world
 from tests.world import Tenant
 
@@ -129,16 +129,10 @@ async def send(engine: Engine, worn: Worn, packets: Iterable[WaveformPacket], at
 
 
 async def stored_samples(dsn: str, recording_id: UUID, boot: int = 1) -> dict[int, NDArray[np.int16]]:
-    """What the table holds, past every policy: first sample -> samples."""
-    async with await psycopg.AsyncConnection.connect(dsn) as conn:
-        rows = await (
-            await conn.execute(
-                "SELECT first_sample, sample_count, samples FROM ecg_packet"
-                " WHERE recording_id = %s AND boot = %s ORDER BY first_sample",
-                (recording_id, boot),
-            )
-        ).fetchall()
-    return {first: np.frombuffer(data, "<i2").reshape(-1, count) for first, count, data in rows}
+    """What the tables hold, past every policy: first sample -> samples."""
+    async with await world.connect(dsn) as admin:
+        pieces = await stored_pieces(admin, [Span(recording_id, boot, 0, 2**40)])
+    return {piece.first_sample: piece.samples for piece in pieces}
 
 
 async def stored_signal(dsn: str, recording_id: UUID, boot: int = 1) -> NDArray[np.int16]:

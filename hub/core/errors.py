@@ -164,6 +164,21 @@ ERRORS: dict[str, _Row] = {
         Conflict, "请先接手此报警，再填写处理结果。", "Take the alarm first, then write its outcome."
     ),
     "alarm_resolved": _Row(Conflict, "此报警已处理完毕。", "This alarm has been resolved already."),
+    "samples_damaged": _Row(
+        Unavailable,
+        "这段已存储的数据已损坏，无法读取；请告知管理员从备份恢复。",
+        "This stretch of stored samples is damaged and can't be read; ask the administrator to restore it.",
+    ),
+    # Operation.
+    "incident_owned": _Row(
+        Conflict,
+        "已有人在处理此事件；如需接手请确认。",
+        "Somebody else owns this incident; confirm to take it over.",
+    ),
+    "incident_resolved": _Row(Conflict, "此事件已处理完毕。", "This incident has been resolved already."),
+    "device_not_running": _Row(
+        Conflict, "该设备没有正在进行的记录。", "No recording runs on this device."
+    ),
     "database_away": _Row(
         Unavailable,
         "数据库暂时不可用，内容尚未保存，请稍后重试。",

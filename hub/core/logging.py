@@ -15,6 +15,7 @@ from hub.core import clock
 # action -> level. `docs/operations.md` lists them; an action that isn't here is a bug.
 ACTIONS: Final[dict[str, str]] = {
     "analysis.restarted": "error",
+    "block.damaged": "error",
     "ingest.spared": "error",
     "hub.started": "info",
     "hub.stopping": "info",

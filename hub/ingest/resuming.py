@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import numpy as np
-
 from devices.packet import WaveformPacket
 from hub.core import db
 from hub.core.db import Connection
@@ -16,6 +14,7 @@ from hub.ingest.analysis import Snapshot
 from hub.ingest.bindings import Recording
 from hub.ingest.decoding import Item, Received
 from hub.ingest.samples import Arrival, microseconds
+from hub.telemetry.blocks import Span, StoredPiece, stored_pieces
 
 REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it
 
@@ -64,33 +63,17 @@ async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) ->
 
 async def _since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
     """What was stored of a recording after its state was saved, as far as that is worth replaying."""
-    rows = await db.rows(
-        conn,
-        "SELECT b.anchor_at, p.first_sample, p.sample_count, p.electrodes_off, p.samples"
-        " FROM recording_boot b JOIN ecg_packet p ON p.recording_id = b.recording_id AND p.boot = b.boot"
-        " WHERE b.recording_id = %(id)s AND b.boot = %(boot)s AND p.first_sample >= %(low)s"
-        "  AND p.first_sample < %(high)s"
-        "  AND p.at >= b.anchor_at + make_interval(secs => %(low)s / %(fs)s::float8)"
-        "  AND p.at <= b.anchor_at + make_interval(secs => %(high)s / %(fs)s::float8)"
-        " ORDER BY p.first_sample",
-        {
-            "id": recording.id,
-            "boot": snapshot.boot,
-            "low": snapshot.next_sample,
-            "high": snapshot.next_sample + REPLAYED_S * recording.fs_hz,
-            "fs": recording.fs_hz,
-        },
-    )
-    return [_arrival(recording, snapshot.boot, row) for row in rows]
+    first = snapshot.next_sample
+    span = Span(recording.id, snapshot.boot, first, first + REPLAYED_S * recording.fs_hz)
+    return [_arrival(recording, piece) for piece in await stored_pieces(conn, [span], skip_damaged=True)]
 
 
-def _arrival(recording: Recording, boot: int, row: db.Row) -> Arrival:
-    """A stored packet as if it came again."""
-    line_s = microseconds(row["anchor_at"]) / 1e6 + row["first_sample"] / recording.fs_hz
-    samples = np.frombuffer(row["samples"], "<i2").reshape(-1, row["sample_count"])
+def _arrival(recording: Recording, piece: StoredPiece) -> Arrival:
+    """Stored samples as if they came again in one packet."""
+    line_s = piece.at.timestamp()
     packet = WaveformPacket(
-        recording.id.bytes, boot, 0, row["first_sample"], 0, line_s, recording.fs_hz, recording.leads,
-        recording.uv_per_lsb or 1.0, samples, row["electrodes_off"], None,
+        recording.id.bytes, piece.boot, 0, piece.first_sample, 0, line_s, recording.fs_hz, recording.leads,
+        recording.uv_per_lsb or 1.0, piece.samples, piece.electrodes_off, None,
     )  # fmt: skip
     return Arrival(Item(Received("", "", b"", line_s), None), recording, packet)
 

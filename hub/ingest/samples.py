@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 
@@ -26,14 +25,13 @@ from hub.ingest.accounting import (
     Piece,
     account,
     anchor_for,
-    at_us,
     contradicted,
 )
 from hub.ingest.bindings import Recording
 from hub.ingest.days import DAY_US, Days
 from hub.ingest.decoding import Item
+from hub.telemetry.blocks import Span, stored_pieces
 
-LONGEST_PACKET_SAMPLES: Final = 32_768  # 65,536 bytes of one lead
 _EPOCH_2000_US: Final = 946_684_800 * MICROSECOND
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = struct.pack(">h", -1)
@@ -91,9 +89,7 @@ async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Day
         key: account(boots[key], [(a.item, a.packet, a.received_s) for a in own])
         for key, own in grouped.items()
     }
-    conflicts = await _conflicts(
-        conn, accounts, {key: own[0].recording.fs_hz for key, own in grouped.items()}
-    )
+    conflicts = await _conflicts(conn, accounts)
     pieces = [piece for result in accounts.values() for piece in result.pieces]
     await days.ensure(conn, {piece.at_us // DAY_US for piece in pieces})
     await _copy(conn, pieces)
@@ -190,14 +186,12 @@ async def save_boots(conn: Connection, boots: Iterable[Boot]) -> None:
     )
 
 
-async def _conflicts(
-    conn: Connection, accounts: dict[Key, Account[Item]], fs_hz: dict[Key, int]
-) -> list[Item]:
+async def _conflicts(conn: Connection, accounts: dict[Key, Account[Item]]) -> list[Item]:
     """Compare packets with what was stored before and with what came earlier in this batch."""
     claimed = {key: result for key, result in accounts.items() if result.claims}
     if not claimed:
         return []
-    stored = await _stored_pieces(conn, claimed, fs_hz)
+    stored = await _stored_pieces(conn, claimed)
     return [
         item
         for key, result in claimed.items()
@@ -205,36 +199,20 @@ async def _conflicts(
     ]
 
 
-async def _stored_pieces(
-    conn: Connection, claimed: dict[Key, Account[Item]], fs_hz: dict[Key, int]
-) -> dict[Key, list[Piece]]:
-    """The stored packets under the claims: one index range for each boot."""
+async def _stored_pieces(conn: Connection, claimed: dict[Key, Account[Item]]) -> dict[Key, list[Piece]]:
+    """What is stored under the claims: one index range for each boot."""
     found: dict[Key, list[Piece]] = {key: [] for key in claimed}
-    spans = [_span(result, fs_hz[key]) for key, result in claimed.items()]
-    cursor = await conn.execute(
-        "SELECT p.recording_id, p.boot, p.first_sample, p.at, p.electrodes_off, p.sample_count, p.samples"
-        " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[],"
-        "  %s::timestamptz[]) AS k (r, n, low, high, low_at, high_at)"
-        " JOIN ecg_packet p ON p.recording_id = k.r AND p.boot = k.n AND p.first_sample >= k.low"
-        "  AND p.first_sample < k.high AND p.at >= k.low_at AND p.at <= k.high_at",
-        tuple(list(column) for column in zip(*spans, strict=True)),
-        binary=True,
-    )
-    async for row in cursor:
-        key = row["recording_id"], row["boot"]
-        samples = np.frombuffer(row["samples"], _SINT16_LE).reshape(-1, row["sample_count"])
-        found[key].append(
-            Piece(*key, row["first_sample"], microseconds(row["at"]), row["electrodes_off"], samples)
-        )
+    spans = [_span(key, result) for key, result in claimed.items()]
+    for piece in await stored_pieces(conn, spans, skip_damaged=True):
+        key = piece.recording_id, piece.boot
+        line_us = microseconds(piece.at)
+        found[key].append(Piece(*key, piece.first_sample, line_us, piece.electrodes_off, piece.samples))
     return found
 
 
-def _span(result: Account[Item], fs_hz: int) -> tuple[UUID, int, int, int, datetime, datetime]:
-    low = min(claim.ranges[0][0] for claim in result.claims) - LONGEST_PACKET_SAMPLES
-    high = max(claim.ranges[-1][1] for claim in result.claims)
-    boot = result.boot
-    low_at, high_at = (instant(at_us(boot.anchor_us, sample, fs_hz)) for sample in (low, high))
-    return boot.recording_id, boot.boot, low, high, low_at, high_at
+def _span(key: Key, result: Account[Item]) -> Span:
+    ranges = [claim.ranges for claim in result.claims]
+    return Span(*key, min(part[0][0] for part in ranges), max(part[-1][1] for part in ranges))
 
 
 async def _copy(conn: Connection, pieces: Sequence[Piece]) -> None:

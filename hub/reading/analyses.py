@@ -19,7 +19,7 @@ from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
 from hub.reading.drafts import carry_over_edits
 from hub.reading.routing import route_study
-from hub.reading.timeline import WHOLE_RECORD, Timeline, read_contacts, read_record, read_timeline
+from hub.reading.timeline import WHOLE_RECORD, Timeline, read_signal, read_timeline
 from hub.telemetry.ledger import ledger_json
 from hub.telemetry.recordings import read_boots
 
@@ -37,8 +37,7 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
             recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (study["recording_id"],))
             timeline = await read_timeline(conn, recording["id"])
             completeness = await read_completeness(conn, recording["id"])
-            record = await read_record(conn, recording, timeline)
-            electrodes_on = await read_contacts(conn, recording, timeline)
+            record, electrodes_on = await read_signal(conn, recording, timeline)
             if (await read_timeline(conn, recording["id"])).gaps != timeline.gaps:
                 raise errors.error("conflict")  # samples came in between: the job tries again
         root = (await asyncio.to_thread(integrity.record_root, record)).hex()

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.record import Lead, Record
-from hub.core.db import Connection, Row, one, rows
+from hub.core.db import Connection, Row, one
+from hub.telemetry.blocks import MISSING, Span, StoredPiece, assembled, stored_pieces
 from hub.telemetry.ledger import Boot
 from hub.telemetry.recordings import read_boots
 
@@ -24,7 +25,6 @@ Range = tuple[int, int]
 WINDOW_S = 600  # read at a time
 BREAK_MAX_S = 86_400  # what a break between two boots takes on the line, at most
 WHOLE_RECORD = asyncio.Semaphore(1)  # of a process: one whole recording in memory at a time
-MISSING = -32768  # what stands in a gap; the record's gaps say where
 
 
 @dataclass(frozen=True)
@@ -134,68 +134,45 @@ async def read_samples(
     conn: Connection, recording: Row, boot: int, first: int, count: int
 ) -> NDArray[np.int16]:
     """Samples [first, first + count) of a boot, lead by sample; MISSING where nothing is stored."""
-    leads = len(recording["leads"])
-    window = np.full((leads, count), MISSING, np.int16)
-    packets = await rows(
-        conn,
-        "SELECT * FROM ecg_window(%s, %s, %s, %s)",
-        (recording["id"], boot, first, first + count),
-    )
-    for packet in packets:
-        samples = np.frombuffer(packet["samples"], "<i2").reshape(leads, packet["sample_count"])
-        left = max(first, packet["first_sample"])
-        right = min(first + count, packet["first_sample"] + packet["sample_count"])
-        skip = packet["first_sample"]
-        window[:, left - first : right - first] = samples[:, left - skip : right - skip]
-    return window
-
-
-async def windows(
-    conn: Connection, recording: Row, timeline: Timeline
-) -> AsyncIterator[tuple[int, NDArray[np.int16]]]:
-    """The whole line piece by piece: (index of its first sample, samples)."""
-    step = WINDOW_S * timeline.fs_hz
-    for stretch in timeline.stretches:
-        for first in range(0, stretch.count, step):
-            count = min(step, stretch.count - first)
-            yield (
-                stretch.offset + first,
-                await read_samples(conn, recording, stretch.boot, first, count),
-            )
+    pieces = await stored_pieces(conn, [Span(recording["id"], boot, first, first + count)])
+    return assembled(pieces, len(recording["leads"]), first, count)
 
 
 async def read_record(conn: Connection, recording: Row, timeline: Timeline) -> Record:
     """The recording as the ECG package takes it: one day of three leads at 250 Hz is 130 MB."""
-    line = np.full((len(recording["leads"]), timeline.length), MISSING, np.int16)
-    async for index, samples in windows(conn, recording, timeline):
-        line[:, index : index + samples.shape[1]] = samples
-    scale = recording["uv_per_lsb"] or 1.0  # none is known before the first sample
-    return Record(
-        tuple(
-            Lead(code, float(timeline.fs_hz), scale, 0, line[i]) for i, code in enumerate(recording["leads"])
-        ),
-        timeline.instant(0),
-        timeline.gaps,
-        None,
-        recording["device_id"],
-    )
+    return (await read_signal(conn, recording, timeline))[0]
 
 
-async def read_contacts(conn: Connection, recording: Row, timeline: Timeline) -> NDArray[np.bool_] | None:
-    """Which electrodes had contact, lead by sample of the line; None if none was ever off."""
+async def read_signal(
+    conn: Connection, recording: Row, timeline: Timeline
+) -> tuple[Record, NDArray[np.bool_] | None]:
+    """The recording, and which electrodes had contact: lead by sample of the line, None if none was ever off."""
+    leads = len(recording["leads"])
+    line = np.full((leads, timeline.length), MISSING, np.int16)
     contact: NDArray[np.bool_] | None = None
+    async for first, piece in _pieces(conn, recording, timeline):
+        end = first + piece.samples.shape[1]
+        line[:, first:end] = piece.samples
+        if piece.electrodes_off:
+            contact = np.ones(line.shape, np.bool_) if contact is None else contact
+            off = [lead for lead in range(leads) if piece.electrodes_off >> lead & 1]
+            contact[off, first:end] = False
+    scale = recording["uv_per_lsb"] or 1.0  # none is known before the first sample
+    channels = (
+        Lead(code, float(timeline.fs_hz), scale, 0, row)
+        for code, row in zip(recording["leads"], line, strict=True)
+    )
+    record = Record(tuple(channels), timeline.instant(0), timeline.gaps, None, recording["device_id"])
+    return record, contact
+
+
+async def _pieces(
+    conn: Connection, recording: Row, timeline: Timeline
+) -> AsyncIterator[tuple[int, StoredPiece]]:
+    """All that is stored, a window at a time: (index of its first sample on the line, piece)."""
+    step = WINDOW_S * timeline.fs_hz
     for stretch in timeline.stretches:
-        off = await rows(
-            conn,
-            "SELECT first_sample, sample_count, electrodes_off FROM ecg_window(%s, %s, 0, %s)"
-            " WHERE electrodes_off <> 0",
-            (recording["id"], stretch.boot, stretch.count),
-        )
-        for packet in off:
-            if contact is None:
-                contact = np.ones((len(recording["leads"]), timeline.length), bool)
-            first = stretch.offset + packet["first_sample"]
-            for lead in range(len(recording["leads"])):
-                if packet["electrodes_off"] >> lead & 1:
-                    contact[lead, first : first + packet["sample_count"]] = False
-    return contact
+        for first in range(0, stretch.count, step):
+            span = Span(recording["id"], stretch.boot, first, min(first + step, stretch.count))
+            for piece in await stored_pieces(conn, [span]):
+                yield stretch.offset + piece.first_sample, piece

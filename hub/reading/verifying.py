@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from ecg import integrity
+from hub.core import errors
 from hub.core.db import Connection, Row, maybe, one
 from hub.core.store import Store
 from hub.reading.document import edits_sha256
@@ -92,7 +93,10 @@ async def _samples(e: Evidence) -> Verdict:
         e.conn, "SELECT * FROM recording WHERE id = %s", (UUID(e.signed["recording"]["id"]),)
     )
     async with WHOLE_RECORD:
-        record = await read_record(e.conn, recording, await read_timeline(e.conn, recording["id"]))
+        try:
+            record = await read_record(e.conn, recording, await read_timeline(e.conn, recording["id"]))
+        except errors.Unavailable as damage:
+            return False, f"{damage.code}: {damage.detail}"
         root = (await asyncio.to_thread(integrity.record_root, record)).hex()
     same = root == e.signed["recording"]["merkle_root"]
     return same, f"Merkle root {root}" if same else f"Merkle root {root} is not the signed one"

@@ -6,7 +6,7 @@ Form (docs/protocol/http.md): `TLH1`, length of the header, header as JSON, then
 import struct
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -18,11 +18,11 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Row
 from hub.core.fields import to_json
 from hub.people import access
+from hub.telemetry.blocks import Span, assembled, stored_pieces
 from hub.telemetry.ledger import Boot
 from hub.telemetry.recordings import read_boots
 
 LONGEST_S: Final = 60
-MISSING: Final = -32768
 MAGIC: Final = b"TLH1"
 _HEAD: Final = struct.Struct("<4sI")
 _SINT16_LE: Final = np.dtype("<i2")
@@ -99,10 +99,8 @@ def _require_length(recording: Row, count: int) -> None:
 
 
 async def _window(conn: Connection, recording: Row, boot: Boot, first: int, count: int) -> Window:
-    rows = await _packets(conn, recording["id"], boot.boot, first, first + count)
-    samples = np.full((len(recording["leads"]), count), MISSING, np.int16)
-    for row in rows:
-        place(samples, first, row)
+    pieces = await stored_pieces(conn, [Span(recording["id"], boot.boot, first, first + count)])
+    samples = assembled(pieces, len(recording["leads"]), first, count)
     return Window(
         boot.boot,
         first,
@@ -113,25 +111,6 @@ async def _window(conn: Connection, recording: Row, boot: Boot, first: int, coun
         samples,
         _gaps(boot, first, first + count),
     )
-
-
-async def _packets(conn: Connection, recording_id: UUID, boot: int, first: int, end: int) -> list[Row]:
-    cursor = await conn.execute(
-        "SELECT first_sample, sample_count, samples FROM ecg_window(%s, %s, %s, %s)",
-        (recording_id, boot, first, end),
-        binary=True,
-    )
-    return await cursor.fetchall()
-
-
-def place(samples: NDArray[np.int16], first: int, row: dict[str, Any]) -> None:
-    """Put a stored packet where it belongs in a window that begins at `first`."""
-    packet = np.frombuffer(row["samples"], _SINT16_LE).reshape(-1, row["sample_count"])
-    low = max(first, row["first_sample"])
-    high = min(first + samples.shape[1], row["first_sample"] + row["sample_count"])
-    if low < high:
-        offset = row["first_sample"]
-        samples[:, low - first : high - first] = packet[:, low - offset : high - offset]
 
 
 def _gaps(boot: Boot, first: int, end: int) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ from tests.access import objects
 from tests.parts import Databases
 from tests.world import AT, World
 
-SAMPLES = ("ecg_packet", "vital", "recording_boot", "recording_clock")
+SAMPLES = ("ecg_packet", "ecg_block", "ecg_storage", "vital", "recording_boot", "recording_clock")
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_sample_functions_show_them_to_who_sees_the_recording(
     two, case = full
     recording, patient = case.ids["recording_id"], case.ids["patient_id"]
     calls = [
-        ("SELECT count(*) FROM ecg_window(%s, 1, 0, 250)", (recording,)),
+        ("SELECT count(*) FROM ecg_pieces(ARRAY[%s::uuid], '{1}', '{0}', '{250}')", (recording,)),
         ("SELECT count(*) FROM recording_boots(%s)", (recording,)),
         ("SELECT count(*) FROM patient_vitals(%s, '2026-01-01Z', '2027-01-01Z')", (patient,)),
     ]

@@ -17,7 +17,7 @@ from devices.event import Event
 from devices.senml import Measurement
 from hub.core import actor
 from hub.core.db import one, rows
-from hub.telemetry import closing, commands, windows
+from hub.telemetry import blocks, closing, commands, windows
 from tests import world
 from tests.ingest.conftest import Town
 from tests.monitoring import FS_HZ, ingest, message, noise, send, waveform
@@ -242,12 +242,12 @@ async def test_any_window_is_the_stored_samples_and_says_what_is_missing(
     async with town.databases.app.transaction(DESK, at) as conn:
         window = await windows.read_window(conn, DESK, at, worn.recording_id, 1, first, count)
     header, samples = parsed(window.to_bytes())
-    truth = np.full((3, 4_000), windows.MISSING, np.int16)
+    truth = np.full((3, 4_000), blocks.MISSING, np.int16)
     for low, high in HELD:
         truth[:, low:high] = SIGNAL[:, low:high]
     assert np.array_equal(samples, truth[:, first : first + count])
     missing = {sample for low, high in header["gaps"] for sample in range(low, high)}
-    assert missing == {first + k for k in np.flatnonzero(samples[0] == windows.MISSING)}
+    assert missing == {first + k for k in np.flatnonzero(samples[0] == blocks.MISSING)}
 
 
 async def test_a_window_is_found_by_time_across_boots_and_a_clock_that_is_off(

@@ -30,6 +30,7 @@ STOP_TIMEOUT_S = 30.0
 SOCKET_PATH_MAX = 90  # the kernel's limit is 107 bytes for folder + "/.s.PGSQL.5432.lock"
 NOBODY = 65534  # on every Linux
 DATABASE, LOGIN = "telehub", "hub"
+HBA = "local all all trust\nlocal replication all trust\n"  # the folder's mode is the lock
 
 # For a small server that must not lose an acknowledged sample: durable, and at most some 300 MB.
 CONFIGURATION: dict[str, str] = {
@@ -46,6 +47,9 @@ CONFIGURATION: dict[str, str] = {
     "wal_compression": "on",
     "wal_level": "replica",
     "max_wal_size": "1GB",
+    "max_wal_senders": "4",  # a backup takes two
+    "max_replication_slots": "6",  # one for each place that backups go to, and one more while it gets a new base
+    "max_slot_wal_keep_size": "4GB",  # what a backup that does not come may hold; then it begins anew
     "checkpoint_timeout": "10min",
     "checkpoint_completion_target": "0.9",
     "max_worker_processes": "4",
@@ -119,6 +123,14 @@ def find_binaries(folder: Path, given: Path | None = None) -> Path:
     )
 
 
+def binaries_of(version: int, given: Path | None = None) -> Path:
+    """The programs of one major version, for a server that is not ours."""
+    for binaries in [given] if given else candidates():
+        if major(binaries) == version:
+            return binaries
+    raise PostgresMissing(f"the programs of PostgreSQL {version} not found: apt-get install postgresql-{version}")
+
+
 def _unprivileged(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return command
@@ -165,7 +177,7 @@ def prepare(
         _initdb(cluster)
     lines = CONFIGURATION | {"unix_socket_directories": f"'{cluster.socket_dir}'"} | dict(overrides or {})
     (folder / "postgresql.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
-    (folder / "pg_hba.conf").write_text("local all all trust\n")  # the folder's mode is the lock
+    (folder / "pg_hba.conf").write_text(HBA)
     if as_nobody:
         _give_to_nobody(cluster)
     return cluster
@@ -203,6 +215,15 @@ def _is_alive(pid: int, folder: Path) -> bool:
     return os.fsencode(folder) in command
 
 
+def give_restored(cluster: Cluster) -> None:
+    """Files that we copied into the folder belong to us; let them be those of the user the server runs as."""
+    if _unprivileged((), cluster.folder)[:1] != ("setpriv",):
+        return
+    for folder, _, names in os.walk(cluster.folder):
+        for path in (Path(folder), *(Path(folder) / name for name in names)):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
 def _give_to_nobody(cluster: Cluster) -> None:
     for path in (cluster.folder, cluster.socket_dir, *cluster.folder.glob("*.conf")):
         os.chown(path, NOBODY, NOBODY)
@@ -219,7 +240,7 @@ def _initdb(cluster: Cluster) -> None:
     command = (
         str(cluster.binaries / "initdb"),
         *("-D", str(cluster.folder), "-U", "postgres", "-A", "trust"),
-        *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "--data-checksums"),
     )
     done = subprocess.run(_unprivileged(command, cluster.folder), capture_output=True, text=True, cwd="/")
     if done.returncode != 0:

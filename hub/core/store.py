@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +66,16 @@ class Store:
     def open(self, sha256: str) -> BinaryIO:
         """The file for reading; FileNotFoundError if it was never stored."""
         return self.path(sha256).open("rb")
+
+    def names(self) -> Iterator[str]:
+        """The SHA-256 of every stored file."""
+        for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
+            if _HASH.fullmatch(path.name):
+                yield path.name
+
+    def remove(self, sha256: str) -> None:
+        """Forget a file that no row speaks of any more."""
+        self.path(sha256).unlink(missing_ok=True)
 
     def sweep(self) -> int:
         """Remove what a crash left half-received; only at start, before anything is put."""

@@ -25,7 +25,10 @@ from hub.core.lifecycle import Part
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.ingest import record_pass
 from hub.ingest import worker as ingest_worker
+from hub.operations import live as operations_live
+from hub.operations import routes as operations_routes
 from hub.orders import routes as order_routes
 from hub.people import access, identity, sessions
 from hub.people import routes as people_routes
@@ -68,11 +71,14 @@ ROUTES: tuple[Route, ...] = (
     *alarm_routes.ROUTES,
     *alarm_live.ROUTES,
     *reading_routes.ROUTES,
+    *operations_routes.ROUTES,
+    *operations_live.ROUTES,
 )
 JOBS: Mapping[str, JobKind] = {
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
     **alarm_worker.JOBS,
+    **record_pass.JOBS,
     **reading_worker.JOBS,
 }
 EVERY: jobs.Every = {
@@ -83,18 +89,19 @@ EVERY: jobs.Every = {
     **reading_worker.EVERY,
 }
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED = (commands.JOB, closing.ENDED_JOB)
+ENQUEUED = (commands.JOB, record_pass.JOB, closing.ENDED_JOB)
 GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 
 
 def web_application(
-    settings: Settings, database: Database, store: Store, feed: live_feed.Feed
+    settings: Settings, database: Database, store: Store, feed: live_feed.Feed, watch: operations_live.Watch
 ) -> web.Application:
     """Pages and API of one web process."""
     changes_route, changes_listeners = changes.parts()
     resources: dict[web.AppKey[Any], Any] = {
         people_routes.KEYS: identity.load_keys(settings.data_dir),
         live_feed.FEED: feed,
+        operations_live.WATCH: watch,
     }
     return http.application(
         (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
@@ -130,11 +137,13 @@ async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> No
     """Pages, API and live sockets."""
     async with (
         Database(_dsn(settings), "hub_app", size=12) as database,
+        Database(_dsn(settings), "hub_app", size=1) as own,  # a crowd of callers must not blind the watch
         live_feed.running(settings, clock.now) as feed,
+        operations_live.running(settings, own, feed, clock.now) as watch,
     ):
         async with database.transaction(ACTOR, clock.now()) as conn:
             await identity.require_own_keys(conn, identity.load_keys(settings.data_dir))
-        application = web_application(settings, database, _store(settings), feed)
+        application = web_application(settings, database, _store(settings), feed, watch)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:

@@ -72,6 +72,30 @@ async def raise_from_finding(
         await end_condition(conn, actor, at, key, found.offset_at or at)
 
 
+async def raise_late_finding(
+    conn: Connection, actor: Actor, at: datetime, recording: OfPatient, found: Found
+) -> None:
+    """Raise the alarm of a finding of record that nobody was told of: neither by a live finding of the rule that
+    overlaps it, nor by an alarm of this episode.
+    """
+    finding = found.finding
+    end = finding.onset_sample if finding.offset_sample is None else finding.offset_sample
+    known = await db.maybe(
+        conn,
+        "SELECT 1 AS one WHERE EXISTS (SELECT FROM finding f WHERE f.recording_id = %(id)s AND f.pass = 'live'"
+        "  AND f.rule = %(rule)s AND f.boot = %(boot)s AND f.onset_sample <= %(end)s"
+        "  AND (f.offset_sample IS NULL OR f.offset_sample >= %(onset)s))"
+        " OR EXISTS (SELECT FROM alarm a WHERE a.recording_id = %(id)s AND a.rule = %(rule)s"
+        "  AND a.onset_at <= %(end_at)s AND coalesce(a.gone_at, a.onset_at) >= %(onset_at)s)",
+        {
+            "id": recording.id, "rule": finding.rule, "boot": found.boot, "onset": finding.onset_sample, "end": end,
+            "onset_at": found.onset_at, "end_at": found.offset_at or found.onset_at,
+        },
+    )  # fmt: skip
+    if known is None:
+        await raise_from_finding(conn, actor, at, recording, found)
+
+
 async def _raise_or_worsen(
     conn: Connection, actor: Actor, at: datetime, recording: OfPatient, cause: Cause
 ) -> None:
@@ -111,6 +135,12 @@ async def raise_alarm(
     )  # fmt: skip
     if not added:
         return None
+    if cause.late:  # nobody stands at the bed any more: it is for who asked for the recording
+        await db.run(
+            conn,
+            "UPDATE alarm SET addressee_id = hub_alarm_addressee(recording_id, %s) WHERE id = %s",
+            (at, alarm_id),
+        )
     await log_step(conn, actor, at, alarm_id, "raised", cause.priority)
     await tell(conn, alarm_id, recording.id)
     return alarm_id

@@ -20,8 +20,9 @@ LISTED: Final = 500
 _COLUMNS: Final = (
     "SELECT a.id, a.patient_id, p.name AS patient_name, a.recording_id, a.rule, a.category, a.priority, a.condition,"
     "  a.handling, a.late, a.numbers, a.note, a.onset_at, a.raised_at, a.gone_at, a.owner_id, o.name AS owner_name,"
-    "  a.owned_at, a.resolved_at, a.outcome"
+    "  a.owned_at, a.resolved_at, a.outcome, a.addressee_id, d.name AS addressee_name"
     " FROM alarm a JOIN patient p ON p.id = a.patient_id LEFT JOIN account o ON o.id = a.owner_id"
+    " LEFT JOIN account d ON d.id = a.addressee_id"
 )
 
 
@@ -115,8 +116,10 @@ async def _locked(conn: Connection, actor: Actor, at: datetime, alarm_id: UUID, 
 def _alarm(row: Row) -> dict[str, Any]:
     """An alarm as docs/protocol/http.md has it."""
     owner_id, owner_name = row.pop("owner_id"), row.pop("owner_name")
+    addressee_id, addressee_name = row.pop("addressee_id"), row.pop("addressee_name")
     patient = {"id": row.pop("patient_id"), "name": row.pop("patient_name")}
     return row | {
         "patient": patient,
         "owner": {"id": owner_id, "name": owner_name} if owner_id is not None else None,
+        "addressee": {"id": addressee_id, "name": addressee_name} if addressee_id is not None else None,
     }

@@ -54,14 +54,16 @@ Change = Callable[[Ledger], Ledger]
 
 async def store_events(
     conn: Connection, at: datetime, happenings: Sequence[Happening]
-) -> tuple[dict[Key, Boot], set[str]]:
-    """Account for events and keep them; the boots they spoke of, and the ids of those that are new."""
-    boots = await _account(conn, happenings)
+) -> tuple[dict[Key, Boot], dict[Key, Boot], set[str]]:
+    """Account for events and keep them; the boots they spoke of, the same as they were, the ids of what is new."""
+    boots, before = await _account(conn, happenings)
     bound = {h.id: h for h in happenings if h.recording is not None}
-    return boots, await _keep(conn, at, list(bound.values()))
+    return boots, before, await _keep(conn, at, list(bound.values()))
 
 
-async def _account(conn: Connection, happenings: Sequence[Happening]) -> dict[Key, Boot]:
+async def _account(
+    conn: Connection, happenings: Sequence[Happening]
+) -> tuple[dict[Key, Boot], dict[Key, Boot]]:
     changes: dict[Key, list[Change]] = defaultdict(list)
     anchors_us: dict[Key, int] = {}
     for h in happenings:
@@ -69,14 +71,15 @@ async def _account(conn: Connection, happenings: Sequence[Happening]) -> dict[Ke
             changes[key].append(change)
             anchors_us.setdefault(key, round(h.received_s * MICROSECOND))
     if not changes:
-        return {}
+        return {}, {}
     await open_boots(conn, anchors_us)
-    boots = await locked(conn, list(changes))
+    before = await locked(conn, list(changes))
+    boots = dict(before)
     for key, own in changes.items():
         for change in own:
             boots[key] = replace(boots[key], ledger=change(boots[key].ledger))
     await save_boots(conn, boots.values())
-    return boots
+    return boots, before
 
 
 def _changes(h: Happening) -> list[tuple[Key, Change]]:

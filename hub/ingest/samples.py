@@ -62,6 +62,7 @@ class Stored:
     """What became of the packets of a batch."""
 
     boots: dict[Key, Boot]
+    before: dict[Key, Boot]  # the same boots as they were
     with_duplicates: frozenset[Key]
     conflicts: tuple[Item, ...]
     implausible: tuple[Item, ...]
@@ -96,6 +97,7 @@ async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Day
     await save_boots(conn, [result.boot for result in accounts.values()])
     return Stored(
         {key: result.boot for key, result in accounts.items()},
+        boots,
         frozenset(key for key, result in accounts.items() if result.claims),
         tuple(conflicts),
         tuple(item for result in accounts.values() for item in result.implausible),

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from hub.core import db
 from hub.core.db import Connection
-from hub.ingest import happenings, measurements, samples
+from hub.ingest import happenings, measurements, record_pass, samples
 from hub.ingest.accounting import LONGEST_BOOT_S, Boot, Key, at_us
 from hub.ingest.bindings import Bindings, Device, Recording
 from hub.ingest.days import Days
@@ -135,7 +135,7 @@ async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> St
     """Bring a batch into the database; to be called within one transaction."""
     started = await _begin(conn, at, batch.arrivals)
     kept = await samples.store_samples(conn, batch.arrivals, days) if batch.arrivals else _NO_SAMPLES
-    boots, _ = await happenings.store_events(conn, at, batch.happenings)
+    boots, before, _ = await happenings.store_events(conn, at, batch.happenings)
     vitals = await measurements.store_vitals(conn, at, batch.readings, days) if batch.readings else None
     refused = [
         *batch.refused,
@@ -146,6 +146,7 @@ async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> St
     if refused:
         await set_aside(conn, at, refused)
     all_boots = kept.boots | boots
+    await record_pass.enqueue_due(conn, at, _recordings(batch), before | kept.before, all_boots)
     ended = await _end(conn, at, batch.happenings, all_boots)
     with_end = {
         h.recording.id for h in batch.happenings if h.recording and h.event.kind in ("end", "discard")
@@ -163,9 +164,15 @@ async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> St
     )
 
 
-_NO_SAMPLES: Final = samples.Stored({}, frozenset(), (), (), 0)
+_NO_SAMPLES: Final = samples.Stored({}, {}, frozenset(), (), (), 0)
 _CONFLICT: Final = Refusal("conflict", "other samples of the same indices are stored")
 _IMPLAUSIBLE: Final = Refusal("bad-time", "sample index and the start of this boot don't fit together")
+
+
+def _recordings(batch: Sorted) -> dict[UUID, Recording]:
+    """The recordings a batch is about, as its packets fix them."""
+    found = {h.recording.id: h.recording for h in batch.happenings if h.recording is not None}
+    return found | {a.recording.id: a.recording for a in batch.arrivals}
 
 
 async def _begin(conn: Connection, at: datetime, arrivals: Iterable[Arrival]) -> tuple[UUID, ...]:

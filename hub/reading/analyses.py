@@ -113,6 +113,7 @@ async def _store_findings(
 ) -> None:
     """The findings of record, on the samples of their boots, in place of those of an earlier analysis."""
     await run(conn, "DELETE FROM finding WHERE recording_id = %s AND pass = 'record'", (recording_id,))
+    await run(conn, "UPDATE recording SET whole_findings_at = %s WHERE id = %s", (at, recording_id))
     for finding in analysis.findings:
         boot, onset = timeline.locate(finding.onset_sample)
         end = finding.offset_sample

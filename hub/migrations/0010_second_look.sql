@@ -1,0 +1,44 @@
+-- Clocks by boot, the second look at late data, and how fast a backlog comes.
+
+-- Each boot has a time line of its own, since a restart may set the clock. Of each ten minutes the quickest packet.
+ALTER TABLE recording_clock ADD COLUMN boot bigint, ADD COLUMN slot bigint;
+UPDATE recording_clock c SET slot = floor(extract(epoch FROM c.at) / 600)::bigint, boot = (
+    SELECT b.boot FROM recording_boot b WHERE b.recording_id = c.recording_id
+    ORDER BY b.anchor_at > c.at, abs(extract(epoch FROM b.anchor_at - c.at)) LIMIT 1);
+DELETE FROM recording_clock c WHERE c.boot IS NULL OR EXISTS (
+    SELECT FROM recording_clock q WHERE (q.recording_id, q.boot, q.slot) = (c.recording_id, c.boot, c.slot)
+    AND (q.offset_s, q.at) < (c.offset_s, c.at));
+ALTER TABLE recording_clock DROP CONSTRAINT recording_clock_pkey, ALTER COLUMN boot SET NOT NULL,
+    ALTER COLUMN slot SET NOT NULL, ADD PRIMARY KEY (recording_id, boot, slot);
+GRANT UPDATE ON recording_clock TO hub_ingest;
+
+-- In order of the boots: a clock that was set back may put the later one earlier.
+CREATE OR REPLACE FUNCTION recording_boots(of_recording uuid) RETURNS SETOF recording_boot
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT b.* FROM recording r JOIN recording_boot b ON b.recording_id = r.id
+    WHERE r.id = of_recording ORDER BY b.boot
+$$;
+
+-- Since when the findings of record are those of a whole analysis, which no look at ten minutes replaces.
+ALTER TABLE recording ADD COLUMN whole_findings_at timestamptz;
+
+-- Seconds of signal a device held back that arrive each second now; NULL: nobody can say.
+ALTER TABLE device_state ADD COLUMN backlog_per_s real, ADD COLUMN clock_drift_ppm real;
+
+-- Whom a late alarm concerns first, since nobody stands at the bed any more.
+ALTER TABLE alarm ADD COLUMN addressee_id uuid REFERENCES account;
+CREATE FUNCTION hub_alarm_addressee(of_recording uuid, instant timestamptz) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(
+        (SELECT q.requester_id FROM recording r JOIN service_request q ON q.id = r.service_request_id
+         JOIN account a ON a.id = q.requester_id WHERE r.id = of_recording AND a.disabled_at IS NULL),
+        (SELECT x.account_id FROM recording r
+         JOIN organisation_closure c ON c.descendant = r.organisation_id
+         JOIN role_assignment x ON x.organisation_id = c.ancestor AND x.role = 'organisation_admin'
+         JOIN account a ON a.id = x.account_id AND a.disabled_at IS NULL
+         WHERE r.id = of_recording AND x.valid_from <= instant
+           AND (x.valid_until IS NULL OR x.valid_until > instant)
+         ORDER BY c.depth, x.valid_from LIMIT 1))
+$$;
+REVOKE ALL ON FUNCTION hub_alarm_addressee(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_alarm_addressee(uuid, timestamptz) TO hub_app, hub_ingest;

@@ -140,10 +140,11 @@ async def _continued(source: Source, server: Server, target: Path, max_age: time
 
 
 def _slot(repository: str, chain: str) -> str:
-    return f"{_slots(repository)}{chain.lower()}"
+    return f"{slots(repository)}{chain.lower()}"
 
 
-def _slots(repository: str) -> str:
+def slots(repository: str) -> str:
+    """How the names of a place's slots begin."""
     return f"telehub_{repository}_"
 
 
@@ -163,7 +164,7 @@ async def _new_chain(source: Source, server: Server, target: Path, repository: s
         raise
     hidden.rename(target / name)
     place.sync_folder(target)
-    await _drop_slots(source, _slots(repository), but=slot)
+    await _drop_slots(source, slots(repository), but=slot)
     return point
 
 

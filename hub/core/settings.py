@@ -85,6 +85,35 @@ class Settings:
         default=16, metadata=_help("broker sessions the devices are shared out to; fixed for an installation")
     )
     ingest_processes: int = field(default=1, metadata=_help("processes that store what devices send"))
+    ingest_memory_mb: int = field(
+        default=2048,
+        metadata=_help(
+            "an ingest process that uses more memory stops storing, and starts again if that does not help"
+        ),
+    )
+    disk_floor_mb: int = field(
+        default=512,
+        metadata=_help(
+            "with less free on the disk of the hub's own database no samples are stored; alarms and audit still are"
+        ),
+    )
+    disk_reserve_mb: int = field(
+        default=256,
+        metadata=_help("kept back in data_dir/reserve, and given up when the disk is full; 0: none"),
+    )
+    backup_dir: Path | None = field(
+        default=None, metadata=_help("where the hub backs itself up, best another disk; without it `hub backup`")
+    )
+    backup_every_h: float = field(default=1.0, metadata=_help("hours between two backups to backup_dir"))
+    backup_base_days: int = field(default=7, metadata=_help("days after which a backup begins a new base"))
+    backup_keep: int = field(default=4, metadata=_help("bases kept with what came after them; older ones go"))
+    backup_max_age_h: float = field(
+        default=26.0, metadata=_help("age in hours of the newest backup from which staff are told")
+    )
+    backup_dsn: str | None = field(
+        default=None,
+        metadata=_help("login with REPLICATION for backups of a given PostgreSQL; without it HUB_DSN"),
+    )
     log_level: str = field(default="info", metadata=_help("debug, info, warning or error"))
     locale: str = field(
         default="zh-CN", metadata=_help("language before somebody has signed in: zh-CN or en")
@@ -214,6 +243,8 @@ def check(settings: Settings) -> list[str]:
         problems.append("HUB_SHARDS must be 1 to 256")
     if not 1 <= settings.ingest_processes <= settings.shards:
         problems.append("HUB_INGEST_PROCESSES must be 1 to HUB_SHARDS")
+    if min(settings.backup_every_h, settings.backup_base_days, settings.backup_keep) <= 0:
+        problems.append("HUB_BACKUP_EVERY_H, HUB_BACKUP_BASE_DAYS and HUB_BACKUP_KEEP must be above 0")
     if settings.locale not in ("zh-CN", "en"):
         problems.append("HUB_LOCALE must be zh-CN or en")
     if settings.log_level not in ("debug", "info", "warning", "error"):

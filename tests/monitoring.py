@@ -152,7 +152,7 @@ async def ingesting(
     """The ingest process beside the test, reading all shards."""
     async with database.transaction(ACTOR, now()) as conn:
         links = Links(settings, await session_secret(conn))
-    worker = Worker(database, links, ShardLocks(database, settings.shards, settings.ingest_processes), now)
+    worker = Worker(database, links, ShardLocks(database, settings.shards), now, settings)
     stop, reading = asyncio.Event(), asyncio.Event()
 
     def beat() -> None:

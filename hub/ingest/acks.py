@@ -4,6 +4,7 @@ An acknowledgement is a state, not a message: only the newest of each (recording
 one a device finds after an absence is that of the boot it sent last.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,6 +61,11 @@ class AckBook:
             account.states, account.events = {}, []
             account.sent_s, account.urgent = now_s, False
         return messages
+
+    def leave(self, shards: Iterable[str]) -> None:
+        """Another process tells the devices of these."""
+        prefixes = tuple(f"ack/{shard}/" for shard in shards)
+        self._accounts = {d: a for d, a in self._accounts.items() if not a.topic.startswith(prefixes)}
 
     def _account(self, shard: str, device_id: str) -> _Account:
         account = self._accounts.get(device_id)

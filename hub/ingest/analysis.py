@@ -5,7 +5,7 @@ record pass's business. What it finds does not wait for storage.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -87,7 +87,7 @@ class LiveAnalysis:
 
     def __init__(self) -> None:
         self._runs: dict[UUID, _Run] = {}
-        self._known: set[UUID] = set()  # recordings that were looked up for a saved state
+        self._known: dict[UUID, str] = {}  # recordings that were looked up for a saved state; their shards
 
     def unknown(self, arrivals: Iterable[Arrival]) -> dict[UUID, Recording]:
         """Recordings whose saved state should be looked for before they go on."""
@@ -104,7 +104,7 @@ class LiveAnalysis:
 
     def take_up(self, recordings: dict[UUID, Recording], saved: Iterable[Snapshot], now_s: float) -> None:
         """Go on from saved states; recordings without one begin with their next packet."""
-        self._known |= set(recordings)
+        self._known |= {key: recording.shard for key, recording in recordings.items()}
         for one in saved:
             try:
                 state = snapshot.unpack(one.state)
@@ -151,7 +151,7 @@ class LiveAnalysis:
         """These recordings are over: close what is open."""
         found: list[Live] = []
         for recording_id in recording_ids:
-            self._known.discard(recording_id)
+            self._known.pop(recording_id, None)
             run = self._runs.pop(recording_id, None)
             found += self._close(run) if run is not None else []
         return found
@@ -164,9 +164,18 @@ class LiveAnalysis:
             self._give_up(run, failure)
             return []
 
-    def snapshots(self, now_s: float, every_s: float = SAVE_EVERY_S) -> list[Snapshot]:
-        """States that are due to be saved, exactly as far as the findings told so far."""
-        return [_snapshot(run) for run in self._runs.values() if _is_due(run, now_s, every_s)]
+    def leave(self, shards: Set[str]) -> None:
+        """Another process analyses these: what is remembered here grows old."""
+        self._known = {key: shard for key, shard in self._known.items() if shard not in shards}
+        self._runs = {key: run for key, run in self._runs.items() if run.recording.shard not in shards}
+
+    def snapshots(self, now_s: float, leaving: Set[str] = frozenset()) -> list[Snapshot]:
+        """States that are due to be saved, exactly as far as the findings told so far; all of shards that leave."""
+        return [
+            _snapshot(run)
+            for run in self._runs.values()
+            if _is_due(run, now_s, 0.0 if run.recording.shard in leaving else SAVE_EVERY_S)
+        ]
 
     def saved(self, snapshots: Iterable[Snapshot], now_s: float) -> None:
         """They are committed."""

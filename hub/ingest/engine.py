@@ -6,7 +6,7 @@ so that it survives a database that is away.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -27,7 +27,7 @@ from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
 from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordings
 from hub.ingest.clocks import ClockBook
 from hub.ingest.days import Days
-from hub.ingest.decoding import Item, Received, decode, device_of, hub_failure
+from hub.ingest.decoding import TELEHUB, Item, Received, decode, device_of, hub_failure
 from hub.ingest.presence import Presence
 from hub.ingest.resuming import Inheritance
 from hub.ingest.samples import Arrival
@@ -38,6 +38,7 @@ from hub.ingest.timeline import Timeline, newest, save_estimates
 ACTOR: Final = actor.job("ingest")
 LOAD_TIMEOUT_S: Final = 1.0
 FINDINGS_KEPT: Final = 10_000
+HERE_WITHIN_S: Final = 60.0  # heard last
 OVER: Final = ("ended", "discarded")
 
 T = TypeVar("T")
@@ -87,10 +88,12 @@ class Engine:
         """Live results to publish, as JSON."""
         return _each_alone(lambda one: (one.recording, self._second_json(one)), self._analysis.seconds())
 
-    async def commit(self, batch: Sorted, at: datetime) -> Stored:
-        """Store a batch in one transaction, then note what devices have to be told."""
+    async def commit(self, batch: Sorted, at: datetime, leaving: Set[str] = frozenset()) -> Stored:
+        """Store a batch in one transaction, then note what devices have to be told; of shards that are about to be
+        given up all analysers are saved. One at a time.
+        """
         # Taken at one instant: a saved state has told all its findings, and they are stored with it.
-        found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp())
+        found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp(), leaving)
         due = self._presence.due(at.timestamp())
         committed = False
         try:
@@ -132,11 +135,15 @@ class Engine:
             refused = [SetAside(items[0], hub_failure(failure))]
             return [await self.commit(Sorted(items, refused=refused), at)]
 
-    async def save_states(self, at: datetime) -> None:
-        """Before leaving: all analysers, for the next owner."""
-        snapshots = self._analysis.snapshots(at.timestamp(), 0.0)
-        async with self._database.transaction(ACTOR, at) as conn:
-            await resuming.save(conn, at, snapshots)
+    def leave(self, shards: Set[str]) -> None:
+        """Other processes own these now."""
+        self._analysis.leave(shards)
+        self.acks.leave(shards)
+
+    def devices_here(self, now_s: float) -> list[tuple[str, str]]:
+        """(shard, id) of the devices that are there and understand commands."""
+        known = (self.bindings.devices.get(name) for name in self._presence.here(now_s - HERE_WITHIN_S))
+        return [(one.shard, one.id) for one in known if one is not None and one.driver == TELEHUB]
 
     @property
     def has_unwritten(self) -> bool:

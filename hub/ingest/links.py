@@ -1,6 +1,10 @@
-"""The shards' sessions at the broker: connected while their lock is held, polled together, acknowledged in order."""
+"""The shards' sessions at the broker: connected while their lock is held, polled together, acknowledged in order.
 
-from collections.abc import Iterable, Sequence
+A session whose messages were read and *forgotten* (storage was away or too slow) goes on being read, for seeing; but
+nothing more of it is stored before it connects anew and the broker sends again what nobody acknowledged.
+"""
+
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,28 +16,50 @@ from hub.ingest.decoding import Received
 RECONNECT_S: Final = 1.0
 KEEPALIVE_S: Final = 30
 POLL_BYTES: Final = 1 << 20
+DRAIN_BYTES: Final = (
+    1 << 18
+)  # of a session that has much to catch up with, so that the others are not kept waiting
+SETTLES_S: Final = 0.5  # after connecting, until what waited at the broker begins to come
+DRAINED_MESSAGES: Final = 50  # of one poll: fewer are news, not a backlog
+MAX_IDS: Final = 65_535  # unacknowledged messages of one session; the broker sends no more (MQTT 2.3.1)
+
+
+@dataclass(slots=True, eq=False)
+class _Link:
+    shard: str
+    session: Session | None = None
+    retry_s: float = 0.0
+    attempts: int = 0  # each at the next node of the broker
+    connected_s: float = 0.0
+    unacknowledged: int = 0  # messages of this connection
+    forgotten: bool = False
+    draining: bool = True
+    stopped: bool = False  # about to be given up: nothing more is read
+
+    @property
+    def is_open(self) -> bool:
+        return self.session is not None and self.session.closed is None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What to acknowledge once it is stored: ids of one connection, in the order received."""
 
+    link: _Link
     session: Session
     packet_ids: list[int]
+
+    @property
+    def shard(self) -> str:
+        return self.link.shard
 
     def acknowledge(self) -> None:
         """Tell the broker; ids of a connection that is gone mean nothing any more."""
         if self.session.closed is None:
             self.session.ack(self.packet_ids)
             self.session.flush()
-
-
-@dataclass(slots=True)
-class _Link:
-    shard: str
-    session: Session | None = None
-    retry_s: float = 0.0
-    attempts: int = 0  # each at the next node of the broker
+            if self.link.session is self.session:
+                self.link.unacknowledged -= len(self.packet_ids)
 
 
 class Links:
@@ -44,28 +70,80 @@ class Links:
         self._password = broker.hub_password(settings)
         self._links = {number: _Link(f"{number:02x}") for number in range(settings.shards)}
 
-    def own(self, shards: set[int], others_may_own: bool) -> None:
-        """Connect those of ours that are not; leave the others' if somebody else may have them now."""
+    def own(self, shards: Set[int], others_may_own: bool, known: Set[int]) -> frozenset[int]:
+        """Connect those of ours that are not; leave the others' if somebody else may have them now.
+
+        Returns those of the `known` that somebody else may have read meanwhile: what we remember of them is old.
+        """
+        lost = set()
         for number, link in self._links.items():
             if number in shards:
+                if number not in known:
+                    link.stopped = False
                 self._connect(link)
-            elif others_may_own and link.session is not None:
-                link.session.disconnect()
-                link.session = None
+            elif others_may_own or (link.session is not None and not link.is_open):
+                self._leave(link)
+                lost.add(number)
+        return frozenset(lost & known)
 
-    def poll(self, received_s: float) -> tuple[list[Received], list[Receipt]]:
-        """Everything that has come."""
+    def poll(self, received_s: float, room_to_drain: bool) -> tuple[list[Received], list[Receipt]]:
+        """Everything that has come; without room, what waited at the broker stays there for now."""
         received: list[Received] = []
         receipts: list[Receipt] = []
+        now_s = clock.monotonic_s()
         for link in self._links.values():
             session = link.session
-            if session is None:
+            if session is None or link.stopped or (link.draining and not room_to_drain):
                 continue
-            messages = session.poll(POLL_BYTES)
+            messages = session.poll(DRAIN_BYTES if link.draining else POLL_BYTES)
+            if link.draining and session.subscribed and now_s - link.connected_s > SETTLES_S:
+                link.draining = len(messages) > DRAINED_MESSAGES
             if messages:
                 received += [Received(link.shard, m.topic, m.payload, received_s) for m in messages]
-                receipts.append(Receipt(session, [m.packet_id for m in messages if m.qos]))
+                ids = [m.packet_id for m in messages if m.qos]
+                link.unacknowledged += len(ids)
+                receipts.append(Receipt(link, session, ids))
         return received, receipts
+
+    def forget(self, receipts: Iterable[Receipt]) -> None:
+        """These are not acknowledged, ever; their sessions have to connect anew before they store again."""
+        for receipt in receipts:
+            if receipt.link.session is receipt.session:
+                receipt.link.forgotten = True
+
+    def forgotten(self) -> frozenset[str]:
+        """Shards that are seen, but not stored."""
+        return frozenset(link.shard for link in self._links.values() if link.forgotten)
+
+    def renew_one(self, held: Set[int]) -> str | None:
+        """Connect the session anew that waits for most; its shard, if there was one."""
+        waiting = [link for n, link in self._links.items() if n in held and link.forgotten and link.is_open]
+        if not waiting:
+            return None
+        link = max(waiting, key=lambda one: one.unacknowledged)
+        self._leave(link)
+        self._connect(link)
+        return link.shard
+
+    def stop(self, shards: Iterable[int]) -> None:
+        """Read nothing more of these; they can still be acknowledged and published on."""
+        for number in shards:
+            self._links[number].stopped = True
+
+    def leave(self, shards: Iterable[int]) -> None:
+        """Disconnect; the sessions stay at the broker and gather what comes meanwhile."""
+        for number in shards:
+            self._leave(self._links[number])
+
+    @property
+    def unacknowledged_max(self) -> int:
+        """Of the session with most messages on our hands."""
+        return max((link.unacknowledged for link in self._links.values()), default=0)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether some session still brings what had waited at the broker."""
+        return any(link.draining and link.is_open for link in self._links.values())
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         """Retained, QoS 1, on the session of the topic's shard; those it could not take."""
@@ -89,18 +167,21 @@ class Links:
             if link.session is not None:
                 link.session.flush()
 
-    def reconnect(self) -> None:
-        """Make the broker send again what was never acknowledged."""
-        for link in self._links.values():
-            if link.session is not None:
-                link.session.disconnect()
-                link.session, link.retry_s = None, 0.0
+    def publish_word(self, topic: str, text: str) -> None:
+        """QoS 0, on whichever session is open."""
+        session = next((link.session for link in self._links.values() if link.is_open), None)
+        if session is not None:
+            session.publish(topic, text.encode())
+            session.flush()
+
+    def command(self, shard: str, device_id: str, payload: bytes) -> bool:
+        """Tell a device something, QoS 1; whether the session took it."""
+        session = self._session_of(shard)
+        return session is not None and session.publish(f"cmd/{shard}/{device_id}", payload, qos=1)
 
     def close(self) -> None:
-        """Leave; the sessions stay at the broker and gather what comes meanwhile."""
-        for link in self._links.values():
-            if link.session is not None:
-                link.session.disconnect()
+        """Leave all."""
+        self.leave(self._links)
 
     @property
     def subscribed(self) -> int:
@@ -113,8 +194,7 @@ class Links:
 
     def _connect(self, link: _Link) -> None:
         now_s = clock.monotonic_s()
-        gone = link.session is None or link.session.closed is not None
-        if not gone or now_s < link.retry_s:
+        if link.is_open or link.stopped or now_s < link.retry_s:
             return
         nodes = self._settings.broker_addresses
         host, port = nodes[(int(link.shard, 16) + link.attempts) % len(nodes)]
@@ -124,4 +204,11 @@ class Links:
             clean=False, keepalive_s=KEEPALIVE_S,
         )  # fmt: skip
         link.session.subscribe([f"ingest/{link.shard}/+/+"])
-        link.retry_s = now_s + RECONNECT_S
+        link.connected_s, link.retry_s = now_s, now_s + RECONNECT_S
+        link.unacknowledged, link.forgotten, link.draining = 0, False, True
+
+    def _leave(self, link: _Link) -> None:
+        if link.session is not None:
+            link.session.disconnect()
+        link.session, link.retry_s = None, 0.0
+        link.unacknowledged, link.forgotten = 0, False

@@ -48,6 +48,10 @@ class Presence:
         state = self._states.setdefault(device_id, State(device_id, received_s))
         state.connected, state.urgent = False, True
 
+    def here(self, since_s: float) -> list[str]:
+        """Devices that are connected and were heard since."""
+        return [s.device_id for s in self._states.values() if s.connected and s.last_seen_s >= since_s]
+
     def due(self, now_s: float) -> list[State]:
         """Rows to write now."""
         return [

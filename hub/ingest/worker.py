@@ -1,38 +1,51 @@
-"""The ingest process: two loops side by side over the engine, the shards' sessions and their locks.
+"""The ingest process: loops side by side over the engine, the shards' sessions and their locks.
 
 Reading, every 20 ms: all shards' sockets -> decode -> analyse -> publish live results. Storing: whatever has been
 read, one transaction at a time -> PUBACK and `ack`. Storage that fails or does not answer within two seconds is
-*away*: what was read is forgotten without acknowledgement, reading and analysing go on, and when storage is back each
-session reconnects, so that the broker sends again what nobody acknowledged.
+*away*: what was read is forgotten without acknowledgement, reading and analysing go on. When storage is back one
+session after the other connects anew, so that the broker sends again what nobody acknowledged while the rest is still
+seen live. Sharing: shards that others should have are drained, their analysers saved, and given up.
 """
 
 import asyncio
 import contextlib
+import gc
 import json
+import os
+import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from hub.core import clock, errors
+from devices.control import Command, encode_command
+from hub.core import clock, disk, errors
 from hub.core.db import Database
 from hub.core.fields import to_json
+from hub.core.logging import log
 from hub.core.settings import Settings
-from hub.ingest import metrics
+from hub.ingest import metrics, pressure
+from hub.ingest.decoding import Item
 from hub.ingest.engine import ACTOR, Engine
 from hub.ingest.links import Links, Receipt
 from hub.ingest.locks import ShardLocks, session_secret
+from hub.ingest.pressure import Pressure
+from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
-PROBE_S: Final = 0.5
+PROBE_S, PROBE_MOST_S = 0.5, 4.0
 IDLE_S: Final = 1.0  # a commit without messages: presence, findings of recordings that are over
 LOCKS_EVERY_S: Final = 1.0
-BATCH_MESSAGES: Final = 4_000  # of one transaction
-PENDING_MESSAGES: Final = 8_000  # read and not stored; beyond, the rest stays with the broker
-LEAVE_TIMEOUT_S: Final = 8.0
+WORD_EVERY_S: Final = 1.0
+RENEW_EVERY_S: Final = 0.3  # one session after the other: what it brings must have begun to come
+TRY_S: Final = 2.0  # a shard that brings nothing for so long does not tell whether storing works
+PENDING_MESSAGES: Final = 8_000  # read and not stored; beyond, what is read is forgotten
+LEAVE_TIMEOUT_S: Final = 3.0  # less than the lease of the locks
+COMMAND_EXPIRES_S: Final = 60.0
+MEMORY_GIVEN_UP_S: Final = 30.0
 CHANGES: Final = ("hub_devices", "hub_recording")
 
 Now = Callable[[], datetime]
@@ -41,33 +54,46 @@ Now = Callable[[], datetime]
 class Worker:
     """One ingest process."""
 
-    def __init__(self, database: Database, links: Links, locks: ShardLocks, now: Now) -> None:
+    def __init__(
+        self, database: Database, links: Links, locks: ShardLocks, now: Now, settings: Settings
+    ) -> None:
         self._database, self._links, self._locks, self._now = database, links, locks, now
+        self._settings, self._disk_is_ours = settings, disk.holds_database(settings)
         self.engine = Engine(database)
+        self.pressure, self._slowing = Pressure(), Slowing()
         self._pending: deque[tuple[Sorted, list[Receipt]]] = deque()
         self._has_pending = asyncio.Event()
-        self._away = False
+        self._passing, self._committing = asyncio.Lock(), asyncio.Lock()
+        self._owned: frozenset[int] = frozenset()  # shards of which what we remember is true
+        self._renewed_s = self._too_much_since_s = 0.0
+        self._is_over = asyncio.Event()
 
     @property
     def is_away(self) -> bool:
         """Whether storage does not answer."""
-        return self._away
+        return not self.pressure.may_store
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """What this process reads now."""
+        return self._locks.held
 
     async def run(self, stop: asyncio.Event, beat: Callable[[], None]) -> None:
         """Until told to stop; then store and acknowledge what was read, and leave."""
         background = [
             asyncio.create_task(self._database.listen(CHANGES, self._on_change)),
-            asyncio.create_task(self._keep_locks()),
-            asyncio.create_task(self._keep_storing()),
+            asyncio.create_task(self._keep_sharing()),
+            asyncio.create_task(self._keep_telling()),
         ]
         reading = asyncio.create_task(self._keep_reading(beat))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({reading, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (reading, stopping, *background[:2]):
+        storing = asyncio.create_task(self._keep_storing())
+        ending = [asyncio.create_task(event.wait()) for event in (stop, self._is_over)]
+        await asyncio.wait({reading, storing, *ending, *background}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (reading, *ending, *background):
             task.cancel()
-        await asyncio.wait({reading, stopping, *background[:2]})
-        await self._leave(background[2])
-        for task in (reading, *background):
+        await asyncio.wait({reading, *ending, *background})
+        await self._leave(storing)
+        for task in (reading, storing, *background):
             if not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure
 
@@ -76,44 +102,125 @@ class Worker:
         recording_id = changed.get("recording_id")
         self.engine.forget_changed(changed.get("device_id"), UUID(recording_id) if recording_id else None)
 
-    async def _keep_locks(self) -> None:
+    # Sharing
+
+    async def _keep_sharing(self) -> None:
+        failed = 0
         while True:
             await self._locks.refresh()
             metrics.SHARDS.set(len(self._locks.held))
-            await asyncio.sleep(LOCKS_EVERY_S)
+            failed = 0 if self._locks.others_may_own else failed + 1
+            if failed > 1 and self.pressure.away_why is None:
+                self._go_away("no-answer")  # nothing may be on its way that would find it out
+            if leaving := self._locks.leaving:
+                await self._hand_over(leaving)
+                await self._locks.give_up(leaving)
+            else:
+                await asyncio.sleep(LOCKS_EVERY_S)
+
+    async def _hand_over(self, shards: frozenset[int]) -> None:
+        """Store and acknowledge what was read of these, save their analysers, disconnect. In time or not: what is
+        not acknowledged by then comes to the next owner."""
+        names = _names(shards)
+        async with self._passing:  # nothing of these is on its way into `_pending` any more
+            self._links.stop(shards)
+        with contextlib.suppress(TimeoutError, errors.Unavailable):
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                while self.pressure.may_store and self._waits_for(names):
+                    self._has_pending.set()
+                    await asyncio.sleep(TICK_S)
+                if self.pressure.may_store:
+                    async with self._committing:
+                        await self.engine.commit(Sorted([]), self._now(), leaving=names)
+                    self._links.publish(self.engine.acks.due(float("inf")))
+        self._links.leave(shards)
+        self._forget(shards)
+
+    def _waits_for(self, names: frozenset[str]) -> bool:
+        return self._committing.locked() or any(
+            receipt.shard in names for _, receipts in self._pending for receipt in receipts
+        )
+
+    def _forget(self, shards: frozenset[int]) -> None:
+        """These are somebody else's: what we remember of them grows old."""
+        self._owned -= shards
+        self.engine.leave(_names(shards))
+        self._slowing.forget(_names(shards))
+
+    # Reading
 
     async def _keep_reading(self, beat: Callable[[], None]) -> None:
         while True:
             begun_s = clock.monotonic_s()
-            self._links.own(self._locks.held, self._locks.others_may_own)
-            await self._read()
+            async with self._passing:
+                ours = self._locks.held | self._locks.leaving
+                lost = self._links.own(ours, self._locks.others_may_own, self._owned)
+                self._owned |= self._locks.held
+                if lost:
+                    self._forget(lost)
+                self._renew(begun_s)
+                await self._read()
             self._links.publish(self.engine.acks.due(begun_s))
+            self._tell_devices(begun_s)
             beat()
             spent_s = clock.monotonic_s() - begun_s
             metrics.TICK_S.observe(spent_s)
             await asyncio.sleep(max(0.0, TICK_S - spent_s))
 
+    @property
+    def _waiting(self) -> int:
+        return sum(len(batch.items) for batch, _ in self._pending)
+
     async def _read(self) -> None:
-        """One pass over all sockets; nothing is read while too much waits to be stored."""
-        waiting = sum(len(batch.items) for batch, _ in self._pending)
+        """One pass over all sockets. What can't be stored soon is seen and forgotten; what waited at the broker is
+        not fetched faster than it is stored.
+        """
+        at, waiting = self._now(), self._waiting
         metrics.PENDING.set(waiting)
-        if waiting >= PENDING_MESSAGES:
-            return
-        at = self._now()
-        received, receipts = self._links.poll(at.timestamp())
+        has_room = waiting < self.pressure.batch_messages
+        received, receipts = self._links.poll(at.timestamp(), has_room or not self.pressure.may_store)
         if not received:
             return
-        batch, complete = await self.engine.take(received, at, may_load=not self._away)
+        batch, complete = await self.engine.take(received, at, may_load=self.pressure.away_why is None)
         self._links.publish_live(
             [(recording.shard, str(recording.id), text) for recording, text in self.engine.seconds()]
         )
-        if not complete:
-            self._go_away()
-        if self._away:
-            metrics.FORGOTTEN.inc(len(received))
-        else:
+        if not complete and self.pressure.away_why is None:
+            self._go_away("no-answer")
+        if not complete or not self.pressure.may_store or waiting >= PENDING_MESSAGES:
+            return self._forget_read(batch, receipts)
+        unstored = self._links.forgotten()
+        if unstored and any(receipt.shard in unstored for receipt in receipts):
+            self._count_forgotten(len(batch.items))
+            batch = _without(batch, unstored)
+            self._count_forgotten(-len(batch.items))
+            receipts = [receipt for receipt in receipts if receipt.shard not in unstored]
+        if batch.items:
             self._pending.append((batch, receipts))
+            self._has_pending.set()
+
+    def _forget_read(self, batch: Sorted, receipts: list[Receipt]) -> None:
+        self._count_forgotten(len(batch.items))
+        self._links.forget(receipts)
         self._has_pending.set()
+
+    def _count_forgotten(self, messages: int) -> None:
+        self.pressure.forgotten += messages
+        metrics.FORGOTTEN.inc(max(0, messages))
+
+    def _renew(self, now_s: float) -> None:
+        """Have forgotten messages sent again, a shard at a time, as fast as they are stored."""
+        if not self.pressure.may_store or self._waiting >= self.pressure.batch_messages // 2:
+            return
+        pause_s = TRY_S if self.pressure.is_trying else RENEW_EVERY_S
+        if now_s - self._renewed_s < pause_s:
+            return
+        if self._links.renew_one(self._locks.held) is not None:
+            self._renewed_s = now_s
+        elif not self._links.forgotten():
+            self.pressure.is_trying = False
+
+    # Storing
 
     async def _keep_storing(self) -> None:
         while True:
@@ -121,34 +228,40 @@ class Worker:
                 async with asyncio.timeout(IDLE_S):
                     await self._has_pending.wait()
             self._has_pending.clear()
-            if self._away:
+            if self.pressure.away_why is not None:
                 await self._until_back()
             while self._pending or self.engine.has_unwritten:
                 if not await self._store_some():
                     break
 
     async def _store_some(self) -> bool:
-        """One transaction; False if storage is away."""
+        """One transaction; False if storage is away. Whatever is committed is acknowledged, however late."""
         batch, receipts = self._next_batch()
+        begun_s = clock.monotonic_s()
         storing = asyncio.create_task(self._commit(batch))
         await asyncio.wait({storing}, timeout=STORE_TIMEOUT_S)
         if not storing.done():
-            self._go_away()  # it may still commit; then what comes again is a duplicate
+            self._go_away("slow")
         try:
             done = await storing
-        except errors.Unavailable:
-            self._go_away()
+        except errors.Unavailable as failure:
+            self._links.forget(receipts)
+            self._count_forgotten(len(batch.items))
+            self._go_away(str(failure.detail.get("why", "no-answer")))
             return False
-        if not self._away:
-            for receipt in receipts:
-                receipt.acknowledge()
+        for receipt in receipts:
+            receipt.acknowledge()
+        now_s = clock.monotonic_s()
+        self.pressure.committed(now_s, now_s - begun_s, len(batch.items))
+        if batch.items and self.pressure.away_why is None:
+            self.pressure.is_trying = False
         self._links.publish_live([one for stored in done for one in live_vitals(stored)])
         _count(batch, done)
-        return not self._away
+        return self.pressure.away_why is None
 
     def _next_batch(self) -> tuple[Sorted, list[Receipt]]:
         whole, receipts = Sorted([]), list[Receipt]()
-        while self._pending and len(whole.items) < BATCH_MESSAGES:
+        while self._pending and len(whole.items) < self.pressure.batch_messages:
             batch, own = self._pending.popleft()
             whole.add(batch)
             receipts += own
@@ -156,49 +269,118 @@ class Worker:
 
     async def _commit(self, batch: Sorted) -> list[Stored]:
         with metrics.COMMIT_S.time():
-            try:
-                return [await self.engine.commit(batch, self._now())]
-            except errors.HubError:
-                raise
-            except Exception:
-                if not batch.items:
+            async with self._committing:
+                try:
+                    return [await self.engine.commit(batch, self._now())]
+                except errors.HubError:
                     raise
-                return await self.engine.commit_singly(batch, self._now())
+                except Exception:
+                    if not batch.items:
+                        raise
+                    return await self.engine.commit_singly(batch, self._now())
 
-    def _go_away(self) -> None:
+    def _go_away(self, why: str) -> None:
         """Storage does not answer: forget what was read, so that nothing grows while it is away."""
-        if not self._away:
-            self._away = True
-            metrics.AWAY.set(1)
-        metrics.FORGOTTEN.inc(sum(len(batch.items) for batch, _ in self._pending))
+        self.pressure.away_why = why
+        self._hold_back()
+        metrics.AWAY.set(1)
+
+    def _hold_back(self) -> None:
+        self.pressure.since_at = self.pressure.since_at or self._now()
+        for batch, receipts in self._pending:
+            self._count_forgotten(len(batch.items))
+            self._links.forget(receipts)
         self._pending.clear()
         self._has_pending.set()
 
     async def _until_back(self) -> None:
-        """Wait for storage, then have everything that was forgotten sent again."""
+        """Wait for storage; then one shard tries whether it really stores."""
+        pause_s = PROBE_MOST_S if self.pressure.is_trying else PROBE_S
         while True:
+            await asyncio.sleep(pause_s)
             with contextlib.suppress(errors.Unavailable):
-                async with self._database.transaction(ACTOR, self._now()):
-                    break
-            await asyncio.sleep(PROBE_S)
-        self._away = False
+                async with self._database.transaction(ACTOR, self._now()) as conn:
+                    await conn.execute("SELECT pg_current_xact_id()")  # a standby, or read-only, says so here
+                break
+        self.pressure.away_why, self.pressure.is_trying = None, True
+        self._renewed_s = 0.0
+        if self.pressure.may_store:
+            self.pressure.since_at = None
         metrics.AWAY.set(0)
-        self._links.reconnect()
+
+    # Telling
+
+    async def _keep_telling(self) -> None:
+        """Each second: the limits of disk and memory, the health word, alarms that are not stored yet."""
+        while True:
+            self._keep_limits()
+            now_s, at = clock.monotonic_s(), self._now()
+            word = pressure.health_word(
+                self.pressure, now_s, at, self._links.unacknowledged_max, bool(self._links.forgotten()),
+                process=f"ingest-{os.getpid()}", pid=os.getpid(), shards=sorted(self._locks.held),
+                pending=self._waiting, slowed_devices=self._slowing.slowed,
+            )  # fmt: skip
+            self._links.publish_word(f"live/hub/ingest/{os.getpid()}", to_json(word))
+            await asyncio.sleep(WORD_EVERY_S)
+
+    def _keep_limits(self) -> None:
+        now_s, why = clock.monotonic_s(), None
+        if pressure.memory_bytes() > self._settings.ingest_memory_mb * disk.MEGABYTE:
+            why = "memory"
+            gc.collect()
+        elif self._disk_is_ours and disk.is_below_floor(self._settings):
+            why = "disk-floor"
+        if why != "memory":
+            self._too_much_since_s = now_s
+        elif now_s - self._too_much_since_s > MEMORY_GIVEN_UP_S:
+            log("ingest.memory", bytes=pressure.memory_bytes())
+            self._is_over.set()  # nothing is lost: whoever starts this process again goes on
+        was, self.pressure.held_why = self.pressure.held_why, why
+        if why is not None:
+            self._hold_back()
+        elif was is not None and self.pressure.away_why is None:
+            self.pressure.since_at, self.pressure.is_trying = None, True
+
+    def _tell_devices(self, now_s: float) -> None:
+        state, _ = self.pressure.state(now_s, self._links.unacknowledged_max, bool(self._links.forgotten()))
+        at_s = self._now().timestamp()
+        for (shard, device_id), seconds in self._slowing.due(
+            now_s, state == "ok", lambda: self.engine.devices_here(at_s)
+        ):
+            command = Command(
+                f"slow-down.{secrets.token_hex(8)}", "slow-down", at_s + COMMAND_EXPIRES_S, seconds=seconds,
+                sent_at_s=at_s,
+            )  # fmt: skip
+            self._links.command(shard, device_id, encode_command(command))
 
     async def _leave(self, storing: "asyncio.Task[None]") -> None:
         """Flush and acknowledge, save the analysers, close. What is not stored by then is not acknowledged."""
-        with contextlib.suppress(TimeoutError, errors.Unavailable):
-            async with asyncio.timeout(LEAVE_TIMEOUT_S):
-                while self._pending and not self._away and not storing.done():
-                    self._has_pending.set()
-                    await asyncio.sleep(TICK_S)
-                self._links.publish(self.engine.acks.due(float("inf")))
-                if not self._away:
-                    await self.engine.save_states(self._now())
+        shards = self._locks.held | self._locks.leaving | self._owned
+        if not storing.done():
+            await self._hand_over(shards)
         storing.cancel()
         await asyncio.wait({storing})
         self._links.close()
         await self._locks.release()
+
+
+def _names(shards: frozenset[int]) -> frozenset[str]:
+    return frozenset(f"{shard:02x}" for shard in shards)
+
+
+def _without(batch: Sorted, shards: frozenset[str]) -> Sorted:
+    """What came by the other shards' sessions."""
+
+    def kept(item: Item) -> bool:
+        return item.received.shard not in shards
+
+    return Sorted(
+        [item for item in batch.items if kept(item)],
+        [one for one in batch.arrivals if kept(one.item)],
+        [one for one in batch.readings if kept(one.item)],
+        [one for one in batch.happenings if kept(one.item)],
+        [one for one in batch.refused if kept(one.item)],
+    )
 
 
 def _count(batch: Sorted, done: list[Stored]) -> None:
@@ -227,5 +409,5 @@ async def run(
     async with database.transaction(ACTOR, now()) as conn:
         secret = await session_secret(conn)
     links = Links(settings, secret)
-    locks = ShardLocks(database, settings.shards, settings.ingest_processes)
-    await Worker(database, links, locks, now).run(stop, beat)
+    locks = ShardLocks(database, settings.shards)
+    await Worker(database, links, locks, now, settings).run(stop, beat)

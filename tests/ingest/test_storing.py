@@ -16,6 +16,7 @@ from devices.event import Event
 from devices.senml import Measurement
 from hub.core import db
 from hub.ingest.engine import ACTOR, Engine
+from hub.ingest.tick import Sorted
 from tests import monitoring, world
 from tests.ingest.conftest import Town
 from tests.monitoring import Worn, cut, ingest, message, noise, send, stored_samples, stored_signal, waveform

@@ -176,9 +176,7 @@ ERRORS: dict[str, _Row] = {
         "Somebody else owns this incident; confirm to take it over.",
     ),
     "incident_resolved": _Row(Conflict, "此事件已处理完毕。", "This incident has been resolved already."),
-    "device_not_running": _Row(
-        Conflict, "该设备没有正在进行的记录。", "No recording runs on this device."
-    ),
+    "device_not_running": _Row(Conflict, "该设备没有正在进行的记录。", "No recording runs on this device."),
     "database_away": _Row(
         Unavailable,
         "数据库暂时不可用，内容尚未保存，请稍后重试。",

@@ -38,3 +38,31 @@ CREATE POLICY reach ON incident TO hub_owner, hub_app USING (
 );
 CREATE POLICY tick ON incident TO hub_ingest USING (true);
 GRANT SELECT, INSERT, UPDATE ON incident TO hub_app, hub_ingest;
+
+-- A message that was taken as if it had come again, after what was wrong with it had been mended.
+ALTER TABLE set_aside
+    ADD COLUMN replayed_at timestamptz,
+    ADD COLUMN replay_result text CHECK (replay_result IN ('stored', 'duplicate', 'set-aside')),
+    ADD COLUMN replay_reason text,  -- why it was set aside again
+    ADD COLUMN replay_asked_at timestamptz,
+    ADD COLUMN discard_reason text;
+CREATE INDEX ON set_aside (reason, last_at) WHERE discarded_at IS NULL;
+CREATE INDEX ON set_aside (first_at) WHERE replay_asked_at IS NOT NULL;
+
+-- The account of the whole installation: sums only, so that no recording is told of. Samples of one lead.
+CREATE FUNCTION hub_ledger_since(since timestamptz)
+RETURNS TABLE (recordings bigint, produced numeric, stored numeric, lost numeric, waiting numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH account AS (
+        SELECT b.recording_id, b.produced_samples AS produced,
+          (SELECT coalesce(sum(upper(p) - lower(p)), 0) FROM unnest(b.have) p) AS stored,
+          (SELECT coalesce(sum(upper(p) - lower(p)), 0)
+             FROM unnest(int8multirange(int8range(0, least(b.oldest_sample, b.produced_samples))) - b.have) p) AS lost
+        FROM recording r JOIN recording_boot b ON b.recording_id = r.id
+        WHERE r.status IN ('recording', 'stopping') OR r.ended_at >= since
+    )
+    SELECT count(DISTINCT a.recording_id), coalesce(sum(a.produced), 0), coalesce(sum(a.stored), 0),
+      coalesce(sum(a.lost), 0), coalesce(sum(a.produced - a.stored - a.lost), 0) FROM account a
+$$;
+REVOKE ALL ON FUNCTION hub_ledger_since(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_ledger_since(timestamptz) TO hub_app;

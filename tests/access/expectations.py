@@ -107,6 +107,7 @@ CALLS: dict[str, Call] = {
         lambda _: {"outcome": "x"},
         prepare="UPDATE alarm SET handling = 'owned', owner_id = %(technician)s WHERE id = %(alarm_id)s",
     ),
+    "POST /api/incidents/{incident_id}/resolve": Call(lambda _: {"outcome": "x"}),
     "GET /api/tasks/{task_id}/case": Call(names=("analysis_id",)),
     "GET /api/analyses/{analysis_id}/beats": Call(query=lambda _: "?from_sample=0&to_sample=1000"),
     "POST /api/analyses/{analysis_id}/edits": Call(lambda _: {"operation": NOTE}),
@@ -130,7 +131,7 @@ CALLS: dict[str, Call] = {
 }
 
 # Only for whoever holds the role at the root of the tree; nobody in a district does.
-ROOT_ONLY = {"PUT /api/routing"}
+ROOT_ONLY = {"PUT /api/routing", "GET /api/jobs/failed", "POST /api/jobs/{job_id}/retry"}
 # Only for the reader who has claimed the task: the case opens the patient.
 CLAIMANT_ONLY = {"GET /api/tasks/{task_id}/case", "POST /api/analyses/{analysis_id}/edits"}
 # The family member holds a grant on every patient, the reader on those whose task it has claimed.

@@ -162,6 +162,17 @@ async def _incident(admin: Admin, case: Case) -> UUID:
     return made
 
 
+async def _job(admin: Admin, _case: Case) -> str:
+    """One that failed for good."""
+    made = uuid4().int >> 66
+    await admin.execute(
+        "INSERT INTO job (id, kind, unique_key, payload, run_at, created_at, failed_at)"
+        " OVERRIDING SYSTEM VALUE VALUES (%(id)s, 'reading.pdf', %(id)s::text, '{}', %(at)s, %(at)s, %(at)s)",
+        {"id": made, "at": AT},
+    )
+    return str(made)
+
+
 @cache
 def _analysed() -> holter.Analysis:
     """A real analysis of a short signal."""
@@ -277,6 +288,7 @@ MAKERS: dict[str, Maker] = {
     "alarm_id": _alarm,
     "set_aside_id": _set_aside,
     "incident_id": _incident,
+    "job_id": _job,
     "study_id": _study,
     "analysis_id": _analysis,
     "task_id": _task,

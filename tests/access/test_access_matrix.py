@@ -11,6 +11,7 @@ from hub.app import web_application
 from hub.core import http
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.operations.live import WATCH, Watch
 from hub.people import access
 from hub.telemetry.feed import FEED, Feed
 from tests import serving, world
@@ -33,8 +34,10 @@ async def two(database: Databases) -> World:
 
 @pytest.fixture
 async def hub(two: World, database: Databases, tmp_path: Path) -> AsyncIterator[Serving]:
-    feed = Feed(Settings(data_dir=tmp_path), lambda: world.AT)  # without a broker: nothing comes
-    parts = routes(), (), {FEED: feed}
+    settings = Settings(data_dir=tmp_path)
+    feed = Feed(settings, lambda: world.AT)  # without a broker: nothing comes
+    watch = Watch(settings, database.app, feed, lambda: world.AT)
+    parts = routes(), (), {FEED: feed, WATCH: watch}
     async with serving.serve(database.app, tmp_path, lambda: world.AT, *parts) as served:
         yield served
 
@@ -154,7 +157,9 @@ async def test_the_hub_serves_what_its_domains_declare_and_pages(
     two: World, database: Databases, tmp_path: Path, files: Store
 ) -> None:
     settings = Settings(data_dir=tmp_path)
-    served = web_application(settings, database.app, files, Feed(settings, lambda: world.AT))
+    feed = Feed(settings, lambda: world.AT)
+    watch = Watch(settings, database.app, feed, lambda: world.AT)
+    served = web_application(settings, database.app, files, feed, watch)
     pages = [route for route in served[http.ROUTES] if route.action == "page.read"]
     assert _registered(served) == _declared([*routes(), *pages])
 

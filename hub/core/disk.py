@@ -43,6 +43,11 @@ def is_below_floor(settings: Settings) -> bool:
     return free_bytes(settings.data_dir) < settings.disk_floor_mb * MEGABYTE
 
 
+def reserve_used(settings: Settings) -> bool:
+    """Whether the reserve is not there, having been given up or never having had room."""
+    return bool(settings.disk_reserve_mb) and not (settings.data_dir / "reserve").exists()
+
+
 def keep(settings: Settings) -> State:
     """Give the reserve up or make it again, as the disk is now."""
     path, size = settings.data_dir / "reserve", settings.disk_reserve_mb * MEGABYTE

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from hub.core import actor, broker, clock, jobs, metrics, migrate, postgres, supervisor
+from hub.core import actor, broker, clock, disk, jobs, metrics, migrate, postgres, supervisor
 from hub.core.broker import Account
 from hub.core.db import Connection, Database
 from hub.core.errors import HubError, Unavailable
@@ -29,6 +29,7 @@ from hub.core.supervisor import Child, Supervisor
 GIVEN_DATABASE_TIMEOUT_S = 60.0
 PORT_TIMEOUT_S = 5.0
 RETRY_S = 0.5
+DISK_EVERY_S = 1.0
 ACTOR = actor.job("hub")
 
 ReadAccounts = Callable[[Connection], Awaitable[Sequence[Account]]]
@@ -103,6 +104,19 @@ async def _run(parent: Supervisor, settings: Settings, plan: Plan, database: Dat
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(parent.watch())
         tasks.create_task(_keep_accounts(parent, settings, plan, database))
+        if disk.holds_database(settings):
+            tasks.create_task(_keep_disk(settings))
+
+
+async def _keep_disk(settings: Settings) -> None:
+    """Hold the reserve, and give it up when the disk is full."""
+    was: disk.State = "ok"
+    while True:
+        now = await asyncio.to_thread(disk.keep, settings)
+        if now != was:
+            log("disk.reserve", state=now, free_bytes=disk.free_bytes(settings.data_dir))
+        was = now
+        await asyncio.sleep(DISK_EVERY_S)
 
 
 async def _start_parts(parent: Supervisor, settings: Settings, plan: Plan, database: Database) -> None:
@@ -202,8 +216,13 @@ async def _keep_accounts(parent: Supervisor, settings: Settings, plan: Plan, dat
     """Bring devices that come and go to the broker."""
 
     async def on_notify(_channel: str, _payload: str) -> None:
-        accounts = await _accounts(plan, database)
-        await asyncio.to_thread(broker.write_accounts, settings, accounts)
+        while True:
+            accounts = await _accounts(plan, database)
+            try:
+                await asyncio.to_thread(broker.write_accounts, settings, accounts)
+                break
+            except OSError:  # a full disk
+                await asyncio.sleep(RETRY_S)
         running = parent.process("mosquitto")
         if running is not None:
             broker.reload(running)

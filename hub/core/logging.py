@@ -3,6 +3,7 @@
 Exceptions are logged by type and place, libraries by their message template: arguments may hold patient data.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ ACTIONS: Final[dict[str, str]] = {
     "ingest.spared": "error",
     "ingest.memory": "error",
     "ingest.storing": "warning",
-    "disk.reserve": "error",
+    "disk.reserve": "warning",
     "hub.started": "info",
     "hub.stopping": "info",
     "hub.stopped": "info",
@@ -57,8 +58,14 @@ def log(action: str, **ids: Value) -> None:
         return
     line: dict[str, Value] = {"at": clock.now().isoformat(timespec="milliseconds"), "level": level}
     line |= {"action": action, "process": _State.process, "pid": os.getpid()}
-    sys.stderr.write(json.dumps(line | ids) + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the log's disk is full: that must not stop what is being logged
+        sys.stderr.write(json.dumps(line | ids) + "\n")
+        sys.stderr.flush()
+
+
+def process_name() -> str:
+    """What this process is called: `hub`, `web`, `ingest-1`."""
+    return _State.process
 
 
 def failure_place(failure: BaseException) -> str:

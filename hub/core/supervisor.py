@@ -120,7 +120,8 @@ class Supervisor:
     async def _shorten_logs(self) -> None:
         while True:
             for path in self._log_dir.glob("*.log"):
-                process.shorten_log(path)
+                with contextlib.suppress(OSError):  # a full disk: later, then
+                    process.shorten_log(path)
             await asyncio.sleep(SHORTEN_EVERY_S)
 
 

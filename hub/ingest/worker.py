@@ -23,7 +23,7 @@ from devices.control import Command, encode_command
 from hub.core import clock, disk, errors
 from hub.core.db import Database
 from hub.core.fields import to_json
-from hub.core.logging import log
+from hub.core.logging import log, process_name
 from hub.core.settings import Settings
 from hub.ingest import metrics, pressure
 from hub.ingest.decoding import Item
@@ -281,6 +281,8 @@ class Worker:
 
     def _go_away(self, why: str) -> None:
         """Storage does not answer: forget what was read, so that nothing grows while it is away."""
+        if self.pressure.away_why is None:
+            log("ingest.storing", state=why)
         self.pressure.away_why = why
         self._hold_back()
         metrics.AWAY.set(1)
@@ -307,6 +309,7 @@ class Worker:
         if self.pressure.may_store:
             self.pressure.since_at = None
         metrics.AWAY.set(0)
+        log("ingest.storing", state="tried")
 
     # Telling
 
@@ -317,7 +320,7 @@ class Worker:
             now_s, at = clock.monotonic_s(), self._now()
             word = pressure.health_word(
                 self.pressure, now_s, at, self._links.unacknowledged_max, bool(self._links.forgotten()),
-                process=f"ingest-{os.getpid()}", pid=os.getpid(), shards=sorted(self._locks.held),
+                process=process_name(), pid=os.getpid(), shards=sorted(self._owned),
                 pending=self._waiting, slowed_devices=self._slowing.slowed,
             )  # fmt: skip
             self._links.publish_word(f"live/hub/ingest/{os.getpid()}", to_json(word))

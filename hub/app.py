@@ -17,7 +17,20 @@ from prometheus_client import Gauge
 from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
 from hub.alarms import worker as alarm_worker
-from hub.core import actor, changes, clock, db, http, jobs, lifecycle, metrics, pages, supervisor
+from hub.core import (
+    actor,
+    backup_job,
+    changes,
+    clock,
+    db,
+    http,
+    jobs,
+    lifecycle,
+    metrics,
+    pages,
+    proofs,
+    supervisor,
+)
 from hub.core.db import Database
 from hub.core.http import Bytes, Request, Route
 from hub.core.jobs import JobKind, Worker
@@ -31,12 +44,15 @@ from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
 from hub.orders import routes as order_routes
 from hub.people import access, identity, sessions
+from hub.people import proofs as people_proofs
 from hub.people import routes as people_routes
 from hub.people import worker as people_worker
+from hub.reading import proofs as reading_proofs
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
 from hub.telemetry import closing, commands, devices
 from hub.telemetry import feed as live_feed
+from hub.telemetry import proofs as telemetry_proofs
 from hub.telemetry import routes as telemetry_routes
 from hub.telemetry import worker as telemetry_worker
 
@@ -74,7 +90,11 @@ ROUTES: tuple[Route, ...] = (
     *operations_routes.ROUTES,
     *operations_live.ROUTES,
 )
+# What a backup keeps of the database's own word, and what is proved of a restored one.
+FACTS = {**proofs.FACTS, **telemetry_proofs.FACTS, **people_proofs.FACTS, **reading_proofs.FACTS}
+PROOFS = {**telemetry_proofs.PROOFS, **reading_proofs.PROOFS, **people_proofs.PROOFS}
 JOBS: Mapping[str, JobKind] = {
+    **backup_job.kinds(FACTS),
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
     **alarm_worker.JOBS,
@@ -83,6 +103,7 @@ JOBS: Mapping[str, JobKind] = {
 }
 EVERY: jobs.Every = {
     "jobs.count": (jobs.COUNT_EVERY_S, jobs.count),
+    **backup_job.EVERY,
     **people_worker.EVERY,
     **telemetry_worker.EVERY,
     **alarm_worker.EVERY,

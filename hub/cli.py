@@ -13,7 +13,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hub.core import actor, broker, clock, db, doctor, lifecycle, logging, migrate, postgres, supervisor, tls
+from hub import keeping
+from hub.core import (
+    actor,
+    backup_folder,
+    broker,
+    clock,
+    db,
+    doctor,
+    lifecycle,
+    logging,
+    migrate,
+    postgres,
+    supervisor,
+    tls,
+)
 from hub.core import settings as settings_table
 from hub.core.db import Database
 from hub.core.errors import HubError
@@ -36,6 +50,7 @@ PLAIN_FAILURES = (
     postgres.PostgresMissing,
     broker.BrokerMissing,
     migrate.MigrationError,
+    backup_folder.BackupError,
 )
 
 
@@ -286,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("names", nargs="+", metavar="NAME")
     audit = _group(commands, "audit", "the record of who did what")
     _add(audit, "verify", verify_audit, "check that no entry was changed since it was sealed")
+    keeping.add_commands(commands, _add)
     return parser
 
 

@@ -6,50 +6,27 @@ may hold (`max_slot_wal_keep_size`): a backup that comes too late finds the slot
 """
 
 import asyncio
-import contextlib
 import hashlib
-import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
-import zstandard
-from psycopg.rows import dict_row
-
 from hub.core import backup_folder as place
-from hub.core import clock, db, process
+from hub.core import backup_log, clock, db, process
 from hub.core.backup_folder import BackupError, Chain, Kind, Point
+from hub.core.backup_log import LogLost, Source, connected, drop_slots, receive, slot_name, slots, start, tool
 from hub.core.postgres import CONFIGURATION
 from hub.core.proofs import Fact
 from hub.core.store import Store
 
 QUIET_WITHIN_S: Final = 60.0
 QUIET_PAUSE_S: Final = 0.01
-SLOT_FREE_WITHIN_S: Final = 30.0
-ZSTD_LEVEL: Final = 3
 KEY_FOLDERS: Final = ("secret", "tls")
 USABLE_SLOT: Final = ("reserved", "extended", "unreserved")
-
-Segments = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Source:
-    """The hub to be saved. `dsn` logs in to its database with REPLICATION, and may act as hub_owner."""
-
-    dsn: str
-    binaries: Path  # of the server's major version
-    data_dir: Path
-    facts: Mapping[str, Fact]  # asked of the database here and again of the restored one
-
-    @property
-    def store(self) -> Store:
-        return Store(self.data_dir / "files")
 
 
 @dataclass(frozen=True)
@@ -80,22 +57,27 @@ async def take(source: Source, target: Path, base_max_age: timedelta, new_base: 
     with place.opened(target) as repository:
         server = await _server(source)
         chain = None if new_base else await _continued(source, server, target, base_max_age)
-        if chain is None:
-            return await _new_chain(source, server, target, repository)
-        return await _add_point(source, server, target, chain, _slot(repository, chain.folder.name), "increment")
+        point = await _increment(source, server, target, chain, repository) if chain else None
+        if point is None:
+            point = await _new_chain(source, server, target, repository)
+        newest = place.chains(target)[-1].folder.name
+        await drop_slots(source, slots(repository), but=slot_name(repository, newest))
+    return point
 
 
-@contextlib.asynccontextmanager
-async def _connected(source: Source) -> AsyncIterator[db.Connection]:
-    conn = await psycopg.AsyncConnection.connect(
-        source.dsn, autocommit=True, row_factory=dict_row, application_name="hub_backup"
-    )
-    async with conn:
-        yield conn
+async def _increment(
+    source: Source, server: Server, target: Path, chain: Chain, repository: str
+) -> Point | None:
+    """What came since the last point; None if the log can't be continued."""
+    try:
+        slot = slot_name(repository, chain.folder.name)
+        return await _add_point(source, server, target, chain, slot, "increment")
+    except LogLost:
+        return None
 
 
 async def _server(source: Source) -> Server:
-    async with _connected(source) as conn:
+    async with connected(source) as conn:
         row = await db.one(conn, _SERVER_SQL)
         if row.pop("tablespaces"):
             raise BackupError("this server has tablespaces of its own; back it up with its own tools")
@@ -128,62 +110,41 @@ async def _continued(source: Source, server: Server, target: Path, max_age: time
     same = chain.points[0].system_identifier == server.system_identifier
     if not same or chain.points[-1].timeline != server.timeline:
         return None
-    async with _connected(source) as conn:
+    async with connected(source) as conn:
         slot = await db.maybe(
             conn,
             "SELECT wal_status, clock_timestamp() AS at FROM pg_replication_slots WHERE slot_name = %s",
-            (_slot(repository, chain.folder.name),),
+            (slot_name(repository, chain.folder.name),),
         )
     if slot is None or slot["wal_status"] not in USABLE_SLOT or slot["at"] - chain.points[0].at > max_age:
         return None
     return chain
 
 
-def _slot(repository: str, chain: str) -> str:
-    return f"{slots(repository)}{chain.lower()}"
-
-
-def slots(repository: str) -> str:
-    """How the names of a place's slots begin."""
-    return f"telehub_{repository}_"
-
-
 async def _new_chain(source: Source, server: Server, target: Path, repository: str) -> Point:
     """Base and first point under a hidden name; then the chain appears, and the slots of earlier ones go."""
-    async with _connected(source) as conn:
+    async with connected(source) as conn:
         at = (await db.one(conn, "SELECT clock_timestamp() AS at"))["at"]
         name = place.stamp(at)
-        slot = _slot(repository, name)
+        slot = slot_name(repository, name)
         await db.run(conn, "SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
     hidden = place.made(target / f"{place.UNFINISHED}{name}")
     try:
         await _base(source, hidden, slot)
         point = await _add_point(source, server, target, Chain(hidden, ()), slot, "base")
     except BaseException:
-        await _drop_slots(source, slot, but="")
+        await drop_slots(source, slot, but="")
         raise
     hidden.rename(target / name)
     place.sync_folder(target)
-    await _drop_slots(source, slots(repository), but=slot)
     return point
-
-
-async def _drop_slots(source: Source, prefix: str, but: str) -> None:
-    """Slots of ours that nobody continues would hold the log back."""
-    async with _connected(source) as conn:
-        await db.run(
-            conn,
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-            " WHERE starts_with(slot_name, %s) AND slot_name <> %s AND NOT active",
-            (prefix, but),
-        )
 
 
 async def _base(source: Source, folder: Path, slot: str) -> None:
     """Every file of the cluster with its hash, while the log that comes meanwhile is fetched, too."""
-    fetching = await _start(source, "pg_receivewal", *_receive(source, folder, slot))
+    fetching = await start(source, "pg_receivewal", *receive(source, folder, slot))
     try:
-        await _tool(
+        await tool(
             source, "pg_basebackup", "--dbname", source.dsn, "--pgdata", str(folder / "base"), "--format=plain",
             "--wal-method=none", "--checkpoint=fast", "--manifest-checksums=SHA256", "--no-password",
         )  # fmt: skip
@@ -191,17 +152,12 @@ async def _base(source: Source, folder: Path, slot: str) -> None:
         await process.stop(fetching, signal.SIGINT, 30)
 
 
-def _receive(source: Source, folder: Path, slot: str) -> Sequence[str]:
-    into = place.made(folder / "receiving")
-    return ("--dbname", source.dsn, "--directory", str(into), "--slot", slot, "--no-loop", "--no-password")
-
-
 async def _add_point(
     source: Source, server: Server, target: Path, chain: Chain, slot: str, kind: Kind
 ) -> Point:
     """The log up to a quiet instant, then the files, which are stored before rows speak of them."""
     moment = await _moment(source, server.segment_bytes)
-    segments = await _fetch_log(source, server, chain, slot, moment)
+    segments = await backup_log.fetch(source, chain, slot, moment.end_segment_byte, server.segment_bytes)
     before = place.listed_files(chain, chain.points[-1]) if chain.points else set()
     copied, damaged, added = await asyncio.to_thread(copy_files, source.store, target / "files")
     point_id = place.stamp(moment.at)
@@ -226,7 +182,7 @@ def _size(folder: Path) -> int:
 
 async def _moment(source: Source, segment_bytes: int) -> Moment:
     """A position of the log and what the database holds there; then the log goes on in a new segment."""
-    async with _connected(source) as reader, _connected(source) as marker:
+    async with connected(source) as reader, connected(source) as marker:
         await reader.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         found = await _quiet(reader, marker)
         quiet = found is not None
@@ -273,70 +229,10 @@ async def _if_quiet(reader: db.Connection, marker: db.Connection) -> db.Row | No
 
 async def _facts(conn: db.Connection, facts: Mapping[str, Fact]) -> Mapping[str, Any]:
     await db.run(conn, "SET LOCAL ROLE hub_owner")
-    await db.run(conn, "SELECT set_config('hub.actor_kind', 'job', true), set_config('hub.actor_id', 'backup', true)")
+    await db.run(
+        conn, "SELECT set_config('hub.actor_kind', 'job', true), set_config('hub.actor_id', 'backup', true)"
+    )
     return {name: await fact(conn) for name, fact in facts.items()}
-
-
-async def _fetch_log(source: Source, server: Server, chain: Chain, slot: str, moment: Moment) -> Segments:
-    """Everything from the chain's base to the moment, without a hole; the new segments and their hashes."""
-    receiving = place.made(chain.folder / "receiving")
-    for left in receiving.glob("*.partial"):  # the slot still holds it from its beginning
-        left.unlink()
-    await _slot_free(source, slot)
-    end = _lsn(moment.end_segment_byte - 1)
-    await _tool(source, "pg_receivewal", *_receive(source, chain.folder, slot), "--endpos", end)
-    known = {name for point in chain.points for name in point.segments}
-    segments = await asyncio.to_thread(_keep_segments, chain, known)
-    first = _first_segment(chain.base)
-    missing = place.missing_segments(known | segments.keys(), first, server.segment_bytes)
-    last = max(known | segments.keys(), default="")
-    per_log = (1 << 32) // server.segment_bytes
-    reached = (place.segment_number(last, per_log) + 1) * server.segment_bytes if last else 0
-    if missing or reached < moment.end_segment_byte:
-        raise BackupError(f"the log has a hole at {missing[0] if missing else _lsn(reached)}: begin a new base")
-    return segments
-
-
-async def _slot_free(source: Source, slot: str) -> None:
-    """A receiver that just ended holds the slot for a moment."""
-    async with _connected(source) as conn, asyncio.timeout(SLOT_FREE_WITHIN_S):
-        while await db.maybe(
-            conn, "SELECT FROM pg_replication_slots WHERE slot_name = %s AND active", (slot,)
-        ):
-            await asyncio.sleep(QUIET_PAUSE_S)
-
-
-def _lsn(byte: int) -> str:
-    return f"{byte >> 32:X}/{byte & 0xFFFFFFFF:X}"
-
-
-def _first_segment(base: Path) -> str:
-    """The segment from which recovery of the base begins."""
-    label = (base / "backup_label").read_text()
-    return label.split("(file ", 1)[1][:24]
-
-
-def _keep_segments(chain: Chain, known: set[str]) -> Segments:
-    """Compress what was received, and count what an interrupted backup had compressed already."""
-    first = _first_segment(chain.base)
-    place.made(chain.wal)
-    for path in sorted((chain.folder / "receiving").iterdir()):
-        if place.SEGMENT.fullmatch(path.name):
-            if path.name >= first:
-                _compress(path, chain.wal / f"{path.name}.zst")
-            path.unlink()
-    found = {path.name.removesuffix(".zst") for path in chain.wal.glob("*.zst")} - known
-    place.sync_folder(chain.wal)
-    return {name: place.file_sha256(chain.wal / f"{name}.zst") for name in sorted(found)}
-
-
-def _compress(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
-    with source.open("rb") as read, part.open("wb") as write:
-        zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).copy_stream(read, write)
-        write.flush()
-        os.fsync(write.fileno())
-    part.rename(target)
 
 
 def copy_files(store: Store, target: Path) -> tuple[set[str], list[str], int]:
@@ -369,23 +265,3 @@ def _copy_keys(data_dir: Path, target: Path) -> dict[str, str]:
         keys[name] = place.copy_hashed(path, target / name)
         (target / name).chmod(0o600)
     return keys
-
-
-async def _start(source: Source, name: str, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        source.binaries / name, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE, start_new_session=True, preexec_fn=process.tied_to_us(),
-    )  # fmt: skip
-
-
-async def _tool(source: Source, name: str, *arguments: str) -> None:
-    """Run a program of PostgreSQL to its end; what it complained of if it failed."""
-    child = await _start(source, name, *arguments)
-    try:
-        _, errors = await child.communicate()
-    finally:
-        await process.stop(child, signal.SIGKILL, 5)
-    if child.returncode != 0:
-        words = errors.decode(errors="replace").strip().splitlines()
-        raise BackupError(f"{name}: {words[-1] if words else f'exit code {child.returncode}'}")
-

@@ -122,7 +122,9 @@ def repository_id(target: Path) -> str:
         about = json.loads(path.read_bytes())
         known = about["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError):
-        raise BackupError(f"{path.parent} is no backup of a hub: repository.json is missing or damaged") from None
+        raise BackupError(
+            f"{path.parent} is no backup of a hub: repository.json is missing or damaged"
+        ) from None
     if not known:
         raise BackupError(f"{path.parent} was written by a newer program")
     return str(about["id"])
@@ -189,7 +191,12 @@ def remove_old(target: Path, keep: int) -> int:
         chain.folder.rename(hidden)
         shutil.rmtree(hidden)
     if old:
-        kept = {name for chain in found[len(old) :] for point in chain.points for name in listed_files(chain, point)}
+        kept = {
+            name
+            for chain in found[len(old) :]
+            for point in chain.points
+            for name in listed_files(chain, point)
+        }
         _remove_files(target / "files", kept)
     return len(old)
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import psycopg
 from prometheus_client import Gauge
 
-from hub.core import actor, backup, backup_folder, clock, db, incidents, jobs, postgres
-from hub.core.backup import Source
+from hub.core import actor, backup, backup_folder, backup_log, clock, db, incidents, jobs, postgres
 from hub.core.backup_folder import BackupError, Point
+from hub.core.backup_log import Source
 from hub.core.db import Connection
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.logging import log
@@ -128,12 +128,20 @@ async def _due(conn: Connection, at: datetime, settings: Settings, target: Path)
         " max(at) FILTER (WHERE failure IS NULL) AS made,"
         " (SELECT max(pg_current_wal_lsn() - restart_lsn) FROM pg_replication_slots"
         "  WHERE starts_with(slot_name, %s) AND wal_status <> 'lost') AS held FROM backup",
-        (backup.slots(backup_folder.repository_id(target)) if target.exists() else "-",),
+        (_slots(target),),
     )
     every = timedelta(hours=settings.backup_every_h)
     if row["failed"] is not None and at - row["failed"] < min(AGAIN_AFTER, every):
         return False
     return row["made"] is None or at - row["made"] >= every or (row["held"] or 0) > HELD_BYTES
+
+
+def _slots(target: Path) -> str:
+    """How the names of the slots that hold log for this place begin."""
+    try:
+        return backup_log.slots(backup_folder.repository_id(target))
+    except BackupError:  # nothing is there yet
+        return "-"
 
 
 def kinds(facts: Mapping[str, Fact]) -> dict[str, JobKind]:

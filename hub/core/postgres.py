@@ -128,7 +128,9 @@ def binaries_of(version: int, given: Path | None = None) -> Path:
     for binaries in [given] if given else candidates():
         if major(binaries) == version:
             return binaries
-    raise PostgresMissing(f"the programs of PostgreSQL {version} not found: apt-get install postgresql-{version}")
+    raise PostgresMissing(
+        f"the programs of PostgreSQL {version} not found: apt-get install postgresql-{version}"
+    )
 
 
 def _unprivileged(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:

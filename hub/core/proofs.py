@@ -17,7 +17,9 @@ from hub.core import db
 from hub.core.db import Connection
 from hub.core.store import Store
 
-COUNTED_UP_TO: Final = 5_000_000  # rows of one table or partition; a larger one is held against the ledger only
+COUNTED_UP_TO: Final = (
+    5_000_000  # rows of one table or partition; a larger one is held against the ledger only
+)
 SAMPLE: Final = 20  # recordings or reports looked at without --full
 
 Fact = Callable[[Connection], Awaitable[Any]]

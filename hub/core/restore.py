@@ -1,8 +1,8 @@
 """Putting a backup back: into a scratch place, where it is proved, or in place of a stopped hub's data folder.
 
-The scratch place becomes a data folder like any other: a server of its own, files, keys. Base and log are checked before
-the server starts; then it recovers to the exact position of the backup (or to an instant between two), and what it holds
-is held against what the running hub said of itself then, and against the hub's own checks.
+The scratch place becomes a data folder like any other: a server of its own, files, keys. Base and log are checked
+before the server starts; then it recovers to the exact position of the backup (or to an instant between two), and what
+it holds is held against what the running hub said of itself then, and against the hub's own checks.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from hub.core import backup_folder as place
 from hub.core import db, postgres, process
+from hub.core.backup import KEY_FOLDERS
 from hub.core.backup_folder import BackupError, Chain, Damaged, Point
 from hub.core.postgres import Cluster
 from hub.core.proofs import Fact, Proof, Restored
@@ -30,6 +31,7 @@ from hub.core.store import Store
 SHOWN: Final = 5  # faults named per check; the rest is counted
 PAUSE_S: Final = 0.1
 RECOVERED_WITHIN_S: Final = 6 * 3600.0
+REPLACED: Final = ("files", *KEY_FOLDERS, "postgres")
 PROMOTED: Final = "SELECT pg_is_in_recovery() AS recovering"
 
 
@@ -50,19 +52,20 @@ class Wanted:
     into: Path
     until: datetime | None = None  # None: the newest point
     full: bool = False
-    binaries: Path | None = None
 
 
 @dataclass
 class Report:
-    """The table as it grows; the caller shows each line when it comes."""
+    """The table as it grows; `show` is told each line when it comes."""
 
+    show: Callable[[Check], None]
     checks: list[Check] = field(default_factory=list)
 
     def add(self, name: str, words: str, faults: Sequence[str] = ()) -> bool:
         """Whether it was well."""
         shown = [*faults[:SHOWN], *([f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else [])]
         self.checks.append(Check(name, words, tuple(shown)))
+        self.show(self.checks[-1])
         return not faults
 
     @property
@@ -70,9 +73,15 @@ class Report:
         return not any(check.faults for check in self.checks)
 
 
-async def restore(wanted: Wanted, facts: Mapping[str, Fact], proofs: Mapping[str, Proof]) -> Report:
+async def restore(
+    wanted: Wanted,
+    facts: Mapping[str, Fact],
+    proofs: Mapping[str, Proof],
+    binaries: Path | None,
+    show: Callable[[Check], None],
+) -> Report:
     """Restore into a folder that is empty or not there, and prove it; a damaged base or log ends it early."""
-    report = Report()
+    report = Report(show)
     try:
         chain, point = choose(wanted.backups, wanted.until)
     except Damaged as damage:
@@ -81,7 +90,7 @@ async def restore(wanted: Wanted, facts: Mapping[str, Fact], proofs: Mapping[str
     _empty(wanted.into)
     report.add("backup", _about(point, wanted.until))
     cluster_folder = wanted.into / "postgres"
-    given = postgres.binaries_of(point.major, wanted.binaries)
+    given = postgres.binaries_of(point.major, binaries)
     if not await asyncio.to_thread(_check_database_files, report, chain, point, given):
         return report
     await asyncio.to_thread(_copy_database, chain, point, cluster_folder)
@@ -98,6 +107,21 @@ async def restore(wanted: Wanted, facts: Mapping[str, Fact], proofs: Mapping[str
     return report
 
 
+def swap(data_dir: Path, restored: Path, aside: Path) -> None:
+    """Put what was restored in the place of what is there, which is kept; the database last.
+
+    The broker's queue stays: devices sent it, and the restored hub may not have it. Renames only, so that a data folder
+    that is a mount point can be replaced, too.
+    """
+    place.made(aside)
+    for name in [path.name for path in restored.iterdir() if path.name in REPLACED[:-1]] + [REPLACED[-1]]:
+        if (data_dir / name).exists():
+            (data_dir / name).rename(aside / name)
+        (restored / name).rename(data_dir / name)
+    place.sync_folder(data_dir)
+    shutil.rmtree(restored)
+
+
 def choose(backups: Path, until: datetime | None) -> tuple[Chain, Point]:
     """The newest point; with an instant, the first point behind it, whose log leads there."""
     found = [chain for chain in place.chains(backups) if chain.points]
@@ -110,7 +134,9 @@ def choose(backups: Path, until: datetime | None) -> tuple[Chain, Point]:
             behind = [point for point in chain.points if point.at >= until]
             if behind:
                 return chain, behind[0]
-            raise BackupError(f"the newest backup before the next base is of {chain.points[-1].at.isoformat()}")
+            raise BackupError(
+                f"the newest backup before the next base is of {chain.points[-1].at.isoformat()}"
+            )
     raise BackupError(f"the oldest backup is of {found[0].points[0].at.isoformat()}")
 
 
@@ -121,7 +147,9 @@ def _empty(folder: Path) -> None:
 
 
 def _about(point: Point, until: datetime | None) -> str:
-    at = f"the state of {until.isoformat()}" if until else f"the state of {point.at.isoformat()} ({point.lsn})"
+    at = (
+        f"the state of {until.isoformat()}" if until else f"the state of {point.at.isoformat()} ({point.lsn})"
+    )
     return f"{point.kind} {point.id}, PostgreSQL {point.major}: {at}"
 
 
@@ -275,9 +303,7 @@ def _differences(before: Any, now: Any) -> Iterator[str]:
             yield f"{name}: was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
 
 
-async def _prove(
-    report: Report, dsn: str, wanted: Wanted, point: Point, proofs: Mapping[str, Proof]
-) -> None:
+async def _prove(report: Report, dsn: str, wanted: Wanted, point: Point, proofs: Mapping[str, Proof]) -> None:
     for name, proof in proofs.items():
         async with _as_hub(dsn, "hub_app", point.at) as conn:
             at = wanted.until or point.at
@@ -285,7 +311,9 @@ async def _prove(
             try:
                 verdict = await proof(restored)
             except psycopg.Error as failure:  # a page that can't be read, for one
-                report.add(name, "can't be read", [f"PostgreSQL: {failure.sqlstate or type(failure).__name__}"])
+                report.add(
+                    name, "can't be read", [f"PostgreSQL: {failure.sqlstate or type(failure).__name__}"]
+                )
             else:
                 report.add(name, verdict.words, verdict.faults)
 

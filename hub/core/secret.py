@@ -14,6 +14,11 @@ def load_or_create(data_dir: Path, name: str, size_bytes: int = 32) -> bytes:
     return path.read_bytes()
 
 
+def exists(data_dir: Path, name: str) -> bool:
+    """Whether the secret was made here; what looks at restored data must not make one."""
+    return (data_dir / "secret" / name).exists()
+
+
 def _create(path: Path, value: bytes) -> None:
     part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -149,3 +149,9 @@ def extremes(runs: Sequence[Run], leads: int, bins: int, width: int) -> NDArray[
             line[:, run.first : run.end] = run.samples
         found[:, :, side] = reduced.reduce(line.reshape(leads, bins, width), axis=2)
     return found
+
+
+def widened(fine: NDArray[np.int16], bins: int) -> NDArray[np.int16]:
+    """Extremes of bins `bins` times as wide: int16[lead, bin, 2] -> int16[lead, bin / bins, 2]."""
+    grouped = fine.reshape(fine.shape[0], -1, bins, 2)
+    return np.stack([grouped[..., 0].min(axis=2), grouped[..., 1].max(axis=2)], axis=2)

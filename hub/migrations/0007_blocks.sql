@@ -83,8 +83,9 @@ DECLARE
     low_at timestamptz;
     high_at timestamptz;
 BEGIN
-    SELECT min(ecg_instant(b.anchor_at, least(k.low - longest, k.low / (block_s * r.fs_hz) * block_s * r.fs_hz), r.fs_hz)),
-           max(ecg_instant(b.anchor_at, k.high, r.fs_hz))
+    SELECT min(ecg_instant(b.anchor_at,
+               least(k.low, upper(b.have)) - greatest(longest, block_s * r.fs_hz), r.fs_hz)),
+           max(ecg_instant(b.anchor_at, least(k.high, upper(b.have)), r.fs_hz))
     INTO low_at, high_at
     FROM unnest(recordings, boots, lows, highs) AS k (r, n, low, high)
     JOIN recording r ON r.id = k.r
@@ -124,7 +125,8 @@ DECLARE
     high_at timestamptz;
     block_samples bigint;
 BEGIN
-    SELECT 10 * r.fs_hz, ecg_instant(b.anchor_at, low - 10 * r.fs_hz, r.fs_hz), ecg_instant(b.anchor_at, high, r.fs_hz)
+    SELECT 10 * r.fs_hz, ecg_instant(b.anchor_at, least(low, upper(b.have)) - 10 * r.fs_hz, r.fs_hz),
+        ecg_instant(b.anchor_at, least(high, upper(b.have)), r.fs_hz)
     INTO block_samples, low_at, high_at
     FROM recording r JOIN recording_boot b ON b.recording_id = r.id WHERE r.id = of_recording AND b.boot = of_boot;
     RETURN QUERY
@@ -189,7 +191,7 @@ END $$;
 
 -- The stored blocks of a boot that begin at these samples.
 CREATE FUNCTION ecg_blocks(of_recording uuid, of_boot bigint, firsts bigint[])
-RETURNS TABLE (first_sample bigint, sample_count int, stored_bytes bigint, payload bytea)
+RETURNS TABLE (first_sample bigint, sample_count int, payload bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -200,8 +202,7 @@ BEGIN
     FROM recording r JOIN recording_boot b ON b.recording_id = r.id, unnest(firsts) f
     WHERE r.id = of_recording AND b.boot = of_boot;
     RETURN QUERY
-    SELECT e.first_sample, e.sample_count,
-        (octet_length(e.payload) + octet_length(e.whole) + octet_length(e.seconds))::bigint, e.payload
+    SELECT e.first_sample, e.sample_count, e.payload
     FROM ecg_block e
     WHERE e.recording_id = of_recording AND e.boot = of_boot AND e.first_sample = ANY (firsts)
       AND e.at >= low_at AND e.at <= high_at;

@@ -74,13 +74,14 @@ async def stored_pieces(
     for span in spans:
         wanted.setdefault((span.recording_id, span.boot), []).append(span)
     pieces: list[StoredPiece] = []
-    seen: set[tuple[UUID, int, int]] = set()  # a packet or block that two spans touch comes twice
+    seen: set[tuple[UUID, int, int, bool]] = set()  # a packet or block that two spans touch comes twice
     for row in await cursor.fetchall():
-        place = row["recording_id"], row["boot"], row["first_sample"]
+        key = row["recording_id"], row["boot"]
+        place = *key, row["first_sample"], row["payload"] is None
         if place not in seen:
             seen.add(place)
             runs = _runs_or_none(row) if skip_damaged else runs_of(row)
-            pieces += [piece for span in wanted[place[:2]] for piece in _within(row, runs, span)]
+            pieces += [piece for span in wanted[key] for piece in _within(row, runs, span)]
     return sorted(pieces, key=lambda piece: (piece.recording_id, piece.boot, piece.first_sample))
 
 
@@ -95,7 +96,7 @@ def _within(row: Row, runs: Iterable[Run], span: Span) -> Iterable[StoredPiece]:
 def runs_of(row: dict[str, Any]) -> list[Run]:
     """The samples of a stored packet (`samples`) or block (`payload`), by the boot's own numbers."""
     first = row["first_sample"]
-    if row["payload"] is None:
+    if row.get("payload") is None:
         samples = np.frombuffer(row["samples"], _SINT16_LE).reshape(-1, row["sample_count"])
         return [Run(first, row["electrodes_off"], samples)]
     try:

@@ -9,7 +9,7 @@ from devices.packet import MAX_LEADS
 from hub.core.answers import Bytes
 from hub.core.fields import Fields
 from hub.core.http import Request, Route
-from hub.telemetry import devices, events, recordings, set_asides, vitals, windows
+from hub.telemetry import devices, events, overview, recordings, set_asides, vitals, windows
 from hub.telemetry.devices import NewDevice
 from hub.telemetry.recordings import Wanted
 
@@ -146,6 +146,17 @@ async def read_samples(request: Request) -> Bytes:
     return Bytes(window.to_bytes(), WINDOW_TYPE)
 
 
+async def read_overview(request: Request) -> Bytes:
+    query, recording_id = request.query, request.uuid("recording_id")
+    columns = query.integer("columns", *overview.COLUMNS, default=overview.DEFAULT_COLUMNS)
+    from_at, to_at = query.optional_instant("from"), query.optional_instant("to")
+    async with request.transaction() as conn:
+        found = await overview.read_overview(
+            conn, request.actor, request.at, recording_id, from_at, to_at, columns
+        )
+    return Bytes(found.to_bytes(), WINDOW_TYPE)
+
+
 async def list_events(request: Request) -> Any:
     recording_id = request.uuid("recording_id")
     async with request.transaction() as conn:
@@ -183,6 +194,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{_RECORDING}/discard-rest", discard_rest, "recording.discard"),
     Route("POST", f"{_RECORDING}/cancel", cancel_recording, "recording.end"),
     Route("GET", f"{_RECORDING}/samples", read_samples, "recording.read", kind="bytes"),
+    Route("GET", f"{_RECORDING}/overview", read_overview, "recording.read", kind="bytes"),
     Route("GET", f"{_RECORDING}/events", list_events, "recording.read"),
     Route("POST", f"{_RECORDING}/diary", add_diary, "diary.add"),
     Route("GET", "/api/patients/{patient_id}/vitals", list_vitals, "vitals.read"),

@@ -1,4 +1,4 @@
-"""Background work of telemetry: commands to devices, and recordings that end by time."""
+"""Background work of telemetry: commands to devices, recordings that end by time, packets that become blocks."""
 
 import secrets
 from typing import Any
@@ -7,13 +7,15 @@ from uuid import UUID
 from hub.core import actor, broker, clock, mqtt
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.settings import Settings
-from hub.telemetry import closing, commands
+from hub.telemetry import closing, commands, compaction, metrics
 from hub.telemetry.commands import Sending
 
 ACTOR = actor.job(commands.JOB)
 TIMER = actor.job("recordings.overdue")
 TAKEN_WITHIN_S = 5.0
 OVERDUE_EVERY_S = 2.0
+COMPACTOR = actor.job(compaction.JOB)
+COMPACT_EVERY_S = 15.0
 
 
 async def send_command(context: Context, payload: dict[str, Any]) -> None:
@@ -49,5 +51,30 @@ async def close_overdue(context: Context) -> None:
         await closing.close_stopping(conn, context.at)
 
 
-JOBS: dict[str, JobKind] = {commands.JOB: JobKind(send_command)}
-EVERY: Every = {"recordings.overdue": (OVERDUE_EVERY_S, close_overdue)}
+async def compact(context: Context, payload: dict[str, Any]) -> None:
+    """`telemetry.compact`: the old packets of a recording, a transaction at a time."""
+    recording_id = UUID(payload["recording_id"])
+    async with context.db.transaction(COMPACTOR, context.at) as conn:
+        boots = await compaction.boots_of(conn, recording_id)
+    for boot in boots:
+        position: int | None = 0
+        while position is not None:
+            async with context.db.transaction(COMPACTOR, context.at) as conn:
+                position = await compaction.compact_next(conn, context.at, recording_id, boot, position)
+
+
+async def enqueue_compaction(context: Context) -> None:
+    """Recordings with packets to be compacted, and what all blocks take by now."""
+    async with context.db.transaction(COMPACTOR, context.at) as conn:
+        metrics.WAITING.set(await compaction.enqueue_due(conn, context.at))
+        await metrics.count_stored(conn)
+
+
+JOBS: dict[str, JobKind] = {
+    commands.JOB: JobKind(send_command),
+    compaction.JOB: JobKind(compact, timeout_s=3600.0),
+}
+EVERY: Every = {
+    "recordings.overdue": (OVERDUE_EVERY_S, close_overdue),
+    compaction.JOB: (COMPACT_EVERY_S, enqueue_compaction),
+}

@@ -38,7 +38,7 @@ from hub.core.lifecycle import Part
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.ingest import record_pass
+from hub.ingest import record_pass, replay
 from hub.ingest import worker as ingest_worker
 from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
@@ -50,7 +50,7 @@ from hub.people import worker as people_worker
 from hub.reading import proofs as reading_proofs
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
-from hub.telemetry import closing, commands, devices
+from hub.telemetry import closing, commands, devices, set_asides
 from hub.telemetry import feed as live_feed
 from hub.telemetry import proofs as telemetry_proofs
 from hub.telemetry import routes as telemetry_routes
@@ -99,6 +99,7 @@ JOBS: Mapping[str, JobKind] = {
     **telemetry_worker.JOBS,
     **alarm_worker.JOBS,
     **record_pass.JOBS,
+    **replay.JOBS,
     **reading_worker.JOBS,
 }
 EVERY: jobs.Every = {
@@ -110,7 +111,7 @@ EVERY: jobs.Every = {
     **reading_worker.EVERY,
 }
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED = (commands.JOB, record_pass.JOB, closing.ENDED_JOB)
+ENQUEUED = (commands.JOB, devices.ASK_JOB, set_asides.REPLAY_JOB, record_pass.JOB, closing.ENDED_JOB)
 GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 
 

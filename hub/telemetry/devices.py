@@ -11,13 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from devices.drivers import DRIVERS
-from hub.core import broker, db, errors, ids
+from hub.core import broker, db, errors, ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
 from hub.people import access, audit
 
 KINDS: Final = ("holter", "wearable", "monitor", "fridge")
 OWN_DRIVER: Final = "telehub"
+ASK_JOB: Final = "device.ask"
 DRIVER_NAMES: Final = (OWN_DRIVER, *DRIVERS)
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{2,40}"
 
@@ -112,7 +113,7 @@ async def require_free(conn: Connection, device_number: int) -> None:
 
 async def pair_device(conn: Connection, actor: Actor, at: datetime, device_id: str, patient_id: UUID) -> UUID:
     """From now on what a wearable measures is this patient's."""
-    await access.require(conn, actor, at, "recording.start", patient_id=patient_id)
+    await access.require(conn, actor, at, "device.pair", patient_id=patient_id)
     device = await usable_device(conn, actor, at, device_id)
     await require_free(conn, device["number"])
     pairing_id = ids.new(at)
@@ -123,6 +124,40 @@ async def pair_device(conn: Connection, actor: Actor, at: datetime, device_id: s
     )
     await audit.record(conn, actor, at, "device.pair", "device", device_id, patient_id=patient_id)
     return pairing_id
+
+
+async def unpair_device(conn: Connection, actor: Actor, at: datetime, device_id: str) -> None:
+    """From now on what the device measures is nobody's. A recording is ended, not unpaired."""
+    row = await db.one(
+        conn,
+        "SELECT p.id, p.patient_id, EXISTS (SELECT FROM recording r WHERE r.device_id = d.id"
+        "   AND r.status IN ('requested', 'recording', 'stopping')) AS records"
+        " FROM device d JOIN device_pairing p ON p.device_number = d.number AND upper_inf(p.during)"
+        " WHERE d.id = %s FOR UPDATE OF p",
+        (device_id,),
+    )
+    await access.require(conn, actor, at, "device.pair", patient_id=row["patient_id"])
+    if row["records"]:
+        raise errors.error("device_busy")
+    await db.run(
+        conn,
+        "UPDATE device_pairing SET during = tstzrange(lower(during), greatest(lower(during), %s)) WHERE id = %s",
+        (at, row["id"]),
+    )
+    await audit.record(conn, actor, at, "device.unpair", "device", device_id, patient_id=row["patient_id"])
+
+
+async def ask_again(conn: Connection, actor: Actor, at: datetime, device_id: str) -> None:
+    """Have the device asked for what its running recording lacks; done by a job, answered by an event."""
+    row = await db.one(conn, "SELECT organisation_id FROM device WHERE id = %s", (device_id,))
+    await access.require(conn, actor, at, "device.ask", organisation_id=row["organisation_id"])
+    running = await db.maybe(conn, "SELECT FROM hub_devices_recording() WHERE device_id = %s", (device_id,))
+    if running is None:
+        raise errors.error("device_not_running")
+    await jobs.enqueue(conn, at, ASK_JOB, device_id, {"device_id": device_id})
+    await audit.record(
+        conn, actor, at, "device.ask", "device", device_id, organisation_id=row["organisation_id"]
+    )
 
 
 async def usable_device(conn: Connection, actor: Actor, at: datetime, device_id: str) -> Row:
@@ -141,8 +176,7 @@ async def usable_device(conn: Connection, actor: Actor, at: datetime, device_id:
 async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
     """The devices of the actor's organisations, in use or not; of patients only those the actor may see."""
     await access.require(conn, actor, at, "device.read")
-    roles = [role for rule in access.ACTIONS["device.read"].rules for role in rule.roles]
-    reached = await _organisations(conn, actor, at, roles)
+    reached = await reached_organisations(conn, actor, at)
     found = await db.rows(
         conn,
         "SELECT d.id, d.shard, d.kind, d.driver, d.name, d.retired_at, o.id AS organisation_id,"
@@ -158,6 +192,12 @@ async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str
         {"all": reached is None, "reached": list(reached or ())},
     )
     return [_device(row) for row in found]
+
+
+async def reached_organisations(conn: Connection, actor: Actor, at: datetime) -> set[UUID] | None:
+    """Whose devices the actor may look at; None: everybody's."""
+    roles = [role for rule in access.ACTIONS["device.read"].rules for role in rule.roles]
+    return await _organisations(conn, actor, at, roles)
 
 
 async def _organisations(

@@ -1,28 +1,82 @@
 """Devices, recordings and what they hold, over HTTP (docs/protocol/http.md)."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from devices.leads import CODE_BY_LEAD
 from devices.packet import MAX_LEADS
 from hub.core.answers import Bytes
 from hub.core.fields import Fields
 from hub.core.http import Request, Route
-from hub.telemetry import devices, events, overview, recordings, set_asides, vitals, windows
+from hub.telemetry import device_list, devices, events, overview, recordings, set_asides, vitals, windows
+from hub.telemetry.device_list import Asked
 from hub.telemetry.devices import NewDevice
+from hub.telemetry.feed import FEED
 from hub.telemetry.recordings import Wanted
 
 NAME_MAX_CHARS: Final = 80
 TEXT_MAX_CHARS: Final = 500
 FS_RANGE_HZ: Final = (50, 2000)  # what the analysis can follow
 NO_DATA_RANGE_S: Final = (10, 3600)
+QUALITY_WITHIN: Final = timedelta(seconds=30)
 WINDOW_TYPE: Final = "application/octet-stream"
 
 
 async def list_devices(request: Request) -> Any:
+    """All devices in one answer, for choosing one; with `filter` a page of them, for who runs them."""
+    query = request.query
+    if not query.has("filter"):
+        async with request.transaction() as conn:
+            return {"devices": await devices.devices(conn, request.actor, request.at)}
+    asked = Asked(
+        query.choice("filter", device_list.FILTERS),
+        query.text("q", NAME_MAX_CHARS, required=False),
+        query.optional_choice("kind", devices.KINDS),
+        query.optional_choice("sort", device_list.SORTS) or "id",
+        query.boolean("down", default=False),
+        query.optional_text("after"),
+        query.integer("limit", 1, device_list.PAGE_MAX, default=device_list.PAGE),
+    )
     async with request.transaction() as conn:
-        return {"devices": await devices.devices(conn, request.actor, request.at)}
+        return await device_list.device_page(conn, request.actor, request.at, asked, _qualities(request))
+
+
+def _qualities(request: Request) -> dict[UUID, list[str]]:
+    """The quality of each lead by recording, where a live result of the last seconds tells it."""
+    since = request.at - QUALITY_WITHIN
+    newest = request.resource(FEED).newest
+    return {
+        of: second["quality"]
+        for of, second in newest.items()
+        if second.get("at") and datetime.fromisoformat(second["at"]) > since
+    }
+
+
+async def read_device(request: Request) -> Any:
+    async with request.transaction() as conn:
+        return {
+            "device": await device_list.device(
+                conn, request.actor, request.at, request.text("device_id"), _qualities(request)
+            )
+        }
+
+
+async def pair_device(request: Request) -> Any:
+    patient_id = (await request.body()).uuid("patient_id")
+    async with request.transaction() as conn:
+        await devices.pair_device(conn, request.actor, request.at, request.text("device_id"), patient_id)
+
+
+async def unpair_device(request: Request) -> Any:
+    async with request.transaction() as conn:
+        await devices.unpair_device(conn, request.actor, request.at, request.text("device_id"))
+
+
+async def ask_device(request: Request) -> Any:
+    async with request.transaction() as conn:
+        await devices.ask_again(conn, request.actor, request.at, request.text("device_id"))
 
 
 async def provision_device(request: Request) -> Any:
@@ -56,9 +110,16 @@ async def retire_device(request: Request) -> Any:
 
 
 async def list_set_aside(request: Request) -> Any:
-    before = request.query.optional_instant("before")
+    query = request.query
     async with request.transaction() as conn:
-        return {"items": await set_asides.set_asides(conn, request.actor, request.at, before)}
+        return {
+            "items": await set_asides.set_asides(
+                conn, request.actor, request.at, query.optional_instant("before"),
+                reason=query.optional_text("reason"), device_id=query.optional_text("device_id"),
+                handled=query.boolean("handled", default=False),
+            ),
+            "reasons": await set_asides.reasons(conn, request.actor, request.at),
+        }  # fmt: skip
 
 
 async def read_set_aside(request: Request) -> Any:
@@ -67,10 +128,28 @@ async def read_set_aside(request: Request) -> Any:
         return await set_asides.set_aside(conn, request.actor, request.at, set_aside_id)
 
 
-async def discard_set_aside(request: Request) -> Any:
+async def replay_set_aside(request: Request) -> Any:
     set_aside_id = request.uuid("set_aside_id")
     async with request.transaction() as conn:
-        await set_asides.discard_set_aside(conn, request.actor, request.at, set_aside_id)
+        asked = await set_asides.ask_replay(conn, request.actor, request.at, set_aside_id=set_aside_id)
+    return {"asked": asked}
+
+
+async def replay_set_asides(request: Request) -> Any:
+    body = await request.body()
+    reason, device_id = body.text("reason", NAME_MAX_CHARS), body.optional_text("device_id")
+    async with request.transaction() as conn:
+        asked = await set_asides.ask_replay(
+            conn, request.actor, request.at, reason=reason, device_id=device_id
+        )
+    return {"asked": asked}
+
+
+async def discard_set_aside(request: Request) -> Any:
+    set_aside_id = request.uuid("set_aside_id")
+    why = (await request.body()).text("why", TEXT_MAX_CHARS, required=False)
+    async with request.transaction() as conn:
+        await set_asides.discard_set_aside(conn, request.actor, request.at, set_aside_id, why)
 
 
 async def start_recording(request: Request) -> Any:
@@ -179,13 +258,20 @@ async def list_vitals(request: Request) -> Any:
         return {"vitals": await vitals.vitals(conn, request.actor, request.at, patient_id, from_at, to_at)}
 
 
+_DEVICE: Final = "/api/devices/{device_id}"
 _RECORDING: Final = "/api/recordings/{recording_id}"
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/devices", list_devices, "device.read"),
     Route("POST", "/api/devices", provision_device, "device.provision"),
-    Route("POST", "/api/devices/{device_id}/retire", retire_device, "device.retire"),
+    Route("GET", _DEVICE, read_device, "device.read"),
+    Route("POST", f"{_DEVICE}/retire", retire_device, "device.retire"),
+    Route("POST", f"{_DEVICE}/pair", pair_device, "device.pair"),
+    Route("POST", f"{_DEVICE}/unpair", unpair_device, "device.pair"),
+    Route("POST", f"{_DEVICE}/ask", ask_device, "device.ask"),
     Route("GET", "/api/set-aside", list_set_aside, "set-aside.read"),
     Route("GET", "/api/set-aside/{set_aside_id}", read_set_aside, "set-aside.read"),
+    Route("POST", "/api/set-aside/replay", replay_set_asides, "set-aside.replay"),
+    Route("POST", "/api/set-aside/{set_aside_id}/replay", replay_set_aside, "set-aside.replay"),
     Route("POST", "/api/set-aside/{set_aside_id}/discard", discard_set_aside, "set-aside.discard"),
     Route("POST", "/api/requests/{request_id}/recordings", start_recording, "recording.start"),
     Route("GET", "/api/recordings", list_recordings, "recording.read"),

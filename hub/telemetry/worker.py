@@ -4,13 +4,16 @@ import secrets
 from typing import Any
 from uuid import UUID
 
+from devices import control
+from devices.control import Command
 from hub.core import actor, broker, clock, mqtt
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.settings import Settings
-from hub.telemetry import closing, commands, compaction, metrics
+from hub.telemetry import closing, commands, compaction, device_list, devices, metrics
 from hub.telemetry.commands import Sending
 
 ACTOR = actor.job(commands.JOB)
+ASKER = actor.job(devices.ASK_JOB)
 TIMER = actor.job("recordings.overdue")
 TAKEN_WITHIN_S = 5.0
 OVERDUE_EVERY_S = 2.0
@@ -44,6 +47,18 @@ async def _publish(settings: Settings, sending: Sending) -> None:
         session.disconnect()
 
 
+async def ask_again(context: Context, payload: dict[str, Any]) -> None:
+    """`device.ask`: what the running recording of a device lacks, a command for each boot."""
+    async with context.db.transaction(ASKER, context.at) as conn:
+        owed = await device_list.missing(conn, payload["device_id"])
+    for one in owed:
+        command = Command(
+            f"ask.{secrets.token_hex(8)}", "ask", (context.at + commands.EXPIRES_AFTER).timestamp(),
+            recording=one.recording_id.bytes, boot=one.boot, ranges=one.ranges, sent_at_s=context.at.timestamp(),
+        )  # fmt: skip
+        await _publish(context.settings, Sending(one.topic, control.encode_command(command)))
+
+
 async def close_overdue(context: Context) -> None:
     """Recordings whose rest will not come, or has come while nobody was looking."""
     async with context.db.transaction(TIMER, context.at) as conn:
@@ -71,6 +86,7 @@ async def enqueue_compaction(context: Context) -> None:
 
 
 JOBS: dict[str, JobKind] = {
+    devices.ASK_JOB: JobKind(ask_again),
     commands.JOB: JobKind(send_command),
     compaction.JOB: JobKind(compact, timeout_s=3600.0),
 }

@@ -94,6 +94,14 @@ CALLS: dict[str, Call] = {
         },
         organisation=True,
     ),
+    "POST /api/devices/{device_id}/pair": Call(
+        lambda c: {"patient_id": _text(c.ids, "patient_id")}, names=("patient_id",)
+    ),
+    "POST /api/devices/{device_id}/unpair": Call(
+        names=("recording_id",), prepare="UPDATE recording SET status = 'ended' WHERE id = %(recording_id)s"
+    ),
+    "POST /api/devices/{device_id}/ask": Call(names=("recording_id",)),
+    "POST /api/set-aside/replay": Call(lambda _: {"reason": "wrong-version"}),
     "POST /api/requests/{request_id}/recordings": Call(
         lambda c: {"device_id": _text(c.ids, "device_id")}, names=("device_id",)
     ),

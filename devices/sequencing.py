@@ -17,6 +17,9 @@ from devices.fields import MAX_RANGES, Range
 Ranges = tuple[Range, ...]  # sorted, disjoint, not touching, none empty
 
 CLOCK_WINDOW_S: Final = 600.0  # long enough that some packet came through without delay
+MOST_DRIFT: Final = 500e-6  # of a cheap quartz, with room; what differs by more is late, not slow
+JITTER_S: Final = 2.0  # of the quickest packets of ten minutes
+DRIFT_FROM_S: Final = 1800.0  # below this, jitter says more than the quartz
 
 
 def add(ranges: Ranges, first: int, end: int) -> Ranges:
@@ -137,21 +140,39 @@ def estimate_clock(pairs: Sequence[tuple[float, float]], window_s: float = CLOCK
     """Estimate a clock from (device clock at sending, hub clock at reception) pairs.
 
     A message is late by any amount but never early, so the least difference within a window is the offset
-    plus the quickest way through the network. The drift is the median slope between windows (Theil-Sen), so
-    that a window of backlog alone does not bend it; it stays 0 while there is one window only.
+    plus the quickest way through the network. A window that lies higher above another than a clock can drift
+    holds late messages only (a backlog) and says nothing. The drift is the median slope between the earlier
+    and the later half of the rest (after Theil and Sen), 0 while they span less than half an hour; the line
+    is laid below all of them.
     """
     lowest: dict[int, tuple[float, float]] = {}
     for sent_s, received_s in pairs:
         window, offset_s = int(sent_s // window_s), received_s - sent_s
         if window not in lowest or offset_s < lowest[window][1]:
             lowest[window] = (sent_s, offset_s)
-    points = sorted(lowest.values())
+    points = _in_time(sorted(lowest.values()))
     if not points:
         return None
-    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points) for b in points[i + 1 :]]
-    slope = median(slopes) if slopes else 0.0
+    half = len(points) // 2
+    apart = list(zip(points[:half], points[len(points) - half :], strict=True))
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in apart if points[-1][0] - points[0][0] >= DRIFT_FROM_S]
+    slope = min(max(median(slopes), -MOST_DRIFT), MOST_DRIFT) if slopes else 0.0
     at_s = points[-1][0]
     return Clock(at_s, min(offset + slope * (at_s - sent) for sent, offset in points), slope * 1e6)
+
+
+def _in_time(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those of the windows (clock, offset) that no other proves late, either way along the line."""
+    kept = list(points)
+    for order in (1, -1):
+        least, rest = float("inf"), list[tuple[float, float]]()
+        for at_s, offset_s in kept[::order]:
+            along_s = order * at_s * MOST_DRIFT
+            if offset_s - along_s <= least + JITTER_S:
+                rest.append((at_s, offset_s))
+            least = min(least, offset_s - along_s)
+        kept = rest[::order]
+    return kept
 
 
 def to_hub_time_s(clock: Clock, device_time_s: float) -> float:

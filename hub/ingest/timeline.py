@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from devices.sequencing import CLOCK_WINDOW_S
 from hub.core.db import Connection
 from hub.ingest.accounting import MICROSECOND, Boot, Key, anchor_for, at_us
 from hub.ingest.clocks import ClockBook, Estimate
@@ -39,7 +40,7 @@ class Timeline:
             self._anchors_us = {key: self._anchors_us[key] for key in needed if key in self._anchors_us}
             self._clocks, self._stored_clocks = ClockBook(), ClockBook()
 
-    def learn(self, boots: Mapping[Key, Boot], arrivals: Iterable[Arrival]) -> list[tuple[UUID, Estimate]]:
+    def learn(self, boots: Mapping[Key, Boot], arrivals: Iterable[Arrival]) -> list[tuple[Key, Estimate]]:
         """The stored truth, and what the newest packets say of the clocks; estimates to be stored."""
         for key, boot in boots.items():
             if self._anchors_us.get(key) != boot.anchor_us:
@@ -47,11 +48,13 @@ class Timeline:
                 self._clocks.forget(key)  # it was estimated on the guessed line
         estimates = []
         for arrival in newest(arrivals).values():
-            line_s = self.line_s(arrival.key, arrival.packet.end_sample, arrival.packet.fs_hz)
-            self._clocks.observe(arrival.key, line_s, arrival.received_s)
-            estimate = self._stored_clocks.observe(arrival.key, line_s, arrival.received_s)
+            packet, received_s = arrival.packet, arrival.received_s
+            line_s = self.line_s(arrival.key, packet.end_sample, packet.fs_hz)
+            device_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
+            self._clocks.observe(arrival.key, line_s, received_s)
+            estimate = self._stored_clocks.observe(arrival.key, line_s, received_s, device_s)
             if estimate is not None:
-                estimates.append((arrival.recording.id, estimate))
+                estimates.append((arrival.key, estimate))
         return estimates
 
     def line_s(self, key: Key, sample: int, fs_hz: int) -> float:
@@ -69,6 +72,11 @@ class Timeline:
     def offset_s(self, key: Key) -> float:
         return self._clocks.offset_s(key)
 
+    def shift(self, by_s: float) -> None:
+        """The hub's own clock was set."""
+        self._clocks.shift(by_s)
+        self._stored_clocks.shift(by_s)
+
 
 def newest(arrivals: Iterable[Arrival]) -> dict[Key, Arrival]:
     """Of each boot the packet that ends last."""
@@ -80,14 +88,22 @@ def newest(arrivals: Iterable[Arrival]) -> dict[Key, Arrival]:
     return found
 
 
-async def save_estimates(conn: Connection, estimates: list[tuple[UUID, Estimate]]) -> None:
-    """Keep them with their recordings."""
+async def save_estimates(conn: Connection, estimates: Iterable[tuple[Key, Estimate]]) -> None:
+    """Keep them with their boots: of each ten minutes of its time line the least offset."""
+    least: dict[tuple[UUID, int, int], Estimate] = {}
+    for (recording_id, boot), one in estimates:
+        place = recording_id, boot, int(one.clock_s // CLOCK_WINDOW_S)
+        if place not in least or one.offset_s < least[place].offset_s:
+            least[place] = one
     await conn.execute(
-        "INSERT INTO recording_clock (recording_id, at, offset_s)"
-        " SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::float8[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO recording_clock AS c (recording_id, boot, slot, at, offset_s, device_s)"
+        " SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::float8[], %s::float8[])"
+        " ON CONFLICT (recording_id, boot, slot) DO UPDATE SET at = excluded.at, offset_s = excluded.offset_s,"
+        "  device_s = excluded.device_s WHERE excluded.offset_s < c.offset_s",
         (
-            [recording_id for recording_id, _ in estimates],
-            [instant(round(estimate.clock_s * MICROSECOND)) for _, estimate in estimates],
-            [estimate.offset_s for _, estimate in estimates],
+            *(list(column) for column in zip(*least, strict=True)),
+            [instant(round(one.clock_s * MICROSECOND)) for one in least.values()],
+            [one.offset_s for one in least.values()],
+            [one.device_s for one in least.values()],
         ),
     )

@@ -1,7 +1,8 @@
 -- Clocks by boot, the second look at late data, and how fast a backlog comes.
 
 -- Each boot has a time line of its own, since a restart may set the clock. Of each ten minutes the quickest packet.
-ALTER TABLE recording_clock ADD COLUMN boot bigint, ADD COLUMN slot bigint;
+ALTER TABLE recording_clock ADD COLUMN boot bigint, ADD COLUMN slot bigint,
+    ADD COLUMN device_s double precision; -- what the device's own clock said then (unix), as it was told
 UPDATE recording_clock c SET slot = floor(extract(epoch FROM c.at) / 600)::bigint, boot = (
     SELECT b.boot FROM recording_boot b WHERE b.recording_id = c.recording_id
     ORDER BY b.anchor_at > c.at, abs(extract(epoch FROM b.anchor_at - c.at)) LIMIT 1);

@@ -14,7 +14,7 @@ from devices.sequencing import Clock, Ledger
 from hub.core.db import Row
 
 GAPS_SHOWN: Final = 200  # of one boot, the newest
-NEAR: Final = timedelta(minutes=20)  # an estimate of the clock this near to a boot's samples is about them
+SET_S: Final = 60.0  # a clock that differs by more from what it was has been set
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Boot:
     boot: int
     anchor_at: datetime
     ledger: Ledger
-    clock: Clock | None
+    clock: Clock | None  # of its time line
+    device_clock: Clock | None = None  # of the device itself, as it was last
 
     def at(self, sample: int, fs_hz: int) -> datetime:
         """The instant of a sample by the hub's clock, as well as it is known."""
@@ -44,21 +45,31 @@ class Boot:
         return self.ledger.stored[-1][1] if self.ledger.stored else 0
 
 
-def boots_of(boot_rows: Sequence[Row], clock_rows: Sequence[Row], fs_hz: int) -> list[Boot]:
-    """Rows of `recording_boots` and `recording_clocks` as values, in order of time."""
-    return [_boot(row, clock_rows, fs_hz) for row in boot_rows]
+def boots_of(boot_rows: Sequence[Row], clock_rows: Sequence[Row]) -> list[Boot]:
+    """Rows of `recording_boots` and `recording_clocks` as values, in order of the boots."""
+    return [_boot(row, clock_rows) for row in boot_rows]
 
 
-def _boot(row: Row, clock_rows: Sequence[Row], fs_hz: int) -> Boot:
+def _boot(row: Row, clock_rows: Sequence[Row]) -> Boot:
     stored = tuple((part.lower, part.upper) for part in row["have"])
     final = row["final_samples"] if row["final_known"] else None
     ledger = Ledger(stored, row["oldest_sample"], row["produced_samples"], final)
-    begin: datetime = row["anchor_at"]
-    end = begin + timedelta(seconds=ledger.seen / fs_hz)
-    # Each boot has a time line of its own, since a restart may set the clock: its own estimates first.
-    own = [c for c in clock_rows if begin - NEAR <= c["at"] <= end + NEAR] or clock_rows
+    # Each boot has a time line of its own, since a restart may set the clock.
+    own = [c for c in clock_rows if c["boot"] == row["boot"]]
     pairs = [(c["at"].timestamp(), c["at"].timestamp() + c["offset_s"]) for c in own]
-    return Boot(row["boot"], begin, ledger, sequencing.estimate_clock(pairs))
+    return Boot(row["boot"], row["anchor_at"], ledger, sequencing.estimate_clock(pairs), _device_clock(own))
+
+
+def _device_clock(rows: Sequence[Row]) -> Clock | None:
+    """The device's own clock, which may have been set while it ran: what it told last counts."""
+    told = [(c["device_s"], c["at"].timestamp() + c["offset_s"]) for c in rows if c["device_s"] is not None]
+    if not told:
+        return None
+    at_s, hub_s = told[-1]
+    line = sequencing.estimate_clock(
+        [pair for pair in told if abs(pair[1] - pair[0] - (hub_s - at_s)) < SET_S]
+    )
+    return Clock(at_s, hub_s - at_s, line.drift_ppm if line is not None else 0.0)
 
 
 def ledger_json(boots: Sequence[Boot], fs_hz: int) -> dict[str, Any]:

@@ -182,7 +182,7 @@ async def read_boots(conn: Connection, recording_id: UUID, fs_hz: int) -> list[l
     """The boots of a recording the caller may see, in order of time."""
     boot_rows = await db.rows(conn, "SELECT * FROM recording_boots(%s)", (recording_id,))
     clock_rows = await db.rows(conn, "SELECT * FROM recording_clocks(%s)", (recording_id,))
-    return ledger.boots_of(boot_rows, clock_rows, fs_hz)
+    return ledger.boots_of(boot_rows, clock_rows)
 
 
 async def _read(conn: Connection, at: datetime, recording_id: UUID) -> dict[str, Any]:

@@ -7,12 +7,14 @@ nothing. It acts as hub_ingest, which alone may write samples. No live analysis:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 
-from hub.alarms.sos import SOS, raise_sos
+from hub.alarms import sos
+from hub.alarms.raising import LATE_AFTER, raise_alarm
 from hub.core import db, errors
 from hub.core.db import Connection, Database, Row
 from hub.core.jobs import Context, JobKind
@@ -28,7 +30,7 @@ from hub.telemetry import set_asides
 TAKEN_AT_ONCE: Final = 100  # rows read at a time; each has a transaction of its own
 
 
-async def replay(context: Context, _payload: dict[str, Any]) -> None:
+async def replay_asked(context: Context, _payload: dict[str, Any]) -> None:
     """`ingest.replay`: everything that is asked for, the first that came first."""
     async with Database(context.db.dsn, "hub_ingest", size=1) as database:
         while rows := await _asked(database, context.at):
@@ -104,8 +106,10 @@ async def _has_new_event(conn: Connection, batch: Sorted) -> bool:
 async def _raise_sos(conn: Connection, at: datetime, batch: Sorted) -> None:
     """The patient's own alarms: a press is one alarm, however often it is told."""
     for one in batch.happenings:
-        if one.event.kind == SOS and one.recording is not None:
-            await raise_sos(conn, ACTOR, at, one.recording, one.device.id, one.event, one.received_s)
+        if one.event.kind == sos.SOS and one.recording is not None:
+            cause = sos.cause_of(one.device.id, one.event, one.received_s)
+            late = cause.late or at - cause.onset_at > LATE_AFTER
+            await raise_alarm(conn, ACTOR, at, one.recording, replace(cause, late=late))
 
 
 async def _write_down(conn: Connection, at: datetime, row: Row, stored: Stored, new_event: bool) -> None:
@@ -135,4 +139,4 @@ async def _mark(
     )  # fmt: skip
 
 
-JOBS: dict[str, JobKind] = {set_asides.REPLAY_JOB: JobKind(replay)}
+JOBS: dict[str, JobKind] = {set_asides.REPLAY_JOB: JobKind(replay_asked)}

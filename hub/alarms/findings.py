@@ -34,6 +34,7 @@ class Found:
     onset_at: datetime
     offset_at: datetime | None
     finding: Finding
+    seen_at: datetime | None = None  # when the hub first saw the episode; None: now
 
     @property
     def key(self) -> tuple[UUID, str, str, int, int, int]:

@@ -8,16 +8,17 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from ecg.rhythms import RULES
 from hub.alarms.findings import Found
-from hub.core import db, ids
+from hub.core import db
 from hub.core.actor import Actor
 from hub.core.db import Connection
 
 CHANNEL: Final = "hub_alarm"
 LATE_AFTER: Final = timedelta(seconds=120)  # design section 7: no bedside alarm for what is this old
+_ALARMS: Final = UUID("5f9d7a52-3c0e-5b1e-9a57-6b1c2e8d4f10")  # name space of the ids
 URGENCY: Final = {"low": 0, "medium": 1, "high": 2}
 
 Category = Literal["physiological", "technical"]
@@ -52,24 +53,44 @@ async def raise_from_finding(
     conn: Connection, actor: Actor, at: datetime, recording: OfPatient, found: Found
 ) -> None:
     """Raise, worsen or end the alarm of a finding; one without priority only enters the list."""
-    finding = found.finding
-    key = f"{found.pass_name}:{recording.id}:{finding.rule}:{found.boot}:{finding.onset_sample}"
-    late = at - found.onset_at > LATE_AFTER
-    if finding.priority is not None:
-        category: Category = "technical" if RULES[finding.rule].kind == "technical" else "physiological"
-        cause = Cause(
-            key,
-            finding.rule,
-            category,
-            finding.priority,
-            found.onset_at,
-            dict(finding.numbers),
-            finding.note,
-            late,
-        )
+    cause = cause_of(recording.id, found, at)
+    if cause is not None:
         await _raise_or_worsen(conn, actor, at, recording, cause)
-    if finding.phase == "offset":
-        await end_condition(conn, actor, at, key, found.offset_at or at)
+    if found.finding.phase == "offset":
+        await end_condition(conn, actor, at, source_key(recording.id, found), found.offset_at or at)
+
+
+def source_key(recording_id: UUID, found: Found) -> str:
+    """The name of the episode a finding tells of."""
+    finding = found.finding
+    return f"{found.pass_name}:{recording_id}:{finding.rule}:{found.boot}:{finding.onset_sample}"
+
+
+def cause_of(recording_id: UUID, found: Found, at: datetime) -> Cause | None:
+    """What alarm a finding makes; late if it was so old when it was seen first, however long storing took then."""
+    finding = found.finding
+    if finding.priority is None:
+        return None
+    return Cause(
+        source_key(recording_id, found),
+        finding.rule,
+        "technical" if RULES[finding.rule].kind == "technical" else "physiological",
+        finding.priority,
+        found.onset_at,
+        dict(finding.numbers),
+        finding.note,
+        (found.seen_at or at) - found.onset_at > LATE_AFTER,
+    )
+
+
+def is_alarm(cause: Cause) -> bool:
+    """Nobody is called to the bedside for what is long past, unless it is critical."""
+    return not cause.late or cause.priority == "high"
+
+
+def alarm_id(key: str) -> UUID:
+    """The id of an episode's alarm, the same whoever asks and whether or not it is stored."""
+    return uuid5(_ALARMS, key)
 
 
 async def raise_late_finding(
@@ -105,7 +126,7 @@ async def _raise_or_worsen(
         (cause.source_key,),
     )
     if known is None:
-        if not cause.late or cause.priority == "high":
+        if is_alarm(cause):
             await raise_alarm(conn, actor, at, recording, cause)
         return
     await db.run(
@@ -121,7 +142,7 @@ async def raise_alarm(
     conn: Connection, actor: Actor, at: datetime, recording: OfPatient, cause: Cause
 ) -> UUID | None:
     """Raise it, unless this very episode has its alarm already."""
-    alarm_id = ids.new(at)
+    new_id = alarm_id(cause.source_key)
     added = await db.run(
         conn,
         "INSERT INTO alarm (id, patient_id, organisation_id, recording_id, source_key, rule, category, priority,"
@@ -129,7 +150,7 @@ async def raise_alarm(
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'active', 'raised', %s, %s, %s, %s, %s)"
         " ON CONFLICT (source_key) DO NOTHING",
         (
-            alarm_id, recording.patient_id, recording.organisation_id, recording.id, cause.source_key, cause.rule,
+            new_id, recording.patient_id, recording.organisation_id, recording.id, cause.source_key, cause.rule,
             cause.category, cause.priority, cause.late, json.dumps(cause.numbers), cause.note, cause.onset_at, at,
         ),
     )  # fmt: skip
@@ -139,11 +160,11 @@ async def raise_alarm(
         await db.run(
             conn,
             "UPDATE alarm SET addressee_id = hub_alarm_addressee(recording_id, %s) WHERE id = %s",
-            (at, alarm_id),
+            (at, new_id),
         )
-    await log_step(conn, actor, at, alarm_id, "raised", cause.priority)
-    await tell(conn, alarm_id, recording.id)
-    return alarm_id
+    await log_step(conn, actor, at, new_id, "raised", cause.priority)
+    await tell(conn, new_id, recording.id)
+    return new_id
 
 
 async def end_condition(

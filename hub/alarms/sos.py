@@ -11,6 +11,19 @@ from hub.core.db import Connection
 SOS: Final = "sos"
 
 
+def source_key(device_id: str, event: Event) -> str:
+    """The name of one press, however often the device tells of it."""
+    return f"{SOS}:{device_id}:{event.id}"
+
+
+def cause_of(device_id: str, event: Event, received_s: float) -> Cause:
+    """The alarm of one press; its age is by the device's own clock."""
+    age = timedelta(seconds=max(0.0, (event.sent_time_s or event.device_time_s) - event.device_time_s))
+    pressed_at = datetime.fromtimestamp(received_s, UTC) - age
+    key = source_key(device_id, event)
+    return Cause(key, SOS, "physiological", "high", pressed_at, {}, late=age > LATE_AFTER)
+
+
 async def raise_sos(
     conn: Connection,
     actor: Actor,
@@ -20,10 +33,5 @@ async def raise_sos(
     event: Event,
     received_s: float,
 ) -> None:
-    """One alarm for each press, however often the device tells of it; its age is by the device's own clock."""
-    age = timedelta(seconds=max(0.0, (event.sent_time_s or event.device_time_s) - event.device_time_s))
-    pressed_at = datetime.fromtimestamp(received_s, UTC) - age
-    cause = Cause(
-        f"{SOS}:{device_id}:{event.id}", SOS, "physiological", "high", pressed_at, {}, late=age > LATE_AFTER
-    )
-    await raise_alarm(conn, actor, at, recording, cause)
+    """Raise it, unless it was raised before."""
+    await raise_alarm(conn, actor, at, recording, cause_of(device_id, event, received_s))

@@ -7,6 +7,7 @@ so that it survives a database that is away.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -14,9 +15,10 @@ from uuid import UUID
 import psycopg
 
 from devices import sequencing
+from hub.alarms import sos
 from hub.alarms.findings import Found, finding_json, store_findings
-from hub.alarms.raising import raise_from_finding
-from hub.alarms.sos import SOS, raise_sos
+from hub.alarms.raising import Cause, cause_of, is_alarm, raise_alarm, raise_from_finding, source_key
+from hub.alarms.unstored import Unstored
 from hub.core import actor, db, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
@@ -28,6 +30,7 @@ from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordin
 from hub.ingest.clocks import ClockBook
 from hub.ingest.days import Days
 from hub.ingest.decoding import TELEHUB, Item, Received, decode, device_of, hub_failure
+from hub.ingest.happenings import Happening
 from hub.ingest.presence import Presence
 from hub.ingest.resuming import Inheritance
 from hub.ingest.samples import Arrival
@@ -53,6 +56,7 @@ class Engine:
         self.bindings, self.acks, self._days = Bindings(), AckBook(), Days()
         self._analysis, self._timeline = LiveAnalysis(), Timeline()
         self._presence, self._device_clocks = Presence(), ClockBook()
+        self.unstored = Unstored()
         self._found: dict[object, tuple[Recording, Found]] = {}
         self._changed: set[bytes] = set()  # recordings being analysed that somebody may have closed
 
@@ -72,9 +76,10 @@ class Engine:
             items = [
                 item for item in items if tick.named_recordings([item]) <= self.bindings.recordings.keys()
             ]
-        self._finish_closed()
+        self._finish_closed(at)
         batch = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
         await self._analyse(batch, at, may_load)
+        self._keep_sos(batch.happenings, at)
         _each_alone(self._note_presence, items)
         return batch, complete
 
@@ -105,12 +110,15 @@ class Engine:
             committed = True
         finally:
             self._days.settle(committed)
+        told = [sos.source_key(h.device.id, h.event) for h in batch.happenings if h.event.kind == sos.SOS]
         for key, one in found.items():
             if self._found.get(key) is one:
                 del self._found[key]
+                told.append(source_key(one[0].id, one[1]))
+        self.unstored.stored(told, at.timestamp())
         self._analysis.saved(snapshots, at.timestamp())
         self._presence.written(due, at.timestamp())
-        self._after(batch, stored)
+        self._after(batch, stored, at)
         return stored
 
     async def commit_singly(self, batch: Sorted, at: datetime) -> list[Stored]:
@@ -139,6 +147,7 @@ class Engine:
         """Other processes own these now."""
         self._analysis.leave(shards)
         self.acks.leave(shards)
+        self.unstored.leave(shards)
 
     def devices_here(self, now_s: float) -> list[tuple[str, str]]:
         """(shard, id) of the devices that are there and understand commands."""
@@ -186,8 +195,8 @@ class Engine:
         unknown = self._analysis.unknown(arrivals)
         replay = await self._take_up(unknown, at, may_load) if unknown else []
         self._timeline.expect(arrivals)
-        self._keep_found(self._analysis.advance(replay))
-        self._keep_found(self._analysis.advance(arrivals))
+        self._keep_found(self._analysis.advance(replay), at)
+        self._keep_found(self._analysis.advance(arrivals), at)
 
     async def _take_up(self, unknown: dict[UUID, Recording], at: datetime, may_load: bool) -> list[Arrival]:
         """Go on where the shard's owner before us stopped; what was stored since it saved its states."""
@@ -203,20 +212,36 @@ class Engine:
         self._analysis.take_up(unknown, left.snapshots, at.timestamp())
         return resuming.replayed(left.snapshots, left.missed)
 
-    def _finish_closed(self) -> None:
+    def _finish_closed(self, at: datetime) -> None:
         """Recordings that a person or a timer closed: what is open of them is over."""
         if not self._changed:
             return
         states = {name: self.bindings.recordings.get(name) for name in self._changed}
         self._changed -= {name for name in states if name in self.bindings.recordings}
         over = [one.id for one in states.values() if one is not None and one.status in OVER]
-        self._keep_found(self._analysis.finish(over))
+        self._keep_found(self._analysis.finish(over), at)
 
-    def _keep_found(self, found: Iterable[Live]) -> None:
+    def _keep_found(self, found: Iterable[Live], at: datetime) -> None:
         """Findings wait here for the next commit; of each episode only the newest word."""
         for live, one in _each_alone(lambda live: (live, self._found_of(live)), found):
-            if len(self._found) < FINDINGS_KEPT or one.key in self._found:
-                self._found[one.key] = (live.recording, one)
+            _, known = self._found.get(one.key, (None, None))
+            if known is None and len(self._found) >= FINDINGS_KEPT:
+                continue
+            one = replace(one, seen_at=known.seen_at if known else at)
+            self._found[one.key] = (live.recording, one)
+            cause = cause_of(live.recording.id, one, at)
+            if cause is not None and is_alarm(cause):
+                self.unstored.note(live.recording, cause, at, is_gone=one.finding.phase == "offset")
+
+    def _keep_sos(self, happened: Iterable[Happening], at: datetime) -> None:
+        for one in happened:
+            if one.event.kind == sos.SOS and one.recording is not None:
+                self.unstored.note(one.recording, self._sos_cause(one), at)
+
+    def _sos_cause(self, one: Happening) -> Cause:
+        """As it was told first: what comes again says nothing of when the key was pressed."""
+        known = self.unstored.cause(sos.source_key(one.device.id, one.event))
+        return known or sos.cause_of(one.device.id, one.event, one.received_s)
 
     def _found_of(self, live: Live) -> Found:
         recording, finding = live.recording, live.finding
@@ -286,12 +311,12 @@ class Engine:
         if found:
             await _store_found(conn, at, list(found.values()))
         for one in batch.happenings:
-            if one.event.kind == SOS and one.recording is not None:
-                await raise_sos(conn, ACTOR, at, one.recording, one.device.id, one.event, one.received_s)
+            if one.event.kind == sos.SOS and one.recording is not None:
+                await raise_alarm(conn, ACTOR, at, one.recording, self._sos_cause(one))
         if snapshots:
             await resuming.save(conn, at, snapshots)
 
-    def _after(self, batch: Sorted, stored: Stored) -> None:
+    def _after(self, batch: Sorted, stored: Stored, at: datetime) -> None:
         """What follows from a commit: acknowledgements, backlogs, recordings that began or are over."""
         recordings = {a.recording.id: a.recording for a in batch.arrivals}
         recordings |= {h.recording.id: h.recording for h in batch.happenings if h.recording is not None}
@@ -312,7 +337,7 @@ class Engine:
             state = self._presence.heard(device_id, arrival.received_s)
             state.backlog_s = presence.backlog_s(missing, fs_hz, age_s - self._timeline.offset_s(key))
         self.bindings.mark_started(stored.started)
-        self._keep_found(self._analysis.finish(stored.ended))
+        self._keep_found(self._analysis.finish(stored.ended), at)
 
 
 async def _store_found(conn: Connection, at: datetime, found: Sequence[tuple[Recording, Found]]) -> None:

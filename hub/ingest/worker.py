@@ -324,6 +324,8 @@ class Worker:
                 pending=self._waiting, slowed_devices=self._slowing.slowed,
             )  # fmt: skip
             self._links.publish_word(f"live/hub/ingest/{os.getpid()}", to_json(word))
+            unstored = self.engine.unstored.due(at.timestamp(), self.pressure.away_why is not None)
+            self._links.publish_live([(shard, f"{of}/alarms", to_json(told)) for shard, of, told in unstored])
             await asyncio.sleep(WORD_EVERY_S)
 
     def _keep_limits(self) -> None:

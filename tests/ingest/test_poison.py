@@ -14,6 +14,7 @@ from devices.packet import encode
 from ecg.synthetic import Segment, Synthesiser
 from hub.ingest.decoding import Received
 from hub.ingest.engine import Engine
+from hub.ingest.tick import Sorted
 from tests import world
 from tests.ingest.conftest import Town
 from tests.ingest.test_storing import reasons, rows
@@ -86,7 +87,7 @@ async def test_a_finding_that_cannot_be_stored_holds_up_nothing_else(town: Town,
 async def test_a_damaged_analyser_state_begins_anew(town: Town, at: datetime, damage: str) -> None:
     messages = fluttering(town.worn, at)
     await ingest(town.engine, messages[:40], at)
-    await town.engine.save_states(at)
+    await town.engine.commit(Sorted([]), at, leaving={town.worn.shard})
     await change(town, f"UPDATE analyser_state SET state = {damage}")
     other = fluttering(town.other, at)
     await ingest(Engine(town.databases.ingest), [*messages[40:], *other], at)

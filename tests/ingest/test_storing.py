@@ -223,7 +223,7 @@ async def test_a_new_owner_of_the_shard_goes_on_where_the_old_one_stopped(town: 
 
     first = Engine(town.databases.ingest)
     early = await beats(first, packets[:20])
-    await first.save_states(at)
+    await first.commit(Sorted([]), at, leaving={town.worn.shard})
     late = await beats(Engine(town.databases.ingest), packets[20:])
     assert len(early + late) > 35
     assert np.all(np.diff(early + late) > 0.4 * monitoring.FS_HZ)

@@ -4,7 +4,7 @@ A device's authority is its (device, recording) binding: ECG is attributed by th
 if that recording was started on this very device.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -53,13 +53,35 @@ class Recording:
 
 
 class Bindings:
-    """The cache. Absence is remembered too, so that a stranger's flood costs no queries."""
+    """The cache. Absence is remembered too, so that a stranger's flood costs no queries.
+
+    What has changed is asked for again with the next batch; until the answer is there the former row stands, since a
+    batch may be sorted out at any moment and something known must not look unknown meanwhile.
+    """
 
     def __init__(self) -> None:
         self.devices: dict[str, Device | None] = {}
         self.recordings: dict[bytes, Recording | None] = {}
         self.open_recordings: dict[str, bytes | None] = {}  # device -> its running recording
+        self._former: dict[bytes, Recording | None] = {}  # to be loaded again
+        self._stale_devices: set[str] = set()
         self._absent_since_s = 0.0
+
+    def recording(self, name: bytes) -> Recording | None:
+        """A recording as last known."""
+        return self.recordings[name] if name in self.recordings else self._former.get(name)
+
+    def learn_recordings(self, rows: Mapping[bytes, Recording | None]) -> None:
+        """Rows of the table, as they are now; None: there is none."""
+        self.recordings.update(rows)
+        for name in rows:
+            self._former.pop(name, None)
+
+    def learn_devices(self, rows: Mapping[str, Device | None], running: Mapping[str, bytes | None]) -> None:
+        """Rows of the table as they are now, and the recording that runs on each."""
+        self.devices.update(rows)
+        self.open_recordings.update(running)
+        self._stale_devices -= rows.keys()
 
     def fix_format(self, recording: Recording, packet: WaveformPacket) -> Recording:
         """The first packet decides how the recording is made; the table learns it in the same transaction."""
@@ -80,7 +102,7 @@ class Bindings:
         """Devices of these that have to be loaded."""
         if now_s - self._absent_since_s > FORGET_ABSENT_S:
             self._forget_absent(now_s)
-        return {name for name in device_ids if name not in self.devices}
+        return {name for name in device_ids if name not in self.devices or name in self._stale_devices}
 
     def missing_recordings(self, recordings: Iterable[bytes]) -> set[bytes]:
         """Recordings of these that have to be loaded."""
@@ -88,25 +110,34 @@ class Bindings:
 
     def forget(self) -> None:
         """Load everything anew that is named next."""
-        self.devices.clear()
+        self._stale_devices.update(self.devices)
+        self._former |= self.recordings
         self.recordings.clear()
-        self.open_recordings.clear()
 
     def forget_changed(self, device_id: str | None, recording_id: UUID | None) -> None:
         """A device or a recording changed."""
         recording = self.recordings.pop(recording_id.bytes, None) if recording_id else None
+        if recording is not None:
+            self._former[recording.id.bytes] = recording
         changed = device_id or (recording.device_id if recording else None)
         if changed is None:
             return self.forget()
-        self.devices.pop(changed, None)
-        self.open_recordings.pop(changed, None)
+        if changed in self.devices:
+            self._stale_devices.add(changed)
 
     def _forget_absent(self, now_s: float) -> None:
         self._absent_since_s = now_s
         self.devices = {name: row for name, row in self.devices.items() if row is not None}
         self.recordings = {name: row for name, row in self.recordings.items() if row is not None}
-        if max(len(self.devices), len(self.recordings)) > KEPT:
-            self.forget()
+        if max(len(self.devices), len(self.recordings) + len(self._former)) > KEPT:
+            for kept in (
+                self.devices,
+                self.recordings,
+                self.open_recordings,
+                self._former,
+                self._stale_devices,
+            ):
+                kept.clear()
 
 
 async def load_devices(conn: Connection, bindings: Bindings, device_ids: set[str]) -> None:
@@ -119,13 +150,15 @@ async def load_devices(conn: Connection, bindings: Bindings, device_ids: set[str
         " FROM device d WHERE d.id = ANY(%s)",
         (list(device_ids),),
     )
-    bindings.devices.update(dict.fromkeys(device_ids))
-    for row in found:
-        bindings.devices[row["id"]] = Device(
+    rows = {
+        row["id"]: Device(
             row["id"], row["number"], row["shard"], row["driver"], row["organisation_id"],
             row["retired_at"] is not None,
-        )  # fmt: skip
-        bindings.open_recordings[row["id"]] = row["open_id"].bytes if row["open_id"] else None
+        )
+        for row in found
+    }  # fmt: skip
+    running = {row["id"]: row["open_id"].bytes if row["open_id"] else None for row in found}
+    bindings.learn_devices(dict.fromkeys(device_ids) | rows, running)
 
 
 async def load_recordings(conn: Connection, bindings: Bindings, recordings: set[bytes]) -> None:
@@ -137,9 +170,8 @@ async def load_recordings(conn: Connection, bindings: Bindings, recordings: set[
         " WHERE r.id = ANY(%s)",
         ([UUID(bytes=name) for name in recordings],),
     )
-    bindings.recordings.update(dict.fromkeys(recordings))
-    for row in found:
-        bindings.recordings[row["id"].bytes] = recording_of(row)
+    rows = {row["id"].bytes: recording_of(row) for row in found}
+    bindings.learn_recordings(dict.fromkeys(recordings) | rows)
 
 
 def recording_of(row: dict[str, Any]) -> Recording:

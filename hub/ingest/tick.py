@@ -95,7 +95,7 @@ def _sort_measurements(
 
 def _sort_packets(batch: Sorted, item: Item, device: Device, bindings: Bindings) -> None:
     for packet in item.packets:
-        recording = bindings.recordings.get(packet.recording)
+        recording = bindings.recording(packet.recording)
         refusal = _foreign(recording, device)
         if refusal is None and recording is not None:
             if at_us(0, packet.end_sample, packet.fs_hz) > LONGEST_BOOT_S * 1_000_000:
@@ -112,7 +112,7 @@ def _sort_packets(batch: Sorted, item: Item, device: Device, bindings: Bindings)
 def _sort_events(batch: Sorted, item: Item, device: Device, bindings: Bindings) -> None:
     for event in item.events:
         name = event.recording or bindings.open_recordings.get(device.id)
-        recording = bindings.recordings.get(name) if name else None
+        recording = bindings.recording(name) if name else None
         refusal = _foreign(recording, device) if event.recording else None
         if recording is None and refusal is None and event.kind not in OF_THE_DEVICE:
             refusal = Refusal("no-recording", f"{event.kind} while nothing is recorded")

@@ -68,6 +68,7 @@ async def _hello(request: Request, watched: Watched) -> dict[str, Any]:
 
 async def _feed(request: Request, socket: Socket, viewer: Viewer) -> None:
     """Send what there is, as fast as the page takes it; the database is asked beside, and may be away."""
+    storing: dict[str, Any] = {}
     words: deque[dict[str, Any]] = deque(maxlen=WORDS_MAX)
     beside = [
         asyncio.create_task(_listen(socket, viewer)),
@@ -80,6 +81,7 @@ async def _feed(request: Request, socket: Socket, viewer: Viewer) -> None:
                     await viewer.wake.wait()
             viewer.wake.clear()
             await _tell(request, socket, viewer)
+            storing = await _tell_storing(request, socket, storing)
             while words:
                 await socket.send_json(words.popleft())
         await socket.close(CLOSE_TOO_SLOW, "the page does not keep up")
@@ -124,10 +126,28 @@ async def _tell(request: Request, socket: Socket, viewer: Viewer) -> None:
             await socket.send_bytes(one)
         else:
             await socket.send_json(_word(one))
+    if viewer.unstored is not None:
+        alarms, viewer.unstored = viewer.unstored, None
+        await socket.send_json({"type": "unstored", "alarms": [_unstored(viewer, one) for one in alarms]})
     while viewer.seconds:
         await _tell_second(request, socket, viewer.seconds.popleft())
     while viewer.vitals:
         await socket.send_json({"type": "vitals", "vitals": viewer.vitals.popleft()})
+
+
+async def _tell_storing(request: Request, socket: Socket, before: dict[str, Any]) -> dict[str, Any]:
+    """How the hub stores, when that has changed; what is told now."""
+    now = request.resource(FEED).storing()
+    if now != before and not (not before and now["state"] == "ok"):
+        await socket.send_json({"type": "storing", **now})
+    return now
+
+
+def _unstored(viewer: Viewer, alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """An alarm from memory, in the shape of a stored one; nobody can have taken it yet."""
+    nobody = {"owner": None, "owned_at": None, "resolved_at": None, "outcome": None, "gone_at": None}
+    patient = {"id": viewer.watched.patient_id, "name": None}
+    return {**alarm, **nobody, "patient": patient, "handling": "raised", "stored": False}
 
 
 def _word(one: NewBoot | Skipped) -> dict[str, Any]:
@@ -175,7 +195,7 @@ async def watch_board(request: Request) -> None:
         read_s = clock.monotonic_s()
         while True:
             patients = [_board_row(row, feed, known_vitals, request.now()) for row in rows]
-            await socket.send_json({"type": "board", "patients": patients})
+            await socket.send_json({"type": "board", "patients": patients, "storing": feed.storing()})
             await asyncio.sleep(BOARD_EVERY_S)
             if clock.monotonic_s() - read_s >= BOARD_READ_EVERY_S:
                 read_s, at = clock.monotonic_s(), request.now()
@@ -206,12 +226,21 @@ def _board_row(
     patient_id = row["patient"]["id"]
     values = known_vitals.get(patient_id, {}) | feed.vitals.get(patient_id, {})
     shown = ("value", "text_value", "unit", "at")
+    known = {str(alarm["id"]) for alarm in row["open_alarms"]}
+    unstored = [_brief(one) for one in feed.unstored(row["recording_id"]) if one["id"] not in known]
     return row | {
+        "open_alarms": [*row["open_alarms"], *unstored],
         "rate_bpm": second["rate_bpm"] if second else None,
         "quality": second["quality"] if second else None,
         "age_s": age_s(second, at) if second else None,
         "vitals": {code: {name: value[name] for name in shown} for code, value in values.items()},
     }
+
+
+def _brief(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """An alarm from memory, on the board."""
+    shown = {name: alarm[name] for name in ("id", "rule", "priority")}
+    return shown | {"handling": "raised", "owner_name": None, "stored": False}
 
 
 async def on_alarm(app: web.Application, _channel: str, payload: str) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 from aiohttp import WSMsgType, web
 from prometheus_client import Gauge
 
-from hub.core import errors
+from hub.core import clock, errors
 from hub.core.actor import Actor
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
@@ -25,6 +25,9 @@ from hub.core.fields import to_json
 RECHECK_CHANNEL = "hub_grant"
 SWEEP_S = 5.0
 STREAMS_PER_ACCOUNT = 24
+# While the database is away no right can be asked for, nor taken back by anybody: who looks goes on looking. But a
+# right may run out by itself meanwhile, and we alone may be cut off, so not for ever.
+UNCHECKED_MAX_S = 1_800.0
 SEND_TIMEOUT_S = 10.0  # a page that takes nothing for this long is gone (design section 9)
 PING_S = 20.0
 MESSAGE_MAX_BYTES = 65_536
@@ -106,6 +109,7 @@ class Stream:
     object_kind: str | None
     object_id: UUID | None
     socket: Socket
+    checked_s: float = field(default_factory=clock.monotonic_s)  # its right was last confirmed
 
 
 class Streams:
@@ -150,8 +154,11 @@ class Streams:
     async def recheck(self, account: str | None = None) -> None:
         """Close every stream (of one account) whose right is gone."""
         concerned = [stream for stream in self._open if account in (None, stream.actor.id)]
+        unknown = 0
         for stream in concerned:
-            await self._close_if_refused(stream)
+            unknown += not await self._close_if_refused(stream)
+            if unknown > 1:  # not a hiccup: the others would only wait as long each
+                return self._close_long_unchecked()
 
     async def sweep(self) -> None:
         """Find rights that ran out by themselves, for ever."""
@@ -162,10 +169,21 @@ class Streams:
     async def close_all(self) -> None:
         await asyncio.gather(*(s.socket.close(CLOSE_GOING_AWAY, "hub stops") for s in list(self._open)))
 
-    async def _close_if_refused(self, stream: Stream) -> None:
-        code = await self._refusal(stream)
+    async def _close_if_refused(self, stream: Stream) -> bool:
+        """Whether the right could be asked for."""
+        try:
+            code = await self._refusal(stream)
+        except errors.Unavailable:
+            return False  # nothing is known while the database is away; the next sweep asks again
         if code is not None:
             stream.socket.end(code, "right ended")
+        stream.checked_s = clock.monotonic_s()
+        return True
+
+    def _close_long_unchecked(self) -> None:
+        before_s = clock.monotonic_s() - UNCHECKED_MAX_S
+        for stream in [one for one in self._open if one.checked_s < before_s]:
+            stream.socket.end(CLOSE_NOT_ALLOWED, "right could not be confirmed for too long")
 
     async def _refusal(self, stream: Stream) -> int | None:
         at = self._clock()
@@ -173,7 +191,7 @@ class Streams:
             async with self._db.transaction(stream.actor, at) as conn:
                 await self._allow(conn, stream.actor, at, stream.action, stream.object_kind, stream.object_id)
         except errors.Unavailable:
-            return None  # nothing is known while the database is away; the next sweep asks again
+            raise
         except errors.HubError as refusal:
             return _close_code(refusal)
         return None

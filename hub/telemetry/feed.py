@@ -32,9 +32,16 @@ WATCH_EVERY_S: Final = 20.0
 WATCH_PACKET_MS: Final = 200
 UNTOLD_MAX: Final = 100  # results a page has not taken yet; older ones give way
 HUB_WORDS: Final = "live/hub/ingest/"
-RESULTS: Final = ("live/+", "live/+/vitals", f"{HUB_WORDS}+")
+RESULTS: Final = ("live/+", "live/+/vitals", "live/+/alarms", f"{HUB_WORDS}+")
+UNSTORED_FOR_S: Final = 3_600.0  # alarms from memory, when the process that told them said no more
+SILENT_AFTER_S: Final = 5.0  # a process of ingest that tells nothing
+UNREAD_AFTER_S: Final = 10.0  # a shard that nobody reads; handing one over takes less
 
 Now = Callable[[], datetime]
+
+
+_TROUBLE: Final = ("ok", "slow", "unseen", "away", "blocked")  # least first
+_WELL: Final = {"state": "ok", "why": None, "since_at": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Viewer:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=UNTOLD_MAX))
     vitals: deque[list[dict[str, Any]]] = field(default_factory=lambda: deque(maxlen=UNTOLD_MAX))
+    unstored: list[dict[str, Any]] | None = None  # alarms from memory, when they have changed
     alarms: set[UUID] = field(default_factory=set)
 
 
@@ -74,6 +82,8 @@ class Feed:
         self._watched_until_s: dict[str, float] = {}
         self.newest: dict[UUID, dict[str, Any]] = {}
         self.vitals: dict[UUID, dict[str, dict[str, Any]]] = {}
+        self._unstored: dict[UUID, tuple[float, list[dict[str, Any]]]] = {}
+        self._shards_heard_s: dict[int, float] = {}
         self.hub_health: dict[int, dict[str, Any]] = {}  # newest word of each ingest process, by process id
         self.connected_since_s: float | None = None  # to the broker; None: it does not answer
 
@@ -83,6 +93,7 @@ class Feed:
         watched = viewer.watched
         others = self._of_device(watched.device)
         self._viewers.setdefault(watched.recording_id, set()).add(viewer)
+        viewer.unstored = self.unstored(watched.recording_id)
         if not others and self._session is not None:
             self._session.subscribe([f"ingest/{watched.device}/ecg"], qos=0)
         self._ask_short_packets(watched)
@@ -97,6 +108,26 @@ class Feed:
                 self._watched_until_s.pop(watched.device, None)
                 if self._session is not None:
                     self._session.unsubscribe([f"ingest/{watched.device}/ecg"])
+
+    def unstored(self, recording_id: UUID) -> list[dict[str, Any]]:
+        """Alarms of a recording that the database does not have yet."""
+        told_s, alarms = self._unstored.get(recording_id, (0.0, []))
+        return alarms if clock.monotonic_s() - told_s < UNSTORED_FOR_S else []
+
+    def storing(self) -> dict[str, Any]:
+        """How the hub stores, in one word for every open page: that of the process which has most trouble."""
+        now_s, worst = clock.monotonic_s(), dict[str, Any](_WELL)
+        since_s = self.connected_since_s
+        if since_s is None:
+            return worst | {"state": "unseen", "why": "broker"}
+        heard_s = min(self._shards_heard_s.get(shard, 0.0) for shard in range(self._settings.shards))
+        if now_s - max(heard_s, since_s) > UNREAD_AFTER_S:
+            worst |= {"state": "unseen", "why": "process"}
+        for word in self.hub_health.values():
+            if now_s - word["heard_s"] <= SILENT_AFTER_S:
+                told = {"state": word["state"], "why": word["why"], "since_at": word["away_since_at"]}
+                worst = max(worst, told, key=lambda one: _TROUBLE.index(one["state"]))
+        return worst
 
     def on_alarm(self, alarm_id: UUID, recording_id: UUID | None) -> None:
         """An alarm changed; its pages have to be told."""
@@ -143,7 +174,9 @@ class Feed:
                 self._on_packet(message.payload)
             elif message.topic.startswith(HUB_WORDS):
                 word = json.loads(message.payload)
-                self.hub_health[int(word["pid"])] = word | {"heard_s": clock.monotonic_s()}
+                self._on_hub_word(word)
+            elif rest.endswith("/alarms"):
+                self._on_unstored(UUID(rest.removesuffix("/alarms")), json.loads(message.payload))
             elif rest.endswith("/vitals"):
                 self._on_vitals(UUID(rest.removesuffix("/vitals")), json.loads(message.payload))
             else:
@@ -159,6 +192,21 @@ class Feed:
         self.newest[recording_id] = second
         for viewer in self._viewers.get(recording_id, ()):
             viewer.seconds.append(second)
+            viewer.wake.set()
+
+    def _on_hub_word(self, word: dict[str, Any]) -> None:
+        now_s = clock.monotonic_s()
+        self.hub_health[int(word["pid"])] = word | {"heard_s": now_s}
+        self._shards_heard_s |= dict.fromkeys(word["shards"], now_s)
+
+    def _on_unstored(self, recording_id: UUID, alarms: list[dict[str, Any]]) -> None:
+        before = self.unstored(recording_id)
+        if alarms:
+            self._unstored[recording_id] = clock.monotonic_s(), alarms
+        else:
+            self._unstored.pop(recording_id, None)
+        for viewer in self._viewers.get(recording_id, ()) if alarms != before else ():
+            viewer.unstored = alarms
             viewer.wake.set()
 
     def _on_vitals(self, patient_id: UUID, values: list[dict[str, Any]]) -> None:

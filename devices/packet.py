@@ -3,13 +3,16 @@
 A CBOR map whose samples are an RFC 8746 typed array (tag 77: sint16, little endian), lead after lead, or
 the same bytes as differences along each lead packed by Zstandard (RFC 8878). Everything but `oldest` and
 `battery_percent` is fixed when the device cuts the packet: a resend is byte for byte the same `body`.
-This is the hub's hot path, hence checks in line and in no table.
+This is the hub's hot path: packets of the usual layout are read in place, all others by `decode_any`.
 """
 
 from __future__ import annotations
 
+import functools
+import re
+import struct
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cbor2
 import numpy as np
@@ -98,6 +101,11 @@ def frame(packet_body: bytes, oldest: int, battery_percent: int | None) -> bytes
 
 def decode(payload: bytes) -> WaveformPacket:
     """Read one packet; raises only DecodeError."""
+    return _read_usual(payload) or decode_any(payload)
+
+
+def decode_any(payload: bytes) -> WaveformPacket:
+    """Read a packet of any layout that is allowed; the authority on what is right and what is not."""
     message = fields.read_map(payload)
     get = message.get
     leads = _leads(get(KEY_LEADS))
@@ -105,9 +113,7 @@ def decode(payload: bytes) -> WaveformPacket:
     battery_percent = get(KEY_BATTERY)
     if battery_percent is not None:
         battery_percent = fields.whole(battery_percent, "battery_percent", 0, 100)
-    uv_per_lsb = fields.real(get(KEY_UV_PER_LSB), "uv_per_lsb", 0.0, MAX_UV_PER_LSB)
-    if uv_per_lsb == 0.0:
-        raise DecodeError("bad-field", "uv_per_lsb: zero")
+    uv_per_lsb = _uv_per_lsb(message)
     return WaveformPacket(
         fields.recording(get(KEY_RECORDING), "recording"),
         fields.boot(get(KEY_BOOT), "boot"),
@@ -116,13 +122,97 @@ def decode(payload: bytes) -> WaveformPacket:
         # A device holds at least the packet it is sending.
         fields.whole(get(KEY_OLDEST), "oldest", 0, first_sample),
         fields.time_s(get(KEY_DEVICE_TIME), "device_time_s"),
-        fields.whole(get(KEY_FS), "fs_hz", 1, MAX_FS_HZ),
+        _fs_hz(message),
         leads,
         uv_per_lsb,
         _samples(message, len(leads)),
         fields.whole(get(KEY_ELECTRODES_OFF), "electrodes_off", 0, (1 << len(leads)) - 1),
         battery_percent,
     )
+
+
+# The layout `encode` writes, plain samples: what nearly every packet is. Anything else, and anything out of bounds,
+# is left to `decode_any`.
+_WHOLE: Final = rb"[\x00-\x17]|\x18.|\x19..|\x1a.{4}|\x1b.{8}"
+_USUAL_HEAD: Final = re.compile(
+    rb"\xad\x00\x01\x01\x50(.{16})\x02(%b)\x03(%b)\x04(%b)\x05\xfb(.{8})"
+    rb"(\x06(?:%b)\x07[\x81-\x90](?:\x1a.{4})+\x08\xfb.{8})\x09\xd8\x4d(?:\x58(.)|\x59(..))"
+    % (_WHOLE, _WHOLE, _WHOLE, _WHOLE),
+    re.DOTALL,
+)
+_USUAL_TAIL: Final = re.compile(rb"\x0b(%b)\x0c(%b)\x0d(%b|\xf6)" % (_WHOLE, _WHOLE, _WHOLE), re.DOTALL)
+_VALUE_OF: Final = {
+    1: 0x1F,
+    2: 0xFF,
+    3: 0xFFFF,
+    5: 0xFFFF_FFFF,
+    9: 0xFFFF_FFFF_FFFF_FFFF,
+}  # item length: mask
+_DOUBLE: Final = struct.Struct(">d")
+_FORMATS_KEPT: Final = 1024
+
+
+def _read_usual(payload: bytes) -> WaveformPacket | None:
+    """The usual layout, read where its fields are; equal to `decode_any` in all it accepts."""
+    head = _USUAL_HEAD.match(payload)
+    if head is None or len(payload) > fields.MAX_PAYLOAD_BYTES:
+        return None
+    recording, boot, sequence, first, time_at, made, short, long = head.groups()
+    at, form = head.end(), _format(made)
+    end = at + (short[0] if long is None else int.from_bytes(long, "big"))
+    tail = _USUAL_TAIL.fullmatch(payload, end)
+    if tail is None or form is None or end == at or (end - at) % (2 * len(form.leads)):
+        return None
+    electrodes, held, battery = tail.groups()
+    boot, sequence, first_sample, electrodes_off, oldest, level = [
+        int.from_bytes(item, "big") & _VALUE_OF[len(item)]
+        for item in (boot, sequence, first, electrodes, held, battery)
+    ]
+    battery_percent = None if battery == b"\xf6" else level
+    (device_time_s,) = _DOUBLE.unpack(time_at)
+    if (
+        boot > fields.MAX_BOOT
+        or sequence > fields.MAX_INDEX
+        or not oldest <= first_sample <= fields.MAX_INDEX
+        or not 0.0 <= device_time_s <= fields.MAX_TIME_S
+        or electrodes_off >> len(form.leads)
+        or (battery_percent or 0) > 100
+    ):
+        return None
+    samples = np.frombuffer(payload, _SINT16_LE, (end - at) // 2, at).reshape(len(form.leads), -1)
+    return WaveformPacket(
+        recording, boot, sequence, first_sample, oldest, device_time_s, form.fs_hz, form.leads, form.uv_per_lsb,
+        samples, electrodes_off, battery_percent,
+    )  # fmt: skip
+
+
+class _Format(NamedTuple):
+    """What does not change from packet to packet."""
+
+    fs_hz: int
+    leads: tuple[str, ...]
+    uv_per_lsb: float
+
+
+@functools.lru_cache(_FORMATS_KEPT)
+def _format(made: bytes) -> _Format | None:
+    """Rate, leads and scale, if these bytes are just those three entries of a packet's map."""
+    try:
+        entries = fields.read_cbor(b"\xa3" + made)
+        return _Format(_fs_hz(entries), _leads(entries.get(KEY_LEADS)), _uv_per_lsb(entries))
+    except DecodeError:
+        return None
+
+
+def _fs_hz(message: dict[Any, Any]) -> int:
+    return fields.whole(message.get(KEY_FS), "fs_hz", 1, MAX_FS_HZ)
+
+
+def _uv_per_lsb(message: dict[Any, Any]) -> float:
+    uv_per_lsb = fields.real(message.get(KEY_UV_PER_LSB), "uv_per_lsb", 0.0, MAX_UV_PER_LSB)
+    if uv_per_lsb == 0.0:
+        raise DecodeError("bad-field", "uv_per_lsb: zero")
+    return uv_per_lsb
 
 
 def _leads(codes: Any) -> tuple[str, ...]:

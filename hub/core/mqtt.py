@@ -235,6 +235,8 @@ class Session:
                 break
             self._received += data
             total += len(data)
+            if len(data) < READ_BYTES and self._tls is None:
+                break  # nothing more there: asking would cost as much again
         if total:
             self._heard_s, self._pinged_s = clock.monotonic_s(), None
         return gone

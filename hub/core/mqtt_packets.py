@@ -3,10 +3,12 @@
 Reading PUBLISH is the hub's hottest loop: every sample passes through `parse`.
 """
 
+import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
 MAX_PACKET_BYTES = 1 << 20  # the broker is told 131072; more is nonsense
+TOPICS_KEPT = 1 << 15
 
 _CONNACK, _PUBLISH, _PUBACK, _SUBACK, _UNSUBACK, _PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xB0, 0xD0
 PINGREQ, DISCONNECT = b"\xc0\x00", b"\xe0\x00"
@@ -90,6 +92,8 @@ def parse(buffer: bytearray) -> list[Packet]:
 
 def _remaining_length(data: bytes, at: int) -> tuple[int, int]:
     """Length and where the body starts (2.2.3); (0, 0) if the bytes end before the length does."""
+    if at + 1 < len(data) and data[at + 1] < 128:  # as nearly always
+        return data[at] & 0x7F | data[at + 1] << 7, at + 2
     value = 0
     for i, octet in enumerate(data[at : at + 4]):
         value |= (octet & 0x7F) << (7 * i)
@@ -114,11 +118,18 @@ def _publish(data: bytes, head: int, body: int, end: int) -> Message:
     packet_id = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
     if qos and not packet_id:
         raise MalformedPacket("PUBLISH with packet id 0")
+    return Message(
+        _topic(data[topic_at:topic_end]), data[payload_at:end], qos, packet_id, head & 1 == 1, head & 8 == 8
+    )
+
+
+@functools.lru_cache(TOPICS_KEPT)
+def _topic(raw: bytes) -> str:
+    """One text for all messages of a topic, decoded once."""
     try:
-        topic = data[topic_at:topic_end].decode()
+        return raw.decode()
     except UnicodeDecodeError as failure:
         raise MalformedPacket("topic is not UTF-8") from failure
-    return Message(topic, data[payload_at:end], qos, packet_id, bool(head & 1), bool(head & 8))
 
 
 def _other(data: bytes, head: int, body: int, end: int) -> Packet:

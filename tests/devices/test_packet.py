@@ -1,5 +1,8 @@
 """Waveform packets: round trips, foreign bytes, bombs, and what may change in a resend."""
 
+import struct
+from collections.abc import Callable
+
 import cbor2
 import numpy as np
 import pytest
@@ -65,6 +68,76 @@ def test_a_resend_changes_only_the_end_of_the_bytes(
     again = packet.frame(body, min(oldest, sent.first_sample), battery)
     assert again.startswith(body)
     assert packet.decode(again).oldest == min(oldest, sent.first_sample)
+
+
+def read_by(read: Callable[[bytes], WaveformPacket], payload: bytes) -> object:
+    """What it makes of the bytes, comparable bit for bit."""
+    try:
+        value = read(payload)
+    except DecodeError as error:
+        return error.reason, error.text
+    return repr(fields_of(value)), value.samples.dtype, value.samples.shape, value.samples.tobytes()
+
+
+@st.composite
+def nearly_usual(draw: st.DrawFn) -> bytes:
+    """What `encode` writes, with a few bytes changed, cut out or put in, mostly where the fields are."""
+    payload = bytearray(packet.encode(draw(packets())))
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, 140) | st.integers(0, 10**6)) % len(payload)
+        end = draw(st.booleans())
+        at = len(payload) - 1 - place % min(20, len(payload)) if end else place
+        new = draw(
+            st.sampled_from([b"", b"\x00", b"\x18", b"\x1b", b"\xf6", b"\xff"]) | st.binary(max_size=9)
+        )
+        payload[at : at + draw(st.integers(0, 2))] = new
+    return bytes(payload)
+
+
+@given(nearly_usual())
+def test_the_usual_layout_is_read_in_place_as_by_the_general_reader(payload: bytes) -> None:
+    assert read_by(packet.decode, payload) == read_by(packet.decode_any, payload)
+
+
+@given(packets())
+def test_what_encode_writes_is_read_in_place(sent: WaveformPacket) -> None:
+    is_usual = sent.samples.nbytes >= 24  # shorter strings have a head of another form
+    assert (packet._read_usual(packet.encode(sent)) is not None) == is_usual
+    assert packet._read_usual(packet.encode(sent, compress=True)) is None
+
+
+wide = st.integers(0, 2**64 - 1).map(lambda n: b"\x1b" + n.to_bytes(8, "big"))
+any_whole = (
+    wide | st.integers(0, 255).map(lambda n: bytes([0x18, n])) | st.sampled_from([b"\x00", b"\x17", b"\xf6"])
+)
+any_real = st.floats(width=64).map(lambda x: b"\xfb" + struct.pack(">d", x)) | any_whole
+any_lead = st.sampled_from([b"\x1a" + code.to_bytes(4, "big") for code in (131329, 131330, 5)])
+
+
+@given(
+    st.tuples(any_whole, any_whole, any_whole, any_real, any_whole), st.lists(any_lead, max_size=3),
+    st.integers(0, 3), any_real, st.integers(0, 14), st.tuples(any_whole, any_whole, any_whole),
+)  # fmt: skip
+def test_any_numbers_in_the_usual_places_are_judged_alike(
+    head: tuple[bytes, ...],
+    leads: list[bytes],
+    lead_count: int,
+    scale: bytes,
+    size: int,
+    tail: tuple[bytes, ...],
+) -> None:
+    boot, sequence, first, time_s, fs_hz = head
+    samples = b"\x09\xd8\x4d\x58" + bytes([size]) + bytes(size)
+    entries = [b"\x01\x50" + bytes(16), b"\x02" + boot, b"\x03" + sequence, b"\x04" + first, b"\x05" + time_s]
+    entries += [
+        b"\x06" + fs_hz,
+        b"\x07" + bytes([0x80 + lead_count]) + b"".join(leads),
+        b"\x08" + scale,
+        samples,
+    ]
+    entries += [b"\x0b" + tail[0], b"\x0c" + tail[1], b"\x0d" + tail[2]]
+    payload = b"\xad\x00\x01" + b"".join(entries)
+    assert read_by(packet.decode, payload) == read_by(packet.decode_any, payload)
 
 
 @given(st.binary(max_size=300))

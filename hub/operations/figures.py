@@ -150,6 +150,8 @@ def _machine(now: Sight, _: Rates) -> list[Figure]:
         ("free_bytes", now.free_bytes, "bytes"), ("disk_bytes", now.disk_bytes, "bytes"),
         ("memory_available", round(100 * now.memory_available), "percent"),
     ]  # fmt: skip
+    if now.stored is not None and now.stored.backup_age_s is not None:
+        shown.append(("backup_age_s", now.stored.backup_age_s, "s"))
     return shown + ([("days_left", round(now.days_left, 1), "days")] if now.days_left is not None else [])
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from hub.core import clock, db, errors, metrics, tls
+from hub.core import clock, db, disk, errors, metrics, tls
 from hub.core.db import Connection, Database
 from hub.core.http import Request, Route
 from hub.core.incidents import KINDS, Detail, clear_incident, here, raise_incident, require_known
@@ -63,6 +63,7 @@ class Watch:
         self._certificate_days: int | None = None
         self._space: deque[tuple[datetime, int]] = deque(maxlen=SPACE_KEPT)
         self._written: set[Key] | None = None  # None: what an earlier process left is not known yet
+        self._left: set[Key] = set()  # by an earlier process
         self._past: deque[tuple[Key, Present, datetime]] = deque(maxlen=UNWRITTEN_KEPT)
         self._ledger: dict[str, int] | None = None
         self._undecided: set[str] = set()
@@ -126,6 +127,8 @@ class Watch:
             days_left=figures.days_left(self._space, at, free),
             memory_available=sight.memory_available(),
             certificate_days=self._certificate_days,
+            reserve_used=disk.holds_database(self._settings) and disk.reserve_used(self._settings),
+            floor_bytes=self._settings.disk_floor_mb * disk.MEGABYTE,
         )
 
     def _words(self, now_s: float) -> tuple[Mapping[str, Any], ...]:
@@ -171,9 +174,9 @@ class Watch:
             self._past.popleft()
 
     async def _clear(self, conn: Connection, at: datetime, keys: set[Key]) -> set[Key]:
-        gone = {key for key in keys if key[0] not in self._undecided}
-        if clock.monotonic_s() - self._begun_s < watchers.SETTLED_S:
-            return set()  # what an earlier process found may be found again
+        """What an earlier process found may be found again: it is given the time."""
+        settled = clock.monotonic_s() - self._begun_s > watchers.SETTLED_S
+        gone = {key for key in keys if key[0] not in self._undecided and (settled or key not in self._left)}
         for key in sorted(gone):
             await clear_incident(conn, at, *key)
         return gone

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from hub.core import db
+from hub.core import backup_job, db
 from hub.core.actor import job
 from hub.core.db import Connection
 from hub.telemetry.set_asides import OPEN
@@ -41,6 +41,7 @@ class Stored:
     devices_silent: int  # of those, for half a minute
     clocks_wrong: Mapping[str, float]  # device -> hub minus device, seconds
     audit_unsealed_s: float
+    backup_age_s: float | None  # None: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,12 @@ async def read_stored(conn: Connection, at: datetime) -> Stored:
         " ORDER BY s.device_id LIMIT %(limit)s",
         _parameters(at) | {"wrong_s": CLOCK_WRONG_S, "limit": CLOCKS_LISTED},
     )
+    backup_s, has_backup = await backup_job.age_s(conn, at)
     return Stored(
         at, row["jobs_waiting"], _seconds(at, row["jobs_oldest"]), {r["kind"]: r["number"] for r in failed},
         row["set_aside_open"], {r["reason"]: r["number"] for r in aside}, row["devices"], row["heard"],
         row["silent"], {r["device_id"]: r["clock_offset_s"] for r in clocks}, _seconds(at, row["unsealed"]),
+        backup_s if has_backup else None,
     )  # fmt: skip
 
 

@@ -128,7 +128,8 @@ def _disk_low(sight: Sight) -> Found | None:
 
 
 def _disk_reserve(sight: Sight) -> Found | None:
-    return {"": {"free_bytes": sight.free_bytes}} if sight.reserve_used else NOTHING
+    made = sight.up_s > SETTLED_S  # at a start it may not be there yet
+    return {"": {"free_bytes": sight.free_bytes}} if sight.reserve_used and made else NOTHING
 
 
 def _memory_high(sight: Sight) -> Found | None:

@@ -19,6 +19,7 @@ from devices.simulator.clock import DeviceClock
 from devices.simulator.holter import Holter, Signal
 from devices.simulator.publish import Publish
 from devices.simulator.wearable import Wearable
+from devices.simulator.window import Window
 from ecg.formats import wfdb
 from ecg.record import main_group
 from ecg.synthetic import DAY, Segment, Synthesiser
@@ -27,7 +28,6 @@ from hub.core.mqtt import Session, Will
 
 STEP_S = 0.04
 RECONNECT_S = 1.0
-UNDER_WAY = 32  # packets without PUBACK beyond which a device sends no backlog: live comes first on a slow line
 LEADS = ("MDC_ECG_LEAD_I", "MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1")
 SUFFIXES = ("ack", "cmd")
 
@@ -125,6 +125,7 @@ class Line:
         self.virtual, self.device, self._broker = virtual, device, broker
         self._session: Session | None = None
         self._announced = False
+        self._window = Window()
         self._not_before_s = 0.0
         self._rng = Random(virtual.id)
         self._flap_at_s = self._next_flap(up=True, now_s=clock.monotonic_s())
@@ -140,7 +141,7 @@ class Line:
                 return self._send(self.device.tick(now_s))
             self._session = self._connect(now_s)
         if isinstance(self.device, Holter):
-            self.device.room = max(0, UNDER_WAY - len(self._session.unacknowledged))
+            self.device.room = self._window.room(len(self._session.unacknowledged), since_s)
         for message in self._session.poll():
             self._session.ack([message.packet_id] if message.qos else [])
             self._send(self.device.on_message(message.topic.partition("/")[0], message.payload, now_s))
@@ -171,11 +172,13 @@ class Line:
         if self._session is None or not self._announced:
             return
         for one in publishes:
-            self._session.publish(f"ingest/{self.virtual.username}/{one.topic_kind}", one.payload, qos=1)
+            if self._session.publish(f"ingest/{self.virtual.username}/{one.topic_kind}", one.payload, qos=1):
+                self._window.sent(1, clock.monotonic_s())
         self._session.flush()
 
     def _lost(self, now_s: float, not_before_s: float) -> None:
         self._session, self._announced, self._not_before_s = None, False, not_before_s
+        self._window = Window()
         self.device.disconnected(now_s)
 
     def _flap(self, since_s: float) -> None:

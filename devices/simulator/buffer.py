@@ -7,11 +7,13 @@ fixed when a packet is cut, so a resend is the same bytes but for the two fields
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from devices.control import Ack
-from devices.fields import Range
+from devices.fields import MAX_RANGES, Range
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,7 @@ class Cut:
     end: int
     body: bytes
     due_at_s: float  # when to send it (again)
+    queued_s: float = 0.0  # the time under which it stands in the queue
     was_sent: bool = False
     is_held: bool = True
 
@@ -50,10 +53,17 @@ class Stretch:
     unsent: int = 0  # packets never sent so far
     knows_count: bool = True  # False once a reboot lost the counter
     held: deque[Cut] = field(default_factory=deque)
+    flying: dict[int, Cut] = field(default_factory=dict)  # sent and held, by first sample
 
     @property
     def oldest(self) -> int:
         return self.held[0].first if self.held else self.produced
+
+
+def _touches(cut: Cut, ranges: Sequence[Range]) -> bool:
+    """Whether any of a packet's samples lie in one of the ranges, which are sorted and disjoint."""
+    at = bisect_right(ranges, cut.first, key=lambda one: one[1])
+    return at < len(ranges) and ranges[at][0] < cut.end
 
 
 class Buffer:
@@ -96,10 +106,14 @@ class Buffer:
             return  # not ours: forgetting samples on such word could lose them
         while stretch.held and stretch.held[0].end <= ack.next_sample:
             self._forget(stretch)
-        if ack.wanted:
-            # Sent within the last fifth of the retry time: the acknowledgement may have crossed it.
-            under_way_from_s = now_s + self.retry_s * 0.8
-            self.make_due(stretch, ack.wanted, now_s, under_way_from_s)
+        # Sent within the last fifth of the retry time: the acknowledgement may have crossed it.
+        self.make_due(stretch, ack.wanted, now_s, now_s + self.retry_s * 0.8)
+        told_until = ack.wanted[-1][1] if len(ack.wanted) >= MAX_RANGES else stretch.produced
+        for cut in stretch.flying.values():
+            if now_s < cut.due_at_s and cut.end <= told_until and not _touches(cut, ack.wanted):
+                cut.due_at_s = (
+                    now_s + self.retry_s
+                )  # there, or missed by name as soon as a later one is there
 
     def make_due(
         self,
@@ -109,9 +123,8 @@ class Buffer:
         unless_due_from_s: float = float("inf"),
     ) -> None:
         """Send again, now, the held packets that touch `ranges`."""
-        for cut in stretch.held:
-            touches = any(cut.first < end and first < cut.end for first, end in ranges)
-            if touches and now_s < cut.due_at_s < unless_due_from_s:
+        for cut in stretch.flying.values():
+            if _touches(cut, ranges) and now_s < cut.due_at_s < unless_due_from_s:
                 cut.due_at_s = now_s
                 self._push(cut)
 
@@ -124,27 +137,32 @@ class Buffer:
     def take_due(self, now_s: float) -> Cut | None:
         """The packet longest due; the caller sends it and says so by `sent`."""
         while self._due and self._due[0][0] <= now_s:
-            due_at_s, _, cut = heapq.heappop(self._due)
-            if cut.is_held and cut.due_at_s == due_at_s:
+            queued_s, _, cut = heapq.heappop(self._due)
+            if not cut.is_held or cut.queued_s != queued_s:
+                continue
+            if cut.due_at_s <= now_s:
                 return cut
+            self._push(cut)
         return None
 
     def sent(self, cut: Cut, now_s: float) -> None:
         if not cut.was_sent:
             cut.was_sent = True
             cut.stretch.unsent -= 1
+            cut.stretch.flying[cut.first] = cut
         cut.due_at_s = now_s + self.retry_s
         self._push(cut)
 
     def _push(self, cut: Cut) -> None:
         self._pushes += 1
+        cut.queued_s = cut.due_at_s
         heapq.heappush(self._due, (cut.due_at_s, self._pushes, cut))
 
     def _forget(self, stretch: Stretch) -> Cut:
         cut = stretch.held.popleft()
         cut.is_held = False
         self.held_samples -= cut.end - cut.first
-        if not cut.was_sent:
+        if stretch.flying.pop(cut.first, None) is None:
             stretch.unsent -= 1
         return cut
 

@@ -50,7 +50,7 @@ class Holter:
         boot: int = 1,
         buffer_s: float = 86400.0,
         clock: DeviceClock | None = None,
-        backlog_per_s: float = 20.0,
+        backlog_per_s: float = 100.0,
         compress: bool = False,
     ) -> None:
         self.identity = identity

@@ -37,6 +37,7 @@ export type Alarm = {
   numbers: Record<string, number | string>; note: string | Bilingual | null;
   onset_at: string; raised_at: string; gone_at: string | null; owner: { id: string; name: string } | null;
   owned_at: string | null; resolved_at: string | null; outcome: string | null;
+  stored?: boolean; // false: told from memory, the database does not have it yet
   log?: { at: string; step: string; name: string | null; detail: string | Record<string, unknown> | null }[];
 };
 export type Vital = { code: string; at: string; value: number | null; text_value: string | null; unit: string; device_id: string };

@@ -48,6 +48,7 @@ function AlarmRow({ alarm, changed, strip }: { alarm: Alarm; changed: () => void
         <PriorityMark priority={alarm.priority} />
         <strong>{ruleName(alarm.rule)}</strong>
         {alarm.category === 'technical' && <span class="soft">{t('live.alarm.technical')}</span>}
+        {alarm.stored === false && <strong class="alarm-unstored" data-testid="unstored">{t('live.alarm.unstored')}</strong>}
         {alarm.late && <span class="alarm-late">{t('live.alarm.late')}</span>}
       </div>
       <div class="alarm-when small">
@@ -62,9 +63,10 @@ function AlarmRow({ alarm, changed, strip }: { alarm: Alarm; changed: () => void
       </div>
       <div class="actions">
         {strip && <Button onClick={strip}>{t('live.alarm.strip')}</Button>}
-        {!mine && <Button kind={alarm.owner ? 'plain' : 'primary'} busy={own.busy} onClick={own.run}>{t(alarm.owner ? 'live.alarm.takeOver' : 'live.alarm.own')}</Button>}
+        {alarm.stored === false && <span class="soft small">{t('live.alarm.unstored.text')}</span>}
+        {!mine && alarm.stored !== false && <Button kind={alarm.owner ? 'plain' : 'primary'} busy={own.busy} onClick={own.run}>{t(alarm.owner ? 'live.alarm.takeOver' : 'live.alarm.own')}</Button>}
         {mine && <Button kind="primary" onClick={() => setDialog('resolve')}>{t('live.alarm.resolve')}</Button>}
-        <Button kind="quiet" onClick={() => setDialog('log')}>{t('live.alarm.log')}</Button>
+        {alarm.stored !== false && <Button kind="quiet" onClick={() => setDialog('log')}>{t('live.alarm.log')}</Button>}
       </div>
       {own.error && <ErrorBanner error={own.error} />}
       {dialog === 'resolve' && <ResolveDialog alarm={alarm} close={() => setDialog(null)} done={changed} />}

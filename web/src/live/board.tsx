@@ -10,15 +10,16 @@ import { Banner, EmptyState, NoRight, Skeleton } from '../core/ui';
 import { PriorityMark, URGENCY } from '../ecg/priority';
 import { qualityWord, ruleName } from '../ecg/rules';
 import { STALE_S } from './corner';
+import { STORING_WELL, StoringBanner, type Storing } from './storing';
 import { vitalRows, type VitalBrief } from './vitals';
 
-type OpenAlarm = { id: string; rule: string; priority: AlarmPriority; handling: string; owner_name: string | null };
+type OpenAlarm = { id: string; rule: string; priority: AlarmPriority; handling: string; owner_name: string | null; stored?: boolean };
 type BoardRow = {
   recording_id: string; patient: PatientBrief; organisation: Organisation; device_id: string; rate_bpm: number | null;
   quality: string[] | string | null; age_s: number | null; connected: boolean; battery_percent: number | null;
   vitals: Record<string, VitalBrief>; open_alarms: OpenAlarm[];
 };
-type BoardState = { rows: readonly BoardRow[] | null; heard_ms: number; state: SocketState };
+type BoardState = { rows: readonly BoardRow[] | null; heard_ms: number; state: SocketState; storing: Storing };
 
 const LOW_BATTERY_PERCENT = 20;
 const QUALITY_ORDER = ['good', 'noisy', 'unreadable', 'off'];
@@ -26,19 +27,20 @@ const QUALITY_ORDER = ['good', 'noisy', 'unreadable', 'off'];
 function watchBoard(board: Signal<BoardState>): () => void {
   return openSocket('/api/board', {
     text: (message) => {
-      if (message.type === 'board') board.value = { ...board.value, rows: message.patients as BoardRow[], heard_ms: Date.now() };
+      if (message.type === 'board') board.value = { ...board.value, rows: message.patients as BoardRow[], storing: message.storing as Storing, heard_ms: Date.now() };
     },
     state: (state) => { board.value = { ...board.value, state }; },
   }).close;
 }
 
 export function Board() {
-  const [board] = useState(() => signal<BoardState>({ rows: null, heard_ms: 0, state: 'connecting' }));
+  const [board] = useState(() => signal<BoardState>({ rows: null, heard_ms: 0, state: 'connecting', storing: STORING_WELL }));
   useEffect(() => watchBoard(board), [board]);
   const { rows, heard_ms, state } = board.value;
   const elapsed_s = rows === null ? 0 : Math.max(0, (now.value - heard_ms) / 1000);
   return (
     <Shell page="live" wide title={t('live.board.title')} corner={rows && <span class={elapsed_s > STALE_S ? 'corner-age corner-stale' : 'corner-age'}>{t('live.board.updated', { age: duration(elapsed_s) })}</span>}>
+      <StoringBanner storing={board.value.storing} />
       {state === 'refused' ? <NoRight /> : rows === null ? <Waiting state={state} /> : <Rows rows={rows} elapsed_s={elapsed_s} state={state} />}
     </Shell>
   );
@@ -87,7 +89,7 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
         {!row.connected && <span>{t('live.device.away')}</span>}
       </p>
       <ul class="tile-alarms small">
-        {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}</li>)}
+        {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}{alarm.stored === false && ` · ${t('live.alarm.unstored')}`}</li>)}
         {worst.length === 0 && <li class="soft">{t('live.alarms.none')}</li>}
       </ul>
     </li>
@@ -98,7 +100,7 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
 function grouped(alarms: readonly OpenAlarm[]): { alarm: OpenAlarm; times: number }[] {
   const groups = new Map<string, { alarm: OpenAlarm; times: number }>();
   for (const alarm of alarms) {
-    const key = `${alarm.priority} ${alarm.rule} ${alarm.owner_name ?? ''}`;
+    const key = `${alarm.priority} ${alarm.rule} ${alarm.owner_name ?? ''} ${alarm.stored ?? ''}`;
     groups.set(key, { alarm, times: (groups.get(key)?.times ?? 0) + 1 });
   }
   return [...groups.values()].sort((a, b) => URGENCY[a.alarm.priority]! - URGENCY[b.alarm.priority]!);

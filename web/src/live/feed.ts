@@ -1,10 +1,12 @@
 // Everything one patient's live socket says, as signals; samples go straight to the sweep without passing through the page.
-import { signal, type Signal } from '@preact/signals';
+import { computed, signal, type ReadonlySignal, type Signal } from '@preact/signals';
 import { api } from '../core/api';
 import { openSocket, type Socket, type SocketState } from '../core/socket';
 import type { Alarm, DeviceState, Finding, LedgerCounts, Recording, Vital } from '../core/types';
 import type { Sweep, SweepSignal } from '../ecg/sweep';
+import { URGENCY } from '../ecg/priority';
 import { parseFrame } from './frame';
+import { STORING_WELL, type Storing } from './storing';
 
 const ACK_MS = 300; // after a frame; the hub wants to hear at least once a second
 
@@ -20,7 +22,8 @@ export type Feed = {
   device: Signal<DeviceState | null>;
   ledger: Signal<LedgerCounts | null>;
   vitals: Signal<ReadonlyMap<string, Vital>>;
-  alarms: Signal<readonly Alarm[] | null>;
+  alarms: ReadonlySignal<readonly Alarm[] | null>;
+  storing: Signal<Storing>;
   findings: Signal<readonly Finding[]>;
   skips: Signal<number>;
   attach: (sweep: Sweep | null) => void;
@@ -34,6 +37,17 @@ export function findingKey(finding: Finding): string {
   return `${finding.rule}/${finding.boot}/${finding.onset_sample}`;
 }
 
+/** One alarm for each id: as it is stored, with what is newer from memory; then those that are not stored yet. */
+function merged(stored: readonly Alarm[], unstored: readonly Alarm[]): Alarm[] {
+  const told = new Map(unstored.map((alarm) => [alarm.id, alarm]));
+  const known = stored.map((alarm) => {
+    const news = told.get(alarm.id);
+    return news && URGENCY[news.priority]! < URGENCY[alarm.priority]! ? { ...alarm, priority: news.priority } : alarm;
+  });
+  const ids = new Set(stored.map((alarm) => alarm.id));
+  return [...known, ...unstored.filter((alarm) => !ids.has(alarm.id))];
+}
+
 export function openFeed(recording_id: string): Feed {
   const feed = {
     state: signal<SocketState>('connecting'),
@@ -44,7 +58,9 @@ export function openFeed(recording_id: string): Feed {
     device: signal<DeviceState | null>(null),
     ledger: signal<LedgerCounts | null>(null),
     vitals: signal<ReadonlyMap<string, Vital>>(new Map()),
-    alarms: signal<readonly Alarm[] | null>(null),
+    stored: signal<readonly Alarm[] | null>(null),
+    unstored: signal<readonly Alarm[]>([]),
+    storing: signal<Storing>(STORING_WELL),
     findings: signal<readonly Finding[]>([]),
     skips: signal(0),
   };
@@ -59,7 +75,9 @@ export function openFeed(recording_id: string): Feed {
       feed.recording.value = recording;
       feed.device.value = recording.device;
       feed.ledger.value = recording.ledger;
-      feed.alarms.value = message.alarms as Alarm[];
+      feed.stored.value = message.alarms as Alarm[];
+      feed.unstored.value = [];
+      feed.storing.value = STORING_WELL;
       keepVitals(message.vitals as Vital[]);
       if (feed.newest.value === null && recording.newest_at)
         feed.newest.value = { age_s: Math.max(0, (Date.now() - Date.parse(recording.newest_at)) / 1000), heard_ms: Date.now() };
@@ -85,6 +103,8 @@ export function openFeed(recording_id: string): Feed {
     vitals: (message) => keepVitals(message.vitals as Vital[]),
     finding: (message) => keepFindings([message.finding as Finding]),
     alarm: (message) => keepAlarm(message.alarm as Alarm),
+    unstored: (message) => { feed.unstored.value = message.alarms as Alarm[]; },
+    storing: (message) => { feed.storing.value = message as unknown as Storing; },
     skipped: (message) => {
       feed.skips.value += 1;
       sweep?.skip(message.from_sample as number, message.to_sample as number);
@@ -123,8 +143,8 @@ export function openFeed(recording_id: string): Feed {
   }
 
   function keepAlarm(alarm: Alarm): void {
-    const others = (feed.alarms.value ?? []).filter((known) => known.id !== alarm.id);
-    feed.alarms.value = alarm.handling === 'resolved' ? others : [...others, alarm];
+    const others = (feed.stored.value ?? []).filter((known) => known.id !== alarm.id);
+    feed.stored.value = alarm.handling === 'resolved' ? others : [...others, alarm];
   }
 
   function binary(bytes: ArrayBuffer): void {
@@ -147,7 +167,7 @@ export function openFeed(recording_id: string): Feed {
 
   let reconnected = false;
   const reloadAlarms = (): void => {
-    void api.get<{ alarms: Alarm[] }>(`/api/alarms?open=1&recording_id=${recording_id}`).then((found) => { feed.alarms.value = found.alarms; }, () => undefined);
+    void api.get<{ alarms: Alarm[] }>(`/api/alarms?open=1&recording_id=${recording_id}`).then((found) => { feed.stored.value = found.alarms; }, () => undefined);
   };
   void api.get<{ findings: Finding[] }>(`/api/recordings/${recording_id}/findings`).then((found) => keepFindings(found.findings), () => undefined);
   const socket: Socket = openSocket(`/api/recordings/${recording_id}/live`, {
@@ -158,5 +178,6 @@ export function openFeed(recording_id: string): Feed {
       feed.state.value = state;
     },
   });
-  return { ...feed, attach: (attached) => { sweep = attached; }, reloadAlarms, close: socket.close };
+  const alarms = computed(() => (feed.stored.value === null ? null : merged(feed.stored.value, feed.unstored.value)));
+  return { ...feed, alarms, attach: (attached) => { sweep = attached; }, reloadAlarms, close: socket.close };
 }

@@ -19,6 +19,7 @@ import { openFeed, type Feed, type Second } from './feed';
 import { FindingDialog, FindingList } from './findings';
 import { LedgerFacts } from './ledger';
 import { pausedUntil_ms, pauseSound, soundFor, soundOn, switchSound } from './sound';
+import { StoringBanner, storingAlarms } from './storing';
 import { Vitals } from './vitals';
 
 export function Single({ id }: { id: string }) {
@@ -41,7 +42,7 @@ function Live({ feed, recording }: { feed: Feed; recording: Recording }) {
   const settled = recording.status === 'ended' || recording.status === 'discarded';
   const samples = useMemo(() => new Samples(api.bytes, recording.id, recording.fs_hz, settled), [recording.id, recording.fs_hz, settled]);
   useChanges(['alarms'], feed.reloadAlarms);
-  useEffect(() => now.subscribe((now_ms) => soundFor(feed.alarms.value ?? [], now_ms)), [feed]);
+  useEffect(() => now.subscribe((now_ms) => soundFor([...(feed.alarms.value ?? []), ...storingAlarms(feed.storing.value)], now_ms)), [feed]);
   const stripOf = (alarm: Alarm) => {
     const finding = feed.findings.value.find((known) => known.rule === alarm.rule && known.onset_at === alarm.onset_at);
     return finding ? () => setOpened(finding) : null;
@@ -49,6 +50,7 @@ function Live({ feed, recording }: { feed: Feed; recording: Recording }) {
   return (
     <div class="live">
       <PatientLine recording={recording} feed={feed} />
+      <StoringBanner storing={feed.storing.value} />
       <StateBanner feed={feed} recording={recording} />
       <AlarmSection feed={feed} stripOf={stripOf} />
       <div class="live-main">

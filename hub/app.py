@@ -29,6 +29,7 @@ from hub.core import (
     metrics,
     pages,
     proofs,
+    retention,
     supervisor,
 )
 from hub.core.db import Database
@@ -45,14 +46,17 @@ from hub.operations import routes as operations_routes
 from hub.orders import routes as order_routes
 from hub.people import access, identity, sessions
 from hub.people import proofs as people_proofs
+from hub.people import retention as people_retention
 from hub.people import routes as people_routes
 from hub.people import worker as people_worker
 from hub.reading import proofs as reading_proofs
+from hub.reading import retention as reading_retention
 from hub.reading import routes as reading_routes
 from hub.reading import worker as reading_worker
 from hub.telemetry import closing, commands, devices, set_asides
 from hub.telemetry import feed as live_feed
 from hub.telemetry import proofs as telemetry_proofs
+from hub.telemetry import retention as telemetry_retention
 from hub.telemetry import routes as telemetry_routes
 from hub.telemetry import worker as telemetry_worker
 
@@ -93,7 +97,11 @@ ROUTES: tuple[Route, ...] = (
 # What a backup keeps of the database's own word, and what is proved of a restored one.
 FACTS = {**proofs.FACTS, **telemetry_proofs.FACTS, **people_proofs.FACTS, **reading_proofs.FACTS}
 PROOFS = {**telemetry_proofs.PROOFS, **reading_proofs.PROOFS, **people_proofs.PROOFS}
+RETENTION = retention.merged(
+    (people_retention.RETENTION, telemetry_retention.RETENTION, reading_retention.RETENTION)
+)
 JOBS: Mapping[str, JobKind] = {
+    **people_retention.kinds(RETENTION),
     **backup_job.kinds(FACTS),
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
@@ -105,6 +113,7 @@ JOBS: Mapping[str, JobKind] = {
 EVERY: jobs.Every = {
     "jobs.count": (jobs.COUNT_EVERY_S, jobs.count),
     **backup_job.EVERY,
+    **people_retention.EVERY,
     **people_worker.EVERY,
     **telemetry_worker.EVERY,
     **alarm_worker.EVERY,
@@ -122,6 +131,7 @@ def web_application(
     changes_route, changes_listeners = changes.parts()
     resources: dict[web.AppKey[Any], Any] = {
         people_routes.KEYS: identity.load_keys(settings.data_dir),
+        people_routes.SWEEPERS: RETENTION,
         live_feed.FEED: feed,
         operations_live.WATCH: watch,
     }

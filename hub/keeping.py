@@ -10,8 +10,10 @@ from typing import Any
 from hub.core import actor, backup_folder, backup_job, clock, lifecycle, restore, supervisor
 from hub.core.backup_folder import Point
 from hub.core.db import Database
+from hub.core.jobs import Context
 from hub.core.restore import Check, Wanted
 from hub.core.settings import Settings
+from hub.core.store import Store
 
 ACTOR = actor.job("cli")
 Arguments = argparse.Namespace
@@ -50,6 +52,10 @@ def add_commands(commands: Any, add: Add) -> None:
     put.add_argument(
         "--accept-damage", action="store_true", help="with --replace: even if the proof finds faults"
     )
+    keep = add(
+        commands, "retention", sweep, "remove what the rules that are switched on say; see the admin page"
+    )
+    keep.add_argument("--dry-run", action="store_true", help="only say what would go, by every rule")
 
 
 def _instant(text: str) -> datetime:
@@ -131,3 +137,25 @@ def _show(check: Check) -> None:
         f"{'BAD' if check.faults else 'ok ':<4}{check.name:<18}{check.words}",
         *(f"      {f}" for f in check.faults),
     )
+
+
+async def sweep(settings: Settings, arguments: Arguments) -> None:
+    """Apply the rules now, or say what they would remove."""
+    from hub import app
+    from hub.people import retention
+
+    async with lifecycle.database_server(settings) as own:
+        assert own.dsn is not None
+        async with Database(own.dsn, "hub_app", size=2) as database:
+            async with database.transaction(ACTOR, clock.now()) as conn:
+                due = await retention.preview(conn, ACTOR, clock.now(), app.RETENTION)
+            _say(*map(_due_line, due))
+            if not arguments.dry_run:
+                store = Store(settings.data_dir / "files")
+                await retention.sweep(app.RETENTION, Context(database, store, own, clock.now()), {})
+
+
+def _due_line(row: dict[str, Any]) -> str:
+    state = "on" if row["enabled"] else "off"
+    oldest = f"oldest {row['oldest_at']:%Y-%m-%d}" if row["oldest_at"] else ""
+    return f"{row['kind']}\t{state}\t{row['object_kind']}\t{row['number']} before {row['before']:%Y-%m-%d}\t{oldest}"

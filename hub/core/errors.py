@@ -74,6 +74,9 @@ ERRORS: dict[str, _Row] = {
     "csrf": _Row(NotAllowed, "页面已过期，请刷新后重试。", "The page has expired; reload and try again."),
     "not_found": _Row(NotFound, "未找到，或您无权查看。", "Not found, or not yours to see."),
     "conflict": _Row(Conflict, "状态已变化，请刷新后再试。", "The state has changed; reload and try again."),
+    "retention_too_short": _Row(
+        BadInput, "保存期限不能短于法定最低期限。", "Data can't be kept for less than the law asks."
+    ),
     "login_taken": _Row(Conflict, "该登录名已被使用，请换一个。", "This login is taken; choose another."),
     "weak_password": _Row(
         BadInput,

@@ -147,6 +147,8 @@ ACTIONS: dict[str, Action] = {
     "account.password": _below(ADMIN),
     "role.give": _below(ADMIN),
     "role.end": _below(ADMIN),
+    "retention.read": _below(ADMIN),
+    "retention.edit": Action((Rule((ADMIN,)),), step_up=True),  # at a root of the tree: data are everybody's
     "agreement.read": _below(ADMIN),
     "agreement.create": _below(ADMIN),
     "agreement.end": _below(ADMIN),

@@ -9,6 +9,7 @@ from aiohttp import web
 from hub.core import errors
 from hub.core.fields import Fields
 from hub.core.http import Request, Route
+from hub.core.retention import KINDS, Sweepers
 from hub.people import (
     access,
     accounts,
@@ -19,10 +20,12 @@ from hub.people import (
     identity,
     organisations,
     patients,
+    retention,
     sessions,
 )
 
 KEYS = web.AppKey("identity_keys", identity.Keys)
+SWEEPERS: web.AppKey[Sweepers] = web.AppKey("retention_sweepers")
 
 PASSWORD_CHARS = 200
 REASON_CHARS = 500
@@ -245,6 +248,32 @@ async def _end_agreement(request: Request) -> None:
         await agreements.end_agreement(conn, request.actor, request.at, request.uuid("agreement_id"))
 
 
+async def _retention(request: Request) -> dict[str, Any]:
+    async with request.transaction() as conn:
+        return {"rules": await retention.rules(conn, request.actor, request.at)}
+
+
+async def _retention_preview(request: Request) -> dict[str, Any]:
+    """Counted in the name of the hub, since the administrator sees no patient; numbers only."""
+    async with request.transaction() as conn:
+        await retention.rules(conn, request.actor, request.at)
+    async with request.db.transaction(retention.ACTOR, request.at) as conn:
+        return {"due": await retention.preview(conn, retention.ACTOR, request.at, request.resource(SWEEPERS))}
+
+
+async def _change_retention(request: Request) -> None:
+    body = await request.body()
+    async with request.transaction() as conn:
+        await retention.change_rule(
+            conn,
+            request.actor,
+            request.at,
+            body.choice("kind", KINDS),
+            keep_days=body.integer("keep_days", 1, retention.KEEP_DAYS_MAX),
+            enabled=body.boolean("enabled"),
+        )
+
+
 async def _audit(request: Request) -> dict[str, Any]:
     before = request.query.optional_integer("before", 1, 2**62)
     limit = request.query.integer("limit", 1, AUDIT_PAGE, default=100)
@@ -276,5 +305,8 @@ ROUTES = [
     Route("GET", "/api/agreements", _agreements, "agreement.read"),
     Route("POST", "/api/agreements", _create_agreement, "agreement.create"),
     Route("POST", "/api/agreements/{agreement_id}/end", _end_agreement, "agreement.end"),
+    Route("GET", "/api/retention", _retention, "retention.read"),
+    Route("GET", "/api/retention/due", _retention_preview, "retention.read"),
+    Route("PUT", "/api/retention", _change_retention, "retention.edit"),
     Route("GET", "/api/audit", _audit, "audit.read"),
 ]

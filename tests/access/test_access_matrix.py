@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientResponse, WSServerHandshakeError, web
 
-from hub.app import web_application
+from hub.app import RETENTION, web_application
 from hub.core import http
 from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.operations.live import WATCH, Watch
 from hub.people import access
+from hub.people.routes import SWEEPERS
 from hub.telemetry.feed import FEED, Feed
 from tests import serving, world
 from tests.access import objects
@@ -37,7 +38,7 @@ async def hub(two: World, database: Databases, tmp_path: Path) -> AsyncIterator[
     settings = Settings(data_dir=tmp_path)
     feed = Feed(settings, lambda: world.AT)  # without a broker: nothing comes
     watch = Watch(settings, database.app, feed, lambda: world.AT)
-    parts = routes(), (), {FEED: feed, WATCH: watch}
+    parts = routes(), (), {FEED: feed, WATCH: watch, SWEEPERS: RETENTION}
     async with serving.serve(database.app, tmp_path, lambda: world.AT, *parts) as served:
         yield served
 

@@ -15,6 +15,7 @@ from hub import app
 from hub.core import backup_folder, db, postgres, restore
 from hub.core.backup_folder import BackupError, Damaged
 from hub.core.restore import Check, Wanted
+from tests.core.test_supervisor import until
 from tests.keeping.conftest import Hub
 from tests.reading.world import SEEDER, World
 
@@ -164,9 +165,7 @@ async def test_a_backup_that_was_cut_off_is_not_there(hub: Hub, tmp_path: Path) 
     """Ended in the middle of the base, and of an increment; the next one goes on and leaves no slot behind."""
     target = tmp_path / "backup"
     cut = asyncio.create_task(hub.back_up(target))
-    async with asyncio.timeout(60):
-        while not list(target.glob(".unfinished-*/base/global")):
-            await asyncio.sleep(0)
+    await until(lambda: list(target.glob(".unfinished-*/base/global")))
     cut.cancel()
     await asyncio.wait([cut])
     assert cut.cancelled()

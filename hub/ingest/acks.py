@@ -6,6 +6,7 @@ one a device finds after an absence is that of the boot it sent last.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from devices.control import Ack, encode_ack
@@ -48,7 +49,7 @@ class AckBook:
         account.urgent |= urgent
 
     def due(self, now_s: float) -> list[tuple[str, bytes]]:
-        """Topics and payloads to publish now, retained, QoS 1."""
+        """Topics and payloads to publish now, retained, QoS 1; all there are at an infinite `now_s`."""
         messages = []
         for device_id, account in list(self._accounts.items()):
             interval_s = URGENT_INTERVAL_S if account.urgent else INTERVAL_S
@@ -59,7 +60,9 @@ class AckBook:
                 continue
             messages += [(account.topic, encode_ack(ack)) for ack in _acks(account)]
             account.states, account.events = {}, []
-            account.sent_s, account.urgent = now_s, False
+            account.urgent = False
+            if now_s < inf:  # else the devices that stay with us would never be told again
+                account.sent_s = now_s
         return messages
 
     def leave(self, shards: Iterable[str]) -> None:

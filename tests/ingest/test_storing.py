@@ -1,6 +1,7 @@
 """What devices send is stored once, exactly, whatever the order; and only where it belongs."""
 
 import json
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -145,6 +146,9 @@ async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_secon
     await send(town.engine, town.worn, [two], at)
     assert acks.due(100.4) == []
     assert len(acks.due(102.3)) == 1
+    for told_at_s in (math.inf, 103.0):  # the last word to devices that leave is not the last to those that stay
+        await send(town.engine, town.worn, [two], at)
+        assert len(acks.due(told_at_s)) == 1
 
 
 async def test_a_wrong_device_clock_does_not_make_days_without_end(town: Town, at: datetime) -> None:

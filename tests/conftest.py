@@ -62,10 +62,13 @@ async def _as_admin(dsn: str, statement: sql.Composed) -> None:
 
 async def _new_database(cluster: str, template: str | None = None) -> tuple[str, str]:
     name = f"test_{secrets.token_hex(6)}"
-    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if template:
-        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    await _as_admin(cluster, statement)
+    # template0: in a server with TimescaleDB its workers sit in template1, which then can't be copied.
+    await _as_admin(
+        cluster,
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template or "template0")
+        ),
+    )
     return name, psycopg.conninfo.make_conninfo(cluster, dbname=name)
 
 
@@ -86,6 +89,16 @@ async def template(cluster: str) -> AsyncIterator[str]:
     """Name of a migrated database that others are cloned from."""
     name, dsn = await _new_database(cluster)
     await migrate.migrate(dsn, datetime(2026, 1, 1, tzinfo=UTC))
+    # Nobody sits in it while it is copied, not even a worker of an extension.
+    await _as_admin(
+        cluster, sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+    )
+    await _as_admin(
+        cluster,
+        sql.SQL("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = {}").format(
+            sql.Literal(name)
+        ),
+    )
     yield name
     await _drop(cluster, name)
 

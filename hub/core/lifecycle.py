@@ -145,7 +145,7 @@ def stop_on_signals() -> asyncio.Event:
 async def migrated(settings: Settings) -> None:
     """Bring the database to this program's schema."""
     assert settings.dsn is not None
-    for name in await migrate.migrate(settings.dsn, clock.now()):
+    for name in await migrate.migrate(settings.dsn, clock.now(), timescaledb=settings.timescaledb):
         log("migration.applied", name=name)
 
 

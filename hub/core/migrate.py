@@ -1,5 +1,7 @@
 """Brings a database to this program's schema: hub/migrations/*.sql in order, each once, as `hub_owner`.
 
+Behind them, where TimescaleDB is used, hub/migrations/timescale/*.sql.
+
 A file that was applied never changes: its hash is kept, and another hash stops the start.
 """
 
@@ -11,8 +13,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from hub.core import timescale
+
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ROLES = ("hub_owner", "hub_app", "hub_ingest")
+TIMESCALE = "timescale"  # folder of the files for databases with TimescaleDB
 LOCK = 0x7E1E_4B01  # advisory lock: one migration at a time per database
 
 
@@ -20,8 +25,11 @@ class MigrationError(RuntimeError):
     """The database and this program don't belong together."""
 
 
-async def migrate(admin_dsn: str, at: datetime, folder: Path = MIGRATIONS) -> list[str]:
+async def migrate(
+    admin_dsn: str, at: datetime, folder: Path = MIGRATIONS, timescaledb: str = timescale.AUTO
+) -> list[str]:
     """Create the roles, apply what is missing; the names of the files applied now."""
+    with_timescaledb = await timescale.prepare(admin_dsn, timescaledb, LOCK)
     conn = await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True, application_name="hub_migrate")
     async with conn:
         await conn.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
@@ -34,7 +42,7 @@ async def migrate(admin_dsn: str, at: datetime, folder: Path = MIGRATIONS) -> li
             "CREATE TABLE IF NOT EXISTS migration"
             " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)"
         )
-        return await _apply_missing(conn, at, folder)
+        return await _apply_missing(conn, at, _files(folder), _files(folder / TIMESCALE), with_timescaledb)
 
 
 async def pending(admin_dsn: str, folder: Path = MIGRATIONS) -> list[str]:
@@ -46,11 +54,15 @@ async def pending(admin_dsn: str, folder: Path = MIGRATIONS) -> list[str]:
             return list(_files(folder))
         await conn.execute("SET ROLE hub_owner")
         applied = await _applied(conn)
-        return [name for name in _files(folder) if name not in applied]
+        behind = _files(folder / TIMESCALE)
+        wanted = _files(folder) | (behind if behind.keys() & applied.keys() else {})
+        return [name for name in wanted if name not in applied]
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.sql"))}
+    """By their names; those of a folder of its own carry its name."""
+    prefix = f"{TIMESCALE}/" if folder.name == TIMESCALE else ""
+    return {f"{prefix}{path.name}": path.read_bytes() for path in sorted(folder.glob("*.sql"))}
 
 
 async def _ensure_role(conn: psycopg.AsyncConnection, role: str) -> None:
@@ -72,12 +84,18 @@ async def _applied(conn: psycopg.AsyncConnection) -> dict[str, str]:
     return dict(await cursor.fetchall())
 
 
-async def _apply_missing(conn: psycopg.AsyncConnection, at: datetime, folder: Path) -> list[str]:
+async def _apply_missing(
+    conn: psycopg.AsyncConnection,
+    at: datetime,
+    plain: dict[str, bytes],
+    behind: dict[str, bytes],
+    with_timescaledb: bool,
+) -> list[str]:
     applied = await _applied(conn)
-    files = _files(folder)
-    unknown = sorted(set(applied) - set(files))
+    unknown = sorted(set(applied) - set(plain) - set(behind))
     if unknown:
         raise MigrationError(f"the database was made by a newer program: it has {', '.join(unknown)}")
+    files = plain | (behind if with_timescaledb else {})
     done = []
     for name, body in files.items():
         digest = hashlib.sha256(body).hexdigest()

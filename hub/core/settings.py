@@ -47,6 +47,12 @@ class Settings:
     dsn: str | None = field(
         default=None, metadata=_help("PostgreSQL 15-18 to use; without it the hub runs its own")
     )
+    timescaledb: str = field(
+        default="auto",
+        metadata=_help(
+            "auto: hypertables where the extension is, or a new database can have it; on: also moves an old one; off"
+        ),
+    )
     postgres_bin: Path | None = field(
         default=None, metadata=_help("folder of initdb and postgres for the hub's own server")
     )
@@ -102,7 +108,8 @@ class Settings:
         metadata=_help("kept back in data_dir/reserve, and given up when the disk is full; 0: none"),
     )
     backup_dir: Path | None = field(
-        default=None, metadata=_help("where the hub backs itself up, best another disk; without it `hub backup`")
+        default=None,
+        metadata=_help("where the hub backs itself up, best another disk; without it `hub backup`"),
     )
     backup_every_h: float = field(default=1.0, metadata=_help("hours between two backups to backup_dir"))
     backup_base_days: int = field(default=7, metadata=_help("days after which a backup begins a new base"))
@@ -247,6 +254,8 @@ def check(settings: Settings) -> list[str]:
         problems.append("HUB_BACKUP_EVERY_H, HUB_BACKUP_BASE_DAYS and HUB_BACKUP_KEEP must be above 0")
     if settings.locale not in ("zh-CN", "en"):
         problems.append("HUB_LOCALE must be zh-CN or en")
+    if settings.timescaledb not in ("auto", "on", "off"):
+        problems.append("HUB_TIMESCALEDB must be auto, on or off")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         problems.append("HUB_LOG_LEVEL must be debug, info, warning or error")
     if settings.mqtt_external is not None and not _are_addresses(settings.mqtt_external):

@@ -272,6 +272,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM ecg_storage s JOIN recording r ON r.id = s.recording_id
 $$;
 
+-- Compresses the oldest chunk of vitals that ends before an instant; whether there was one. Only TimescaleDB has any.
+CREATE FUNCTION hub_pack_vitals(before timestamptz) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
+REVOKE ALL ON FUNCTION hub_pack_vitals(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_pack_vitals(timestamptz) TO hub_app;
+
 DROP FUNCTION ecg_window(uuid, bigint, bigint, bigint);
 REVOKE ALL ON FUNCTION ecg_pieces(uuid[], bigint[], bigint[], bigint[]),
     ecg_extremes(uuid, bigint, bigint, bigint, boolean), ecg_hot(uuid, bigint, bigint, int),

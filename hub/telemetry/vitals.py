@@ -13,7 +13,10 @@ LONGEST: Final = timedelta(days=31)
 LISTED: Final = 50_000
 RECENT: Final = timedelta(hours=24)
 AHEAD: Final = timedelta(hours=1)  # a device's clock may run ahead
-_COLUMNS: Final = "code, at, value, text_value, unit, device_id"
+PACKED_AFTER: Final = timedelta(days=75)  # values are stored up to 60 days late, and a chunk is a week
+_COLUMNS: Final = (  # by the hub's clock, and as the device told it
+    "code, at + make_interval(secs => offset_s) AS at, at AS device_at, value, text_value, unit, device_id"
+)
 
 
 async def vitals(
@@ -33,6 +36,12 @@ async def newest_vitals(conn: Connection, actor: Actor, at: datetime, patient_id
     await access.require(conn, actor, at, "vitals.read", patient_id=patient_id)
     return await db.rows(
         conn,
-        f"SELECT DISTINCT ON (code) {_COLUMNS} FROM patient_vitals(%s, %s, %s) ORDER BY code, at DESC",
+        f"SELECT DISTINCT ON (code) {_COLUMNS} FROM patient_vitals(%s, %s, %s) ORDER BY code, 2 DESC",
         (patient_id, at - RECENT, at + AHEAD),
     )
+
+
+async def pack_vitals(conn: Connection, at: datetime) -> bool:
+    """Compress the oldest week of values that can be, if any: only TimescaleDB can (hub/core/timescale.py)."""
+    row = await db.one(conn, "SELECT hub_pack_vitals(%s) AS packed", (at - PACKED_AFTER,))
+    return bool(row["packed"])

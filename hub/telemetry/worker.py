@@ -19,6 +19,8 @@ TAKEN_WITHIN_S = 5.0
 OVERDUE_EVERY_S = 2.0
 COMPACTOR = actor.job(compaction.JOB)
 COMPACT_EVERY_S = 15.0
+PACKER = actor.job("vitals.pack")
+PACK_EVERY_S = 600.0
 
 
 async def send_command(context: Context, payload: dict[str, Any]) -> None:
@@ -85,6 +87,12 @@ async def enqueue_compaction(context: Context) -> None:
         await metrics.count_stored(conn)
 
 
+async def pack_vitals(context: Context) -> None:
+    """Where TimescaleDB keeps them: compress the oldest that no late value can fall among."""
+    async with context.db.transaction(PACKER, context.at) as conn:
+        await vitals.pack_vitals(conn, context.at)
+
+
 JOBS: dict[str, JobKind] = {
     devices.ASK_JOB: JobKind(ask_again),
     commands.JOB: JobKind(send_command),
@@ -93,4 +101,5 @@ JOBS: dict[str, JobKind] = {
 EVERY: Every = {
     "recordings.overdue": (OVERDUE_EVERY_S, close_overdue),
     compaction.JOB: (COMPACT_EVERY_S, enqueue_compaction),
+    "vitals.pack": (PACK_EVERY_S, pack_vitals),
 }

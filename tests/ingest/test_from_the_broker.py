@@ -184,10 +184,10 @@ async def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_i
         async with database_away(town):
             await publish(device, worn, packets[10:40])
             await until(lambda: ingesting.is_away)
-            heard = len(device.heard)
+            heard = len(acks(device))
             await publish(device, worn, packets[40:])
             assert committed(device) <= 1_000
-            assert len(device.heard) == heard
+            assert len(acks(device)) == heard
         await until(lambda: committed(device) == 5_000, 30)
     assert np.array_equal(await stored_signal(town.databases.admin_dsn, worn.recording_id), samples)
 

@@ -79,9 +79,13 @@ class Ledger:
 
 def receive(ledger: Ledger, first: int, end: int, oldest: int) -> tuple[Ledger, Ranges]:
     """Account for a packet [first, end); also returns what of it is new and must be stored."""
-    new = trim(ledger.stored, first, end)
-    after = replace(ledger, stored=add(ledger.stored, first, end), seen=max(ledger.seen, end))
-    return declare(after, oldest), new
+    stored, seen = ledger.stored, max(ledger.seen, end, oldest)
+    new: Ranges
+    if stored and stored[-1][1] == first < end:  # it goes on where the last one ended, as nearly always
+        stored, new = (*stored[:-1], (stored[-1][0], end)), ((first, end),)
+    else:
+        stored, new = add(stored, first, end), trim(stored, first, end)
+    return Ledger(stored, max(ledger.oldest, oldest), seen, ledger.final), new
 
 
 def declare(ledger: Ledger, oldest: int) -> Ledger:
@@ -106,6 +110,8 @@ def gaps(ledger: Ledger) -> Ranges:
 
 def missing(ledger: Ledger) -> Ranges:
     """Produced, neither stored nor declared lost: to be waited or asked for."""
+    if ledger.stored and ledger.stored[-1][0] <= ledger.oldest and ledger.stored[-1][1] == ledger.seen:
+        return ()  # as nearly always
     return trim(ledger.stored, ledger.oldest, ledger.seen)
 
 

@@ -6,8 +6,8 @@ is set aside and the first stays (design section 4).
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -43,8 +43,7 @@ class Boot:
         return self.recording_id, self.boot
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A stretch of samples to be stored, or stored."""
 
     recording_id: UUID
@@ -103,11 +102,15 @@ def account(boot: Boot, packets: Iterable[tuple[M, WaveformPacket, float]]) -> A
             result.implausible.append(message)
             continue
         ledger, new = sequencing.receive(ledger, first, end, packet.oldest)
-        result.pieces += [_piece(boot, packet, of) for of in new]
-        if new != ((first, end),):
+        if new == ((first, end),):
+            result.pieces.append(
+                Piece(boot.recording_id, boot.boot, first, instant_us, packet.electrodes_off, packet.samples)
+            )
+        else:
+            result.pieces += [_piece(boot, packet, of) for of in new]
             known = sequencing.subtract(((first, end),), new)
             result.claims.append(Claim(message, packet, known))
-    result.boot = replace(boot, ledger=ledger)
+    result.boot = Boot(boot.recording_id, boot.boot, boot.anchor_us, ledger)
     return result
 
 

@@ -4,9 +4,10 @@ A telehub device speaks the packets of docs/protocol/packets.md; any other is re
 touches a socket or a table, and nothing raises for what a device sent.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from devices import DecodeError, drivers, event, packet, senml
 from devices.event import Event
@@ -16,18 +17,19 @@ from hub.core.logging import failure_place
 from hub.ingest.bindings import Device
 
 TELEHUB: Final = "telehub"
+TOPICS_KEPT: Final = 1 << 15
 
 Parts = tuple[tuple[WaveformPacket, ...], tuple[Measurement, ...], tuple[Event, ...], tuple[Rejected, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One message as a shard's session got it."""
 
     shard: str  # of the session, not of the topic
     topic: str
     payload: bytes
     received_s: float  # unix seconds of the hub's clock
+    delivery: int = 0  # the broker's number of it; negative if it says that it sends again; 0 if it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,7 @@ class Refusal:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Item:
+class Item(NamedTuple):
     """A message and what it says; with a refusal it says nothing."""
 
     received: Received
@@ -56,10 +57,24 @@ def hub_failure(failure: Exception) -> Refusal:
     return Refusal("hub-failure", failure_place(failure))
 
 
+class _Place(NamedTuple):
+    """What a topic names."""
+
+    shard: str
+    device_id: str
+    tail: str
+
+
+@functools.lru_cache(TOPICS_KEPT)
+def _place(topic: str) -> _Place | None:
+    parts = topic.split("/")
+    return _Place(*parts[1:]) if len(parts) == 4 and parts[0] == "ingest" and "\0" not in topic else None
+
+
 def device_of(topic: str) -> str | None:
     """The device a topic names, or None if it is no topic of ours."""
-    parts = topic.split("/")
-    return parts[2] if len(parts) == 4 and parts[0] == "ingest" and "\0" not in topic else None
+    place = _place(topic)
+    return place.device_id if place is not None else None
 
 
 def _packets(payload: bytes, _received_s: float) -> Parts:
@@ -84,31 +99,29 @@ _READERS: Final[dict[str, Callable[[bytes, float], Parts]]] = {
 
 def decode(received: Received, devices: Mapping[str, Device | None]) -> Item:
     """Read one message by what is known of its sender."""
-    _, _, rest = received.topic.partition("/")
-    shard, _, rest = rest.partition("/")
-    device_id, _, tail = rest.partition("/")
-    device = devices.get(device_id)
-    refusal = _misplaced(received, shard, tail, device)
-    if device is None or refusal is not None:
-        return Item(received, device, refusal=refusal)
+    place = _place(received.topic)
+    device = devices.get(place.device_id) if place is not None else None
+    if place is None or place.tail not in _READERS:
+        return Item(received, device, refusal=Refusal("odd-topic", "no topic that a device has"))
+    if device is None:
+        return Item(received, None, refusal=_UNKNOWN)
+    if device.shard != place.shard or received.shard != place.shard or device.retired:
+        return Item(received, device, refusal=_misplaced(device, place, received))
     try:
-        return Item(received, device, *_read(device, tail, received))
+        return Item(received, device, *_read(device, place.tail, received))
     except DecodeError as failure:
         return Item(received, device, refusal=Refusal(failure.reason, failure.text))
     except Exception as bug:  # of a driver: it costs its own device's messages only
         return Item(received, device, refusal=hub_failure(bug))
 
 
-def _misplaced(received: Received, shard: str, tail: str, device: Device | None) -> Refusal | None:
-    if device_of(received.topic) is None or tail not in _READERS:
-        return Refusal("odd-topic", "no topic that a device has")
-    if device is None:
-        return Refusal("unknown-device", "no device of this name was provisioned")
-    if device.shard != shard or received.shard != shard:
+_UNKNOWN: Final = Refusal("unknown-device", "no device of this name was provisioned")
+
+
+def _misplaced(device: Device, place: _Place, received: Received) -> Refusal:
+    if device.shard != place.shard or received.shard != place.shard:
         return Refusal("wrong-shard", f"this device belongs to shard {device.shard}")
-    if device.retired:
-        return Refusal("retired-device", "this device was retired")
-    return None
+    return Refusal("retired-device", "this device was retired")
 
 
 def _read(device: Device, tail: str, received: Received) -> Parts:

@@ -26,17 +26,19 @@ from hub.core.logging import failure_place, log
 from hub.ingest import presence, resuming, tick
 from hub.ingest.acks import AckBook
 from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
+from hub.ingest.backlog import Backlogs
 from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordings
-from hub.ingest.clocks import ClockBook
+from hub.ingest.clocks import DeviceClocks, OwnClock
 from hub.ingest.days import Days
 from hub.ingest.decoding import TELEHUB, Item, Received, decode, device_of, hub_failure
 from hub.ingest.happenings import Happening
+from hub.ingest.measurements import tells_of_the_clock
 from hub.ingest.presence import Presence
 from hub.ingest.resuming import Inheritance
-from hub.ingest.samples import Arrival
+from hub.ingest.samples import Arrival, Ledgers
 from hub.ingest.set_aside import SetAside
 from hub.ingest.tick import Sorted, Stored
-from hub.ingest.timeline import Timeline, newest, save_estimates
+from hub.ingest.timeline import Timeline, newest, save_estimates, shift_estimates
 
 ACTOR: Final = actor.job("ingest")
 LOAD_TIMEOUT_S: Final = 1.0
@@ -53,9 +55,10 @@ class Engine:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.bindings, self.acks, self._days = Bindings(), AckBook(), Days()
+        self.bindings, self.acks, self._days, self._ledgers = Bindings(), AckBook(), Days(), Ledgers()
         self._analysis, self._timeline = LiveAnalysis(), Timeline()
-        self._presence, self._device_clocks = Presence(), ClockBook()
+        self._presence, self._device_clocks = Presence(), DeviceClocks()
+        self._backlogs, self._own_clock, self._to_shift_s = Backlogs(), OwnClock(), 0.0
         self.unstored = Unstored()
         self._found: dict[object, tuple[Recording, Found]] = {}
         self._changed: set[bytes] = set()  # recordings being analysed that somebody may have closed
@@ -83,6 +86,17 @@ class Engine:
         _each_alone(self._note_presence, items)
         return batch, complete
 
+    def watch_clock(self, at: datetime, monotonic_s: float) -> None:
+        """Notice that the hub's own clock was set: what is remembered moves with it, so that no time is lost."""
+        by_s = self._own_clock.stepped_s(at.timestamp(), monotonic_s)
+        if not by_s:
+            return
+        log("clock.stepped", by_s=round(by_s, 3))
+        for one in (self._timeline, self._device_clocks, self._presence, self._backlogs, self._analysis):
+            one.shift(by_s)
+        self.bindings.shift(by_s)
+        self._to_shift_s += by_s
+
     def forget_changed(self, device_id: str | None, recording_id: UUID | None) -> None:
         """A device or a recording changed; without names, any may have."""
         known = [recording_id] if recording_id or device_id else [of for of, _ in self._analysis.boots]
@@ -99,22 +113,24 @@ class Engine:
         """
         # Taken at one instant: a saved state has told all its findings, and they are stored with it.
         found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp(), leaving)
-        due = self._presence.due(at.timestamp())
+        due, shifting_s = self._presence.due(at.timestamp()), self._to_shift_s
         committed = False
         try:
             async with self._database.transaction(ACTOR, at) as conn:
-                stored = await tick.store(conn, at, batch, self._days)
-                await self._store_rest(conn, at, batch, stored, found, snapshots)
+                stored = await tick.store(conn, at, batch, self._days, self._ledgers)
+                await self._store_rest(conn, at, batch, stored, found, snapshots, shifting_s)
                 if due:
                     await presence.write(conn, due)
             committed = True
         finally:
             self._days.settle(committed)
+        self._ledgers.settle(stored.boots)
         told = [sos.source_key(h.device.id, h.event) for h in batch.happenings if h.event.kind == sos.SOS]
         for key, one in found.items():
             if self._found.get(key) is one:
                 del self._found[key]
                 told.append(source_key(one[0].id, one[1]))
+        self._to_shift_s -= shifting_s
         self.unstored.stored(told, at.timestamp())
         self._analysis.saved(snapshots, at.timestamp())
         self._presence.written(due, at.timestamp())
@@ -280,6 +296,8 @@ class Engine:
         if any(event.kind == "offline" for event in item.events):
             return self._presence.left(device.id, received_s)
         state = self._presence.heard(device.id, received_s)
+        if any(event.kind == "boot" for event in item.events):
+            self._device_clocks.forget(device.id)
         for packet in item.packets:
             end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
             self._device_clocks.observe(device.id, end_s, received_s)
@@ -292,7 +310,10 @@ class Engine:
         for measurement in item.measurements:
             if measurement.code == tick.BATTERY_CODE and measurement.value is not None:
                 state.battery_percent = round(measurement.value)
+            if tells_of_the_clock(measurement, received_s):
+                self._device_clocks.observe(device.id, measurement.device_time_s, received_s)
         state.clock_offset_s = self._device_clocks.offset_s(device.id)
+        state.clock_drift_ppm = self._device_clocks.drift_ppm(device.id)
 
     async def _store_rest(
         self,
@@ -302,10 +323,13 @@ class Engine:
         stored: Stored,
         found: dict[object, tuple[Recording, Found]],
         snapshots: list[Snapshot],
+        shifting_s: float,
     ) -> None:
         """Clocks, findings, alarms and analyser states, in the batch's transaction."""
         self._timeline.forget_all_but(self._analysis.boots)
         estimates = self._timeline.learn(stored.boots, batch.arrivals)
+        if shifting_s:
+            await shift_estimates(conn, self._timeline.recordings, shifting_s)
         if estimates:
             await save_estimates(conn, estimates)
         if found:
@@ -333,9 +357,11 @@ class Engine:
                 continue
             fs_hz, device_id = arrival.packet.fs_hz, arrival.recording.device_id
             age_s = arrival.received_s - self._timeline.line_s(key, arrival.packet.end_sample, fs_hz)
-            missing = sequencing.total(sequencing.missing(stored.boots[key].ledger))
+            ledgers = (stored.before[key].ledger, stored.boots[key].ledger)
+            missing_s = self._backlogs.note(device_id, key, ledgers, fs_hz, arrival.received_s)
             state = self._presence.heard(device_id, arrival.received_s)
-            state.backlog_s = presence.backlog_s(missing, fs_hz, age_s - self._timeline.offset_s(key))
+            state.backlog_s = presence.backlog_s(missing_s, age_s - self._timeline.offset_s(key))
+            state.backlog_per_s = self._backlogs.per_s(device_id, arrival.received_s)
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended), at)
 

@@ -78,7 +78,7 @@ async def _account(
     for key, own in changes.items():
         for change in own:
             boots[key] = replace(boots[key], ledger=change(boots[key].ledger))
-    await save_boots(conn, boots.values())
+    await save_boots(conn, [(before[key], boots[key]) for key in changes])
     return boots, before
 
 

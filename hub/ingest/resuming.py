@@ -13,7 +13,7 @@ from hub.ingest.accounting import Key
 from hub.ingest.analysis import Snapshot
 from hub.ingest.bindings import Recording
 from hub.ingest.decoding import Item, Received
-from hub.ingest.samples import Arrival, microseconds
+from hub.ingest.samples import Arrival, arrival_of, microseconds
 from hub.telemetry.blocks import Span, StoredPiece, stored_pieces
 
 REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it
@@ -75,7 +75,7 @@ def _arrival(recording: Recording, piece: StoredPiece) -> Arrival:
         recording.id.bytes, piece.boot, 0, piece.first_sample, 0, line_s, recording.fs_hz, recording.leads,
         recording.uv_per_lsb or 1.0, piece.samples, piece.electrodes_off, None,
     )  # fmt: skip
-    return Arrival(Item(Received("", "", b"", line_s), None), recording, packet)
+    return arrival_of(Item(Received("", "", b"", line_s), None), recording, packet)
 
 
 def replayed(snapshots: Sequence[Snapshot], arrivals: Iterable[Arrival]) -> list[Arrival]:

@@ -1,21 +1,23 @@
-"""Samples and their ledger in PostgreSQL: lock the boots of a batch, compare, COPY what is new, update the account.
+"""Samples and their ledger in PostgreSQL: account for a batch, lock and update the ledgers, compare, COPY what is new.
 
-One set of statements for a whole batch, whatever the number of devices; the row lock on (recording, boot) makes two
-processes that both believe to own a shard write one after the other.
+One set of statements for a whole batch, whatever the number of devices. The process remembers the ledgers it wrote
+last; an update takes the row lock and holds only if the row still is what was remembered. Where it is not (another
+process believes to own the shard, a person closed the recording) the row is read under its lock and the account is
+made anew. So the table stays the authority, and two processes write one after the other.
 """
 
 import struct
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from devices.packet import WaveformPacket
 from devices.sequencing import Ledger, Ranges
 from hub.core import db
+from hub.core.columns import Instants, Int8s, Uuids
 from hub.core.db import Connection
 from hub.ingest.accounting import (
     MICROSECOND,
@@ -32,6 +34,7 @@ from hub.ingest.days import DAY_US, Days
 from hub.ingest.decoding import Item
 from hub.telemetry.blocks import Span, stored_pieces
 
+LEDGERS_KEPT: Final = 50_000
 _EPOCH_2000_US: Final = 946_684_800 * MICROSECOND
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = struct.pack(">h", -1)
@@ -40,21 +43,31 @@ _COPY_ROW: Final = struct.Struct(">hi16siqiqiqiiiii")
 _SINT16_LE: Final = np.dtype("<i2")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrival:
+class Arrival(NamedTuple):
     """A packet bound to its recording, and the message it came in."""
 
     item: Item
     recording: Recording
     packet: WaveformPacket
+    key: Key
+    received_s: float
 
-    @property
-    def received_s(self) -> float:
-        return self.item.received.received_s
 
-    @property
-    def key(self) -> Key:
-        return self.recording.id, self.packet.boot
+def arrival_of(item: Item, recording: Recording, packet: WaveformPacket) -> Arrival:
+    return Arrival(item, recording, packet, (recording.id, packet.boot), item.received.received_s)
+
+
+class Ledgers:
+    """The ledgers as this process wrote them last. They may be out of date: what is written is compared with them."""
+
+    def __init__(self) -> None:
+        self.known: dict[Key, Boot] = {}
+
+    def settle(self, boots: Mapping[Key, Boot]) -> None:
+        """These are committed."""
+        if len(self.known) > LEDGERS_KEPT:
+            self.known.clear()
+        self.known.update(boots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +93,29 @@ def microseconds(at: datetime) -> int:
     return int(at.timestamp()) * MICROSECOND + at.microsecond
 
 
-async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Days) -> Stored:
+async def store_samples(
+    conn: Connection, arrivals: Sequence[Arrival], days: Days, ledgers: Ledgers
+) -> Stored:
     """Store what is new of the packets and bring the ledger up to date."""
-    grouped: dict[Key, list[Arrival]] = defaultdict(list)
+    grouped: dict[Key, list[Arrival]] = {}
     for arrival in arrivals:
-        grouped[arrival.key].append(arrival)
-    boots = await lock_boots(conn, {key: own[0] for key, own in grouped.items()})
-    accounts = {
-        key: account(boots[key], [(a.item, a.packet, a.received_s) for a in own])
-        for key, own in grouped.items()
-    }
+        grouped.setdefault(arrival.key, []).append(arrival)
+    boots = {key: ledgers.known[key] for key in grouped if key in ledgers.known}
+    accounts: dict[Key, Account[Item]] = {}
+    todo = sorted(grouped, key=lambda key: (key[0].int, key[1]))  # rows are locked in one order
+    while todo:
+        unknown = {key: grouped[key][0] for key in todo if key not in boots}
+        if unknown:
+            boots |= await lock_boots(conn, unknown)
+        for key in todo:
+            accounts[key] = _account(boots[key], grouped[key])
+        todo = await _replace_boots(conn, [(boots[key], accounts[key].boot) for key in todo])
+        for key in todo:
+            del boots[key]
     conflicts = await _conflicts(conn, accounts)
     pieces = [piece for result in accounts.values() for piece in result.pieces]
     await days.ensure(conn, {piece.at_us // DAY_US for piece in pieces})
     await _copy(conn, pieces)
-    await save_boots(conn, [result.boot for result in accounts.values()])
     return Stored(
         {key: result.boot for key, result in accounts.items()},
         boots,
@@ -105,21 +126,22 @@ async def store_samples(conn: Connection, arrivals: Sequence[Arrival], days: Day
     )
 
 
-async def lock_boots(conn: Connection, wanted: dict[Key, Arrival]) -> dict[Key, Boot]:
-    """The boots of these packets, locked; those not known before begin here.
+def _account(boot: Boot, arrivals: Sequence[Arrival]) -> Account[Item]:
+    """An event may have named a boot before its first packet: it is the packet that fixes the time line."""
+    if not boot.ledger.stored:
+        boot = replace(boot, anchor_us=anchor_for(arrivals[0].packet, arrivals[0].received_s))
+    return account(boot, [(a.item, a.packet, a.received_s) for a in arrivals])
 
-    An event may have named a boot before its first packet: it is the packet that fixes the time line.
-    """
+
+async def lock_boots(conn: Connection, wanted: dict[Key, Arrival]) -> dict[Key, Boot]:
+    """The boots of these packets, locked; those not known before begin here."""
     anchors = {key: anchor_for(a.packet, a.received_s) for key, a in wanted.items()}
     boots = await locked(conn, list(wanted))
     missing = {key: anchor for key, anchor in anchors.items() if key not in boots}
     if missing:
         await open_boots(conn, missing)
         boots |= await locked(conn, list(missing))
-    return {
-        key: boot if boot.ledger.stored else replace(boot, anchor_us=anchors[key])
-        for key, boot in boots.items()
-    }
+    return boots
 
 
 async def open_boots(conn: Connection, anchors_us: dict[Key, int]) -> None:
@@ -167,25 +189,48 @@ def text_of(ranges: Ranges) -> str:
     return "{" + ",".join(f"[{first},{end})" for first, end in ranges) + "}"
 
 
-async def save_boots(conn: Connection, boots: Iterable[Boot]) -> None:
-    """Write the ledgers of locked boots."""
-    rows = list(boots)
-    await conn.execute(
-        "UPDATE recording_boot b SET anchor_at = k.anchor, produced_samples = k.produced, oldest_sample = k.oldest,"
-        "  final_samples = k.final, final_known = k.final IS NOT NULL, have = k.have::int8multirange"
-        " FROM unnest(%s::uuid[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],"
-        "  %s::text[]) AS k (r, n, anchor, produced, oldest, final, have)"
-        " WHERE b.recording_id = k.r AND b.boot = k.n",
+async def save_boots(conn: Connection, boots: Iterable[tuple[Boot, Boot]]) -> None:
+    """Write the ledgers of locked boots: each as it was and as it is now."""
+    await _replace_boots(conn, list(boots))
+
+
+async def _replace_boots(conn: Connection, changes: Sequence[tuple[Boot, Boot]]) -> list[Key]:
+    """Write ledgers where the row is what it was taken for; the keys of those where it is not.
+
+    A row that another transaction holds is waited for, and compared as that one leaves it.
+    """
+    numbers = np.array([_numbers(was) + _numbers(new) for was, new in changes], np.int64).T
+    row = await db.one(
+        conn,
+        "WITH done AS (UPDATE recording_boot b SET anchor_at = k.anchor, produced_samples = k.produced,"
+        "   oldest_sample = k.oldest, final_samples = nullif(k.final, -1), final_known = k.final >= 0,"
+        "   have = k.have::int8multirange"
+        "  FROM unnest(%s::uuid[], %s::bigint[],"
+        "    %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
+        "    %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) WITH ORDINALITY"
+        "   AS k (r, n, was_anchor, was_produced, was_oldest, was_final, was_have,"
+        "    anchor, produced, oldest, final, have, place)"
+        "  WHERE b.recording_id = k.r AND b.boot = k.n AND b.anchor_at = k.was_anchor"
+        "   AND b.produced_samples = k.was_produced AND b.oldest_sample = k.was_oldest"
+        "   AND coalesce(CASE WHEN b.final_known THEN b.final_samples END, -1) = k.was_final"
+        "   AND b.have = k.was_have::int8multirange RETURNING k.place)"
+        " SELECT coalesce(array_agg(place), '{}') AS places FROM done",
         (
-            [boot.recording_id for boot in rows],
-            [boot.boot for boot in rows],
-            [instant(boot.anchor_us) for boot in rows],
-            [boot.ledger.seen for boot in rows],
-            [boot.ledger.oldest for boot in rows],
-            [boot.ledger.final for boot in rows],
-            [text_of(boot.ledger.stored) for boot in rows],
+            Uuids([was.recording_id for was, _ in changes]),
+            Int8s([was.boot for was, _ in changes]),
+            Instants(numbers[0]), *map(Int8s, numbers[1:4]), [text_of(was.ledger.stored) for was, _ in changes],
+            Instants(numbers[4]), *map(Int8s, numbers[5:8]), [text_of(new.ledger.stored) for _, new in changes],
         ),
-    )
+    )  # fmt: skip
+    if len(row["places"]) == len(changes):
+        return []
+    done = set(row["places"])
+    return [was.key for place, (was, _) in enumerate(changes, 1) if place not in done]
+
+
+def _numbers(boot: Boot) -> tuple[int, int, int, int]:
+    ledger = boot.ledger
+    return boot.anchor_us, ledger.seen, ledger.oldest, -1 if ledger.final is None else ledger.final
 
 
 async def _conflicts(conn: Connection, accounts: dict[Key, Account[Item]]) -> list[Item]:

@@ -19,7 +19,7 @@ from hub.ingest.days import Days
 from hub.ingest.decoding import Item, Refusal, hub_failure
 from hub.ingest.happenings import OF_THE_DEVICE, Happening
 from hub.ingest.measurements import Reading, Vital
-from hub.ingest.samples import Arrival
+from hub.ingest.samples import Arrival, Ledgers, arrival_of
 from hub.ingest.set_aside import SetAside, set_aside
 from hub.telemetry import closing
 
@@ -50,6 +50,7 @@ class Stored:
     """What one transaction has committed."""
 
     boots: Mapping[Key, Boot]
+    before: Mapping[Key, Boot]  # the same, as they were
     with_duplicates: frozenset[Key]
     with_end: frozenset[Key]
     event_ids: tuple[tuple[Device, str], ...]
@@ -85,9 +86,9 @@ def sort_out(items: Sequence[Item], bindings: Bindings, offset_of_s: Callable[[s
 def _sort_measurements(
     batch: Sorted, item: Item, device: Device, offset_of_s: Callable[[str], float]
 ) -> None:
-    for measurement in item.measurements:
+    for place, measurement in enumerate(item.measurements):
         own_s = 0.0 if measurement.by_hub_clock else offset_of_s(device.id)
-        batch.readings.append(Reading(item, device, measurement, own_s))
+        batch.readings.append(Reading(item, device, measurement, own_s, place))
     for rejected in item.rejected:
         why = Refusal(rejected.reason, f"record {rejected.index}: {rejected.text}")
         batch.refused.append(SetAside(item, why))
@@ -104,7 +105,7 @@ def _sort_packets(batch: Sorted, item: Item, device: Device, bindings: Bindings)
                 refusal = Refusal("other-format", "rate, leads or scale differ from those of the recording")
             else:
                 recording = bindings.fix_format(recording, packet)
-                batch.arrivals.append(Arrival(item, recording, packet))
+                batch.arrivals.append(arrival_of(item, recording, packet))
         if refusal is not None:
             batch.refused.append(SetAside(item, refusal))
 
@@ -131,10 +132,10 @@ def _foreign(recording: Recording | None, device: Device) -> Refusal | None:
     return None
 
 
-async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> Stored:
+async def store(conn: Connection, at: datetime, batch: Sorted, days: Days, ledgers: Ledgers) -> Stored:
     """Bring a batch into the database; to be called within one transaction."""
     started = await _begin(conn, at, batch.arrivals)
-    kept = await samples.store_samples(conn, batch.arrivals, days) if batch.arrivals else _NO_SAMPLES
+    kept = await samples.store_samples(conn, batch.arrivals, days, ledgers) if batch.arrivals else _NO_SAMPLES
     boots, before, _ = await happenings.store_events(conn, at, batch.happenings)
     vitals = await measurements.store_vitals(conn, at, batch.readings, days) if batch.readings else None
     refused = [
@@ -146,13 +147,15 @@ async def store(conn: Connection, at: datetime, batch: Sorted, days: Days) -> St
     if refused:
         await set_aside(conn, at, refused)
     all_boots = kept.boots | boots
-    await record_pass.enqueue_due(conn, at, _recordings(batch), before | kept.before, all_boots)
+    before |= kept.before
+    await record_pass.enqueue_due(conn, at, _recordings(batch), before, all_boots)
     ended = await _end(conn, at, batch.happenings, all_boots)
     with_end = {
         h.recording.id for h in batch.happenings if h.recording and h.event.kind in ("end", "discard")
     }
     return Stored(
         all_boots,
+        before,
         kept.with_duplicates,
         frozenset(key for key in boots if key[0] in with_end),
         tuple((h.device, h.event.id) for h in batch.happenings),

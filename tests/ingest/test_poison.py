@@ -1,7 +1,6 @@
 """What the hub fails on costs the device that sent it, and no other: it is set aside, the rest is stored."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -106,7 +105,7 @@ async def test_text_that_no_table_takes_is_set_aside(town: Town, at: datetime, n
     await town.engine.commit_singly(sorted_out, at)
     await send(town.engine, town.other, [waveform(town.other, at, noise(100))], at)
     assert len(await reasons(town)) == 2
-    nobodys = replace(message(town.other, "ecg", b"", at), topic="ingest/00/\0/ecg")
+    nobodys = message(town.other, "ecg", b"", at)._replace(topic="ingest/00/\0/ecg")
     await ingest(town.engine, [nobodys], at)
     assert len(await reasons(town)) == 3
 

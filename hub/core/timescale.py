@@ -34,7 +34,7 @@ async def prepare(admin_dsn: str, mode: str, lock: int) -> bool:
 
 
 async def _exists(conn: psycopg.AsyncConnection, query: str) -> bool:
-    return (await conn.execute(query, (EXTENSION,))).rowcount > 0  # type: ignore[call-overload]
+    return (await conn.execute(query, (EXTENSION,))).rowcount > 0
 
 
 async def _is_empty(conn: psycopg.AsyncConnection) -> bool:

@@ -84,7 +84,8 @@ class _Scale:
     def columns_of(self, samples: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """May lie outside [0, columns)."""
         at_s = self.began_s + samples * self.sample_s
-        return np.floor((at_s - self.from_s) / self.width_s).astype(np.int64)
+        columns: NDArray[np.int64] = np.floor((at_s - self.from_s) / self.width_s).astype(np.int64)
+        return columns
 
     @property
     def span(self) -> tuple[int, int]:
@@ -164,7 +165,9 @@ async def _fold_hot(
         rows = await db.rows(
             conn, "SELECT * FROM ecg_hot(%s, %s, %s, %s)", (span.recording_id, span.boot, position, _PAGE)
         )
-        for run in block.joined(run for row in rows if row["first_sample"] < span.end for run in runs_of(row)):
+        for run in block.joined(
+            run for row in rows if row["first_sample"] < span.end for run in runs_of(row)
+        ):
             starts = _starts(run.first, run.end, bin_samples)
             low, high = (reduce.reduceat(run.samples, starts - run.first, axis=1) for reduce in _REDUCERS)
             _fold(found, scale, run.first // bin_samples, bin_samples, low, high)

@@ -9,7 +9,7 @@ from devices.control import Command
 from hub.core import actor, broker, clock, mqtt
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.settings import Settings
-from hub.telemetry import closing, commands, compaction, device_list, devices, metrics
+from hub.telemetry import closing, commands, compaction, device_list, devices, metrics, vitals
 from hub.telemetry.commands import Sending
 
 ACTOR = actor.job(commands.JOB)
@@ -19,6 +19,7 @@ TAKEN_WITHIN_S = 5.0
 OVERDUE_EVERY_S = 2.0
 COMPACTOR = actor.job(compaction.JOB)
 COMPACT_EVERY_S = 15.0
+LEDGER_EVERY_S = 10.0
 PACKER = actor.job("vitals.pack")
 PACK_EVERY_S = 600.0
 
@@ -91,6 +92,12 @@ async def pack_vitals(context: Context) -> None:
     """Where TimescaleDB keeps them: compress the oldest that no late value can fall among."""
     async with context.db.transaction(PACKER, context.at) as conn:
         await vitals.pack_vitals(conn, context.at)
+
+
+async def count_ledger(context: Context) -> None:
+    """What became of every sample, as a metric."""
+    async with context.db.transaction(TIMER, context.at) as conn:
+        await metrics.count_ledger(conn)
 
 
 JOBS: dict[str, JobKind] = {

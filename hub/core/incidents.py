@@ -145,7 +145,7 @@ KINDS: Final[dict[str, Kind]] = {
         "medium",
         "后台任务多次失败后停止",
         "Background jobs failed for good",
-        "在“系统运行”页查看失败任务，排除原因后点“重试”。",
+        "在“系统状态”页查看失败的任务，排除原因后点“重试”。",
         "See the failed jobs on the page Hub health; once the cause is mended, press Retry.",
     ),
     "backup-old": Kind(
@@ -159,7 +159,7 @@ KINDS: Final[dict[str, Kind]] = {
         "medium",
         "大量消息无法识别，已另存",
         "Many messages can't be used and are set aside",
-        "在“未能识别的数据”页按原因查看；排除原因后可重新处理，数据不会丢失。",
+        "在“搁置的数据包”页按原因查看；排除原因后可重新处理，数据不会丢失。",
         "See the page Set aside by reason; once the cause is mended they can be replayed, nothing is lost.",
     ),
     "devices-silent": Kind(

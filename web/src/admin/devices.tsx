@@ -1,55 +1,113 @@
-// Devices: connected or not, battery, what they still hold, their clock; adding one and taking one out of service.
-import { useState } from 'preact/hooks';
-import { api } from '../core/api';
-import { duration, named, t } from '../core/i18n';
+// Devices page by page: what needs a hand first, searched, filtered and sorted by the hub; adding one. One device: device.tsx.
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { api, withQuery } from '../core/api';
+import { count, duration, named, t } from '../core/i18n';
+import { place } from '../core/place';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { hasRole, me } from '../core/session';
-import { Age, Banner, Button, Confirm, Dialog, EmptyState, ErrorBanner, Facts, Select, State, Table, TextField, toast, type Column } from '../core/ui';
+import { Age, Banner, Button, Dialog, EmptyState, ErrorBanner, Facts, Select, State, TextField, toast } from '../core/ui';
 import { organisationChoices, reachedBy, type TreeOrganisation } from '../core/organisations';
-import { DEVICE_KINDS, type Device, type DeviceKind, type Provisioned } from './types';
+import { DeviceView } from './device';
+import { DEVICE_FILTERS, DEVICE_KINDS, type Device, type DeviceFilter, type DeviceKind, type DevicePage, type Provisioned } from './types';
+import { BatteryWords, ClockWords, Gaps, Hands, SignalWords } from './device-words';
 
 const DEVICE_ID = /^[a-z0-9][a-z0-9-]{2,40}$/;
-const CLOCK_WRONG_S = 2; // worth a word; vitals and ECG are corrected anyway
+const PAUSE_MS = 250; // after the last key, before asking
+const LOOK_EVERY_S = 5;
+type Sort = 'id' | 'name' | 'organisation' | 'seen' | 'battery' | 'backlog' | 'clock';
+type Order = { sort: Sort; down: boolean };
 
 export function DevicesSection() {
-  const devices = useResource<{ devices: Device[] }>('/api/devices', ['recordings'], 10);
+  const id = place.value.get('device');
+  return id ? <DeviceView id={id} /> : <DeviceList />;
+}
+
+function DeviceList() {
+  const [filter, setFilter] = useState<DeviceFilter>('all');
+  const [typed, setTyped] = useState('');
+  const [text, setText] = useState('');
+  const [order, setOrder] = useState<Order>({ sort: 'id', down: false });
+  const [trail, setTrail] = useState<string[]>([]); // the keys of the pages before this one
   const [adding, setAdding] = useState(false);
-  const [retiring, setRetiring] = useState<Device | null>(null);
-  const manager = hasRole('device_manager');
+  useEffect(() => {
+    const timer = setTimeout(() => { setText(typed.trim()); setTrail([]); }, PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  const asked = withQuery('/api/devices', { filter, q: text, sort: order.sort, down: order.down ? 'true' : null, after: trail.at(-1) });
+  const page = useResource<DevicePage>(asked, ['recordings'], LOOK_EVERY_S);
+  const [before, setBefore] = useState<DevicePage | null>(null); // shown until the next page is there
+  useEffect(() => { if (page.data) setBefore(page.data); }, [page.data]);
+  const shown = { ...page, data: page.data ?? before };
   return (
     <section class="stack">
-      {manager && <div class="actions"><Button kind="primary" onClick={() => setAdding(true)}>{t('admin.device.add')}</Button></div>}
-      <Loaded from={devices}>{(data) => <Devices devices={data.devices} retire={manager ? setRetiring : null} />}</Loaded>
-      {adding && <Provision close={() => setAdding(false)} added={devices.reload} />}
-      {retiring && (
-        <Confirm
-          title={t('admin.device.retire.title', { id: retiring.id })} confirm={t('admin.device.retire')} grave close={() => setRetiring(null)}
-          run={async () => { await api.post(`/api/devices/${retiring.id}/retire`); toast(t('admin.device.retired', { id: retiring.id })); devices.reload(); }}
-        >{t('admin.device.retire.text')}</Confirm>
-      )}
+      <div class="toolbar">
+        <TextField label={t('admin.device.search')} type="search" autocomplete="off" value={typed} change={setTyped} />
+        {hasRole('device_manager') && <Button kind="primary" onClick={() => setAdding(true)}>{t('admin.device.add')}</Button>}
+      </div>
+      <div class="actions" role="group" aria-label={t('admin.device.filter')}>
+        {DEVICE_FILTERS.map((each) => (
+          <Button key={each} kind="quiet" aria-pressed={each === filter} onClick={() => { setFilter(each); setTrail([]); }}>
+            {t(`admin.device.filter.${each}`)}{shown.data && <> <span class="figures">{count(shown.data.counts[each])}</span></>}
+          </Button>
+        ))}
+      </div>
+      <Loaded from={shown}>{(data) => <Devices devices={data.devices} order={order} setOrder={(next) => { setOrder(next); setTrail([]); }} />}</Loaded>
+      <div class="actions">
+        {trail.length > 0 && <Button onClick={() => setTrail(trail.slice(0, -1))}>{t('admin.page.before')}</Button>}
+        {shown.data?.next && <Button onClick={() => setTrail([...trail, shown.data?.next ?? ''])}>{t('admin.page.next')}</Button>}
+      </div>
+      {adding && <Provision close={() => setAdding(false)} added={page.reload} />}
     </section>
   );
 }
 
-function Devices({ devices, retire }: { devices: Device[]; retire: ((device: Device) => void) | null }) {
-  const columns: Column<Device>[] = [
-    { name: 'id', label: t('admin.device'), sort: (device) => device.id, cell: (device) => <span><strong>{device.name}</strong> <span class="mono small">{device.id}</span></span> },
-    { name: 'state', label: t('admin.device.state'), sort: (device) => rank(device), cell: (device) => <DeviceState device={device} /> },
-    { name: 'battery', label: t('admin.device.battery'), numeric: true, sort: (device) => device.battery_percent ?? -1, cell: (device) => (device.battery_percent === null ? '—' : `${device.battery_percent}%`) },
-    { name: 'backlog', label: t('admin.device.backlog'), numeric: true, sort: (device) => device.backlog_s ?? -1, cell: (device) => (device.backlog_s === null ? '—' : duration(device.backlog_s)) },
-    { name: 'clock', label: t('admin.device.clock'), numeric: true, sort: (device) => Math.abs(device.clock_offset_s ?? 0), cell: (device) => <Clock offset_s={device.clock_offset_s} /> },
-    { name: 'use', label: t('admin.device.use'), sort: (device) => `${Number(!device.in_use)}${device.patient_name ?? ''}`, cell: (device) => <Use device={device} /> },
-    { name: 'organisation', label: t('admin.organisation'), sort: (device) => named(device.organisation), cell: (device) => named(device.organisation) },
-  ];
-  if (retire) columns.push({ name: 'retire', label: t('admin.column.act'), bare: true, cell: (device) => device.retired_at === null && !device.in_use && <Button kind="quiet" aria-label={t('admin.device.retire.title', { id: device.id })} onClick={() => retire(device)}>{t('admin.device.retire')}</Button> });
-  return <Table caption={t('admin.section.devices')} rows={devices} columns={columns} rowKey={(device) => device.id} empty={<EmptyState title={t('admin.device.empty')} />} />;
+const COLUMNS: readonly { sort: Sort | null; label: Parameters<typeof t>[0]; numeric?: boolean; cell: (device: Device) => ComponentChildren }[] = [
+  { sort: 'id', label: 'admin.device', cell: (device) => <a class="row-link" href={`/admin?section=devices&device=${device.id}`}>{device.name} <span class="mono small">{device.id}</span></a> },
+  { sort: null, label: 'admin.device.hand', cell: (device) => <Hands device={device} /> },
+  { sort: 'seen', label: 'admin.device.state', cell: (device) => <Seen device={device} /> },
+  { sort: 'battery', label: 'admin.device.battery', numeric: true, cell: (device) => <BatteryWords percent={device.battery_percent} /> },
+  { sort: null, label: 'admin.device.signal', cell: (device) => <SignalWords quality={device.quality} /> },
+  { sort: 'backlog', label: 'admin.device.backlog', numeric: true, cell: (device) => (device.backlog_s === null ? '—' : duration(device.backlog_s)) },
+  { sort: null, label: 'admin.device.gaps', numeric: true, cell: (device) => <Gaps held={device.recording} /> },
+  { sort: 'clock', label: 'admin.device.clock', numeric: true, cell: (device) => <ClockWords offset_s={device.clock_offset_s} /> },
+  { sort: null, label: 'admin.device.use', cell: (device) => (device.in_use ? t('admin.device.inUse') : <span class="soft">{t('admin.device.free')}</span>) },
+  { sort: 'organisation', label: 'admin.organisation', cell: (device) => named(device.organisation) },
+];
+
+/** As the common table, but the hub sorts: what is on other pages counts, too. */
+function Devices({ devices, order, setOrder }: { devices: Device[]; order: Order; setOrder: (order: Order) => void }) {
+  if (devices.length === 0) return <EmptyState title={t('admin.device.empty')} />;
+  return (
+    <div class="table-frame">
+      <table class="table table-dense">
+        <caption class="unseen">{t('admin.section.devices')}</caption>
+        <thead>
+          <tr>
+            {COLUMNS.map(({ sort, label, numeric }) => (
+              <th key={label} scope="col" class={numeric ? 'numeric' : undefined} aria-sort={order.sort === sort ? (order.down ? 'descending' : 'ascending') : undefined}>
+                {sort === null ? t(label) : (
+                  <button type="button" class="table-sort" title={t('core.sort')} onClick={() => setOrder({ sort, down: order.sort === sort && !order.down })}>
+                    {t(label)}<span aria-hidden="true" class="table-arrow">{order.sort === sort ? (order.down ? '▼' : '▲') : '↕'}</span>
+                  </button>
+                )}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {devices.map((device) => (
+            <tr key={device.id} data-device={device.id}>
+              {COLUMNS.map(({ label, numeric, cell }) => <td key={label} data-label={t(label)} class={numeric ? 'numeric' : undefined}>{cell(device)}</td>)}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
-function rank(device: Device): number {
-  return device.retired_at ? 2 : device.connected ? 0 : 1;
-}
-
-function DeviceState({ device }: { device: Device }) {
+function Seen({ device }: { device: Device }) {
   if (device.retired_at) return <State shape="stopped" at={device.retired_at}>{t('admin.device.state.retired')}</State>;
   return (
     <span>
@@ -57,19 +115,6 @@ function DeviceState({ device }: { device: Device }) {
       <span class="small soft">{device.last_seen_at ? <Age at={device.last_seen_at} /> : t('admin.device.never')}</span>
     </span>
   );
-}
-
-function Clock({ offset_s }: { offset_s: number | null }) {
-  if (offset_s === null) return <>—</>;
-  const size = Math.abs(offset_s);
-  if (size < CLOCK_WRONG_S) return <>{t('admin.device.clock.right')}</>;
-  return <>{t(offset_s > 0 ? 'admin.device.clock.slow' : 'admin.device.clock.fast', { duration: duration(size) })}</>;
-}
-
-function Use({ device }: { device: Device }) {
-  // Who may not see recordings is told that a device is in use, but not by whom.
-  if (!device.recording) return <span class="soft">{t(device.in_use ? 'admin.device.inUse' : 'admin.device.free')}</span>;
-  return <a class="row-link" href={`/live?recording=${device.recording.id}`}>{device.patient_name ?? t('admin.device.inUse')}</a>;
 }
 
 function Provision({ close, added }: { close: () => void; added: () => void }) {

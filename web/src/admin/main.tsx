@@ -1,4 +1,4 @@
-// Administration: devices, what was set aside, people and rights, agreements, routing rules, audit, the hub's health.
+// Administration: devices, what was set aside, what is broken, people and rights, agreements, routing rules, audit, the hub's health.
 import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
 import { place } from '../core/place';
@@ -9,14 +9,18 @@ import './admin.css';
 import { AuditSection } from './audit';
 import { DevicesSection } from './devices';
 import { HealthSection } from './health';
+import { hub, useHub } from './hub';
+import { HubBanner, IncidentsSection } from './incidents';
 import { PeopleSection } from './people';
 import { RoutingSection } from './routing';
 import { SetAsideSection } from './set-aside';
 
 // Who sees what is decided by the hub; these only leave out what would be refused anyway. No role listed = everybody.
+const OPERATORS = ['device_manager', 'organisation_admin'] as const;
 const SECTIONS = {
   devices: { roles: ['device_manager', 'technician', 'township_doctor', 'village_doctor'], Section: DevicesSection },
   'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
+  incidents: { roles: OPERATORS, Section: IncidentsSection },
   people: { roles: ['organisation_admin'], Section: PeopleSection },
   agreements: { roles: ['organisation_admin'], Section: AgreementsSection },
   routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: RoutingSection },
@@ -31,11 +35,15 @@ function Admin() {
   const asked = place.value.get('section');
   const name = mine.find((each) => each === asked) ?? mine[0] ?? 'health';
   const { Section } = SECTIONS[name];
+  const operates = hasRole(...OPERATORS);
+  useHub(operates);
+  const broken = hub.value?.incidents.length ?? 0;
   return (
     <Shell page="admin" wide title={t('admin.title')}>
       <nav class="sections" aria-label={t('admin.sections')}>
-        {mine.map((each) => <a key={each} href={`/admin?section=${each}`} aria-current={each === name ? 'page' : undefined}>{t(`admin.section.${each}`)}</a>)}
+        {mine.map((each) => <a key={each} href={`/admin?section=${each}`} aria-current={each === name ? 'page' : undefined}>{t(`admin.section.${each}`)}{each === 'incidents' && broken > 0 && <span class="badge figures">{broken}</span>}</a>)}
       </nav>
+      {operates && <HubBanner />}
       <Section key={name} />
     </Shell>
   );

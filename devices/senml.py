@@ -21,7 +21,9 @@ from devices.errors import DecodeError, Reason
 
 MAX_RECORDS: Final = 1000
 SENML_VERSION: Final = 10
-ABSOLUTE_FROM_S: Final = 2.0**28  # RFC 8428 4.5.3: smaller times are relative to now
+# RFC 8428 4.5.3: times below 2^28 are relative to now. But nothing is measured in the future: what is further ahead is
+# a clock that began at 1970.
+RELATIVE_UNTIL_S: Final = 60.0
 BEYOND_RANGE: Final = ("LO", "HI")  # what a meter shows below and above its range
 
 # RFC 8428 table 4: CBOR labels
@@ -137,7 +139,7 @@ def _measurement(base: dict[str, Any], record: dict[str, Any], received_at_s: fl
     device_name, quantity = _named(_string(base["bn"], "bn") + _string(record.get("n", ""), "n"))
     value, text = _value(base, record, quantity)
     time_s = _number(base["bt"], "bt") + _number(record.get("t", 0.0), "t")
-    is_relative = time_s < ABSOLUTE_FROM_S
+    is_relative = time_s <= RELATIVE_UNTIL_S
     return Measurement(
         quantity.code,
         value,

@@ -30,6 +30,7 @@ ACTIONS: Final[dict[str, str]] = {
     "child.ended": "warning",
     "child.failed": "error",
     "child.silent": "error",
+    "clock.stepped": "warning",
     "child.stopped": "info",
     "migration.applied": "info",
     "broker.reloaded": "info",

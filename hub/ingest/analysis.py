@@ -184,6 +184,11 @@ class LiveAnalysis:
             if run is not None and run.boot == one.boot:
                 run.saved_s, run.saved_sample = now_s, one.next_sample
 
+    def shift(self, by_s: float) -> None:
+        """The clock by which states are saved was set."""
+        for run in self._runs.values():
+            run.saved_s += by_s
+
     def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run]) -> list[_Chunk]:
         """The chunks to analyse, in order for each recording; restarts happen here."""
         chunks: list[_Chunk] = []

@@ -104,6 +104,10 @@ class Bindings:
             self._forget_absent(now_s)
         return {name for name in device_ids if name not in self.devices or name in self._stale_devices}
 
+    def shift(self, by_s: float) -> None:
+        """The clock by which absence is remembered was set."""
+        self._absent_since_s += by_s
+
     def missing_recordings(self, recordings: Iterable[bytes]) -> set[bytes]:
         """Recordings of these that have to be loaded."""
         return {name for name in recordings if name not in self.recordings}

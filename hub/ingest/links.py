@@ -99,7 +99,12 @@ class Links:
             if link.draining and session.subscribed and now_s - link.connected_s > SETTLES_S:
                 link.draining = len(messages) > DRAINED_MESSAGES
             if messages:
-                received += [Received(link.shard, m.topic, m.payload, received_s) for m in messages]
+                received += [
+                    Received(
+                        link.shard, m.topic, m.payload, received_s, -m.packet_id if m.dup else m.packet_id
+                    )
+                    for m in messages
+                ]
                 ids = [m.packet_id for m in messages if m.qos]
                 link.unacknowledged += len(ids)
                 receipts.append(Receipt(link, session, ids))

@@ -23,7 +23,9 @@ class State:
     connected: bool = True
     battery_percent: int | None = None
     backlog_s: float | None = None
+    backlog_per_s: float | None = None
     clock_offset_s: float | None = None
+    clock_drift_ppm: float | None = None
     written_s: float = 0.0
     urgent: bool = True
 
@@ -48,6 +50,12 @@ class Presence:
         state = self._states.setdefault(device_id, State(device_id, received_s))
         state.connected, state.urgent = False, True
 
+    def shift(self, by_s: float) -> None:
+        """The hub's own clock was set."""
+        for state in self._states.values():
+            state.last_seen_s += by_s
+            state.written_s += by_s
+
     def here(self, since_s: float) -> list[str]:
         """Devices that are connected and were heard since."""
         return [s.device_id for s in self._states.values() if s.connected and s.last_seen_s >= since_s]
@@ -66,22 +74,26 @@ class Presence:
             state.written_s, state.urgent = now_s, False
 
 
-def backlog_s(missing_samples: int, fs_hz: int, age_s: float) -> float:
+def backlog_s(missing_s: float, age_s: float) -> float:
     """Seconds of signal a device still holds: what is missing before its newest sample, and how old that is."""
     late_s = age_s if age_s > LIVE_WITHIN_S else 0.0
-    return missing_samples / fs_hz + late_s
+    return missing_s + late_s
 
 
 async def write(conn: Connection, states: Sequence[State]) -> None:
     """Bring rows up to date."""
     await conn.execute(
-        "INSERT INTO device_state (device_id, connected, last_seen_at, battery_percent, backlog_s, clock_offset_s)"
-        " SELECT * FROM unnest(%s::text[], %s::bool[], %s::timestamptz[], %s::int[], %s::real[], %s::real[])"
+        "INSERT INTO device_state (device_id, connected, last_seen_at, battery_percent, backlog_s, clock_offset_s,"
+        "  backlog_per_s, clock_drift_ppm)"
+        " SELECT * FROM unnest(%s::text[], %s::bool[], %s::timestamptz[], %s::int[], %s::real[], %s::real[],"
+        "  %s::real[], %s::real[])"
         " ON CONFLICT (device_id) DO UPDATE SET connected = excluded.connected,"
         "  last_seen_at = excluded.last_seen_at,"
         "  battery_percent = coalesce(excluded.battery_percent, device_state.battery_percent),"
         "  backlog_s = coalesce(excluded.backlog_s, device_state.backlog_s),"
-        "  clock_offset_s = coalesce(excluded.clock_offset_s, device_state.clock_offset_s)",
+        "  clock_offset_s = coalesce(excluded.clock_offset_s, device_state.clock_offset_s),"
+        "  backlog_per_s = excluded.backlog_per_s,"
+        "  clock_drift_ppm = coalesce(excluded.clock_drift_ppm, device_state.clock_drift_ppm)",
         (
             [state.device_id for state in states],
             [state.connected for state in states],
@@ -89,5 +101,7 @@ async def write(conn: Connection, states: Sequence[State]) -> None:
             [state.battery_percent for state in states],
             [state.backlog_s for state in states],
             [state.clock_offset_s for state in states],
+            [state.backlog_per_s for state in states],
+            [state.clock_drift_ppm for state in states],
         ),
     )

@@ -69,6 +69,11 @@ class Timeline:
         """Where the time line of a boot begins."""
         return instant(self._anchors_us[key])
 
+    @property
+    def recordings(self) -> list[UUID]:
+        """Those this process has seen lately."""
+        return list({recording_id for recording_id, _ in self._anchors_us})
+
     def offset_s(self, key: Key) -> float:
         return self._clocks.offset_s(key)
 
@@ -106,4 +111,13 @@ async def save_estimates(conn: Connection, estimates: Iterable[tuple[Key, Estima
             [one.offset_s for one in least.values()],
             [one.device_s for one in least.values()],
         ),
+    )
+
+
+async def shift_estimates(conn: Connection, recordings: Iterable[UUID], by_s: float) -> None:
+    """The hub's own clock was set: what is stored of running recordings was told by the wrong one."""
+    await conn.execute(
+        "UPDATE recording_clock c SET offset_s = c.offset_s + %s FROM recording r"
+        " WHERE r.id = c.recording_id AND r.id = ANY(%s) AND r.status NOT IN ('ended', 'discarded')",
+        (by_s, list(recordings)),
     )

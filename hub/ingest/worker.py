@@ -176,6 +176,7 @@ class Worker:
         not fetched faster than it is stored.
         """
         at, waiting = self._now(), self._waiting
+        self.engine.watch_clock(at, clock.monotonic_s())
         metrics.PENDING.set(waiting)
         has_room = waiting < self.pressure.batch_messages
         received, receipts = self._links.poll(at.timestamp(), has_room or not self.pressure.may_store)

@@ -26,6 +26,27 @@ ALTER TABLE recording ADD COLUMN whole_findings_at timestamptz;
 -- Seconds of signal a device held back that arrive each second now; NULL: nobody can say.
 ALTER TABLE device_state ADD COLUMN backlog_per_s real, ADD COLUMN clock_drift_ppm real;
 
+-- How far the device's clock was off (hub minus device) as far as it was known: `at` is the device's word.
+ALTER TABLE vital ADD COLUMN offset_s double precision NOT NULL DEFAULT 0;
+-- Where the device's word is no time of this season, or none at all (relative to its arrival): the instant it was given
+-- when it came first, so that it is stored once however often it comes.
+CREATE TABLE vital_told (
+    device_id text NOT NULL,
+    code text NOT NULL,
+    told text NOT NULL, -- as the device told it; relative ones by their delivery
+    at timestamptz NOT NULL,
+    PRIMARY KEY (device_id, code, told)
+);
+GRANT SELECT, INSERT, UPDATE ON vital_told TO hub_ingest;
+-- By the hub's clock; the device's may be off by up to a day.
+CREATE OR REPLACE FUNCTION patient_vitals(of_patient uuid, from_at timestamptz, to_at timestamptz) RETURNS SETOF vital
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT v.* FROM patient p JOIN vital v ON v.patient_id = p.id
+    WHERE p.id = of_patient AND v.at >= from_at - interval '1 day' AND v.at < to_at + interval '1 day'
+      AND v.at + make_interval(secs => v.offset_s) >= from_at AND v.at + make_interval(secs => v.offset_s) < to_at
+    ORDER BY v.at + make_interval(secs => v.offset_s), v.code
+$$;
+
 -- Whom a late alarm concerns first, since nobody stands at the bed any more.
 ALTER TABLE alarm ADD COLUMN addressee_id uuid REFERENCES account;
 CREATE FUNCTION hub_alarm_addressee(of_recording uuid, instant timestamptz) RETURNS uuid

@@ -15,6 +15,17 @@ RATIO = Gauge("hub_telemetry_compression_ratio", "raw bytes / bytes of the block
 DAY_BYTES = Gauge("hub_telemetry_bytes_per_patient_day", "bytes of blocks for a day of one patient")
 HOT_PACKETS = Gauge("hub_telemetry_hot_packets", "packets not compacted yet, as PostgreSQL estimates them")
 WAITING = Gauge("hub_telemetry_recordings_to_compact", "recordings enqueued for compaction by the last sweep")
+LEDGER = Gauge(
+    "hub_ledger_samples", "samples of one lead of all recordings, by what became of them", ["state"]
+)
+
+
+async def count_ledger(conn: Connection) -> None:
+    """produced = stored + declared lost + waiting."""
+    row = await db.one(conn, "SELECT * FROM ecg_ledger_totals()")
+    waiting = row["produced"] - row["stored"] - row["declared_lost"]
+    for state, samples in {**row, "waiting": waiting}.items():
+        LEDGER.labels(state).set(samples)
 
 
 async def count_stored(conn: Connection) -> None:

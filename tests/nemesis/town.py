@@ -82,14 +82,19 @@ async def _person(conn: Connection, at: datetime, login: str, role: str, place: 
     return Actor("person", str(made))
 
 
+def make_worn(count: int, shards: int = 16) -> list[Worn]:
+    """Devices, patients and recordings that nobody knows yet."""
+    return [
+        Worn(n, f"holter-{n:04d}", f"{n % shards:02x}", f"secret of {n:04d}", uuid4(), uuid4(), None)
+        for n in range(count)
+    ]
+
+
 async def wear(
     database: Database, town: Town, at: datetime, count: int, requested: Sequence[int] = (), shards: int = 16
 ) -> list[Worn]:
     """New devices on new patients with recordings asked for; those numbered in `requested` by a request."""
-    worn = [
-        Worn(n, f"holter-{n:04d}", f"{n % shards:02x}", f"secret of {n:04d}", uuid4(), uuid4(), None)
-        for n in range(count)
-    ]
+    worn = make_worn(count, shards)
     patients = [(w.patient_id, town.clinic, f"患者{w.number:04d}", town.doctor.account_id, at) for w in worn]
     devices = [
         (w.device_id, w.shard, w.device_id, town.clinic, broker.password_hash(w.password), at) for w in worn

@@ -1,0 +1,176 @@
+"""A hub with a fleet of Holters on it, from the first sample to the drained end, and what is then true of it."""
+
+import asyncio
+import contextlib
+import math
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from hub.core import clock, db
+from hub.core.db import Database
+from hub.telemetry.blocks import Span, stored_pieces
+from tests.load import witness
+from tests.load.figures import Figure, exactly, say
+from tests.nemesis import checkers, fleet, history, town
+from tests.nemesis.checkers import Account, Boot, Broken, Piece
+from tests.nemesis.fleet import Fleet, Setup, Wearer
+from tests.nemesis.history import Key, Truth, acknowledged
+from tests.nemesis.installation import Hub
+from tests.nemesis.tape import Tape
+from tests.nemesis.town import DESK, Worn
+
+TAPE_S: Final = 600
+DRAINED_WITHIN_S: Final = 180.0
+SHOWN: Final = 10  # broken promises, of maybe thousands
+
+
+@dataclass(frozen=True)
+class Ward:
+    """Who is measured."""
+
+    hub: Hub
+    database: Database
+    witness_dsn: str
+    worn: Sequence[Worn]
+    wearers: Sequence[Wearer]
+    tape: Tape
+    fleet: Fleet
+
+    @property
+    def numbers(self) -> Mapping[UUID, int]:
+        return {one.recording_id: one.number for one in self.worn}
+
+    def history(self) -> list[dict[str, Any]]:
+        return history.read(self.fleet.history)
+
+    async def commits(self) -> dict[Key, list[witness.Commit]]:
+        return await witness.commits(self.witness_dsn)
+
+
+def make_wearers(worn: Sequence[Worn], **other: Any) -> tuple[Wearer, ...]:
+    """Devices that are busy with their recordings from the start."""
+    return tuple(town.wearer(one, recording=one.recording_id, **other) for one in worn)
+
+
+def device_accounts(count: int) -> list[tuple[str, str]]:
+    """User names and passwords of devices that are still to be made, for a broker that must know them before."""
+    return [(f"{one.shard}/{one.device_id}", one.password) for one in town.make_worn(count)]
+
+
+@contextlib.asynccontextmanager
+async def populated(hub: Hub, count: int) -> AsyncIterator[tuple[Database, list[Worn]]]:
+    """People, and so many of them with a Holter."""
+    async with hub.database() as database:
+        there = await town.found_town(database, clock.now())
+        yield database, await town.wear(database, there, clock.now(), count)
+
+
+@contextlib.asynccontextmanager
+async def streaming(
+    hub: Hub, witness_dsn: str, setup: Setup, database: Database, worn: Sequence[Worn], folder: Path
+) -> AsyncIterator[Ward]:
+    """The fleet plays; returns once every recording has begun."""
+    async with fleet.playing(setup, folder / "fleet") as playing:
+        ward = Ward(hub, database, witness_dsn, worn, setup.wearers, setup.tape, playing)
+        await until(lambda: all_begun(ward), 120.0)
+        yield ward
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float, every_s: float = 0.25) -> float:
+    """Seconds until something holds; raises TimeoutError if it does not in time."""
+    begun_s = clock.monotonic_s()
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110 - other processes are asked
+            await asyncio.sleep(every_s)
+    return clock.monotonic_s() - begun_s
+
+
+async def all_begun(ward: Ward) -> bool:
+    async with ward.database.transaction(DESK, clock.now()) as conn:
+        row = await db.one(conn, "SELECT count(*) AS begun FROM recording WHERE status = 'recording'")
+    return bool(row["begun"] == len(ward.worn))
+
+
+async def end(ward: Ward, within_s: float = DRAINED_WITHIN_S) -> tuple[list[Truth], float]:
+    """End all recordings and wait until everything is drained; what is then true, and the seconds it took."""
+    await town.end_all(ward.database, clock.now(), ward.worn)
+
+    waited_for = ""
+
+    async def is_over() -> bool:
+        nonlocal waited_for
+        figures, open_ones = await ward.fleet.figures(), await town.not_ended(ward.database, clock.now())
+        waited_for = f"not ended: {open_ones[:SHOWN]}; the devices: {figures}"
+        return figures["over"] == len(ward.worn) and figures["held"] == 0 and not open_ones
+
+    try:
+        took_s = await until(is_over, within_s, 0.5)
+    except TimeoutError:
+        say(f"  not drained within {within_s:.0f} s; {waited_for}")
+        took_s = math.inf
+    return await ward.fleet.truth(), took_s
+
+
+async def examined(ward: Ward, truths: Sequence[Truth]) -> list[Figure]:
+    """Everything that must hold of every run in which no buffer was too small."""
+    stored, told = await ward.commits(), ward.history()
+    broken = await _broken(ward, truths, told)
+    for one in broken[:SHOWN]:
+        say(f"  broken: {one}")
+    acknowledgements, early = witness.early_acknowledgements(told, stored)
+    for words in early[:SHOWN]:
+        say(f"  acknowledged too early: {words}")
+    produced = sum(one.produced for one in truths)
+    return [
+        Figure("samples made (of one lead)", produced),
+        Figure("acknowledgements given to devices", acknowledgements, at_least=1),
+        exactly("of these before the commit", len(early)),
+        exactly("samples lost", sum(one.discarded + one.held for one in truths) + _lost(broken)),
+        exactly("broken promises (stored = made bit for bit, once, ledger exact)", len(broken)),
+    ]
+
+
+def _lost(broken: Sequence[Broken]) -> int:
+    return sum(one.promise == "nothing is missing but what the device gave up" for one in broken)
+
+
+async def _broken(ward: Ward, truths: Sequence[Truth], told: Sequence[Mapping[str, Any]]) -> list[Broken]:
+    accounts, highest = await read_accounts(ward.database), acknowledged(told)
+    broken = checkers.check_lossless(truths) + checkers.check_drained(truths)
+    for truth in truths:
+        pieces = await read_pieces(ward.database, truth)
+        boot = Boot(truth, pieces, accounts.get(truth.key), highest.get(truth.key, 0))
+        broken += checkers.check_boot(boot, ward.tape.signal(truth.device))[0]
+    return broken
+
+
+async def read_pieces(database: Database, truth: Truth) -> list[Piece]:
+    """The stored samples of a boot."""
+    everything = Span(truth.recording, truth.boot, 0, truth.produced + 1)
+    async with database.transaction(DESK, clock.now()) as conn:
+        found = await stored_pieces(conn, [everything])
+    return [Piece(one.first_sample, one.samples) for one in found]
+
+
+async def read_accounts(database: Database) -> dict[Key, Account]:
+    """The ledgers of all boots."""
+    async with database.transaction(DESK, clock.now()) as conn:
+        found = await db.rows(conn, "SELECT b.* FROM recording r CROSS JOIN LATERAL recording_boots(r.id) b")
+    return {
+        (row["recording_id"], row["boot"]): Account(
+            row["produced_samples"], row["oldest_sample"], row["final_samples"] if row["final_known"] else None,
+            tuple((one.lower, one.upper) for one in row["have"]),
+        )
+        for row in found
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Any:
+    """A folder with a short path, for sockets have short names."""
+    with tempfile.TemporaryDirectory(prefix=f"th-{name}-") as folder:
+        yield Path(folder)

@@ -71,6 +71,10 @@ class Bindings:
         """A recording as last known."""
         return self.recordings[name] if name in self.recordings else self._former.get(name)
 
+    def knows(self, name: bytes) -> bool:
+        """Whether anything is known of a recording, as it is or as it was."""
+        return name in self.recordings or name in self._former
+
     def learn_recordings(self, rows: Mapping[bytes, Recording | None]) -> None:
         """Rows of the table, as they are now; None: there is none."""
         self.recordings.update(rows)

@@ -76,9 +76,7 @@ class Engine:
         named |= {name for name in running if name is not None}
         complete &= await self._load(self.bindings.missing_recordings(named), load_recordings, at, may_load)
         if not complete:
-            items = [
-                item for item in items if tick.named_recordings([item]) <= self.bindings.recordings.keys()
-            ]
+            items = [one for one in items if all(map(self.bindings.knows, tick.named_recordings([one])))]
         self._finish_closed(at)
         batch = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
         await self._analyse(batch, at, may_load)

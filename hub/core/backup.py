@@ -95,7 +95,8 @@ _SERVER_SQL: Final = """
            (SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes,
            current_database()::text AS database,
            (SELECT rolname::text FROM pg_roles WHERE rolsuper AND rolcanlogin ORDER BY oid LIMIT 1) AS superuser,
-           current_setting('shared_preload_libraries') AS preload,
+           coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'), -- told to pg_monitor only
+               (SELECT extname::text FROM pg_extension WHERE extname = 'timescaledb'), '') AS preload,
            current_setting('max_slot_wal_keep_size') AS keep_wal,
            EXISTS (SELECT FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')) AS tablespaces
     FROM pg_control_system() s, pg_control_checkpoint() c"""

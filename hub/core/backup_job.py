@@ -105,6 +105,12 @@ async def age_s(conn: Connection, at: datetime) -> tuple[float, bool]:
     return (at - (row["made"] or row["installed"])).total_seconds(), row["made"] is not None
 
 
+async def newest(dsn: str, at: datetime) -> tuple[float, bool]:
+    """The same for `hub doctor`, which has no pool."""
+    async with db.Database(dsn, "hub_app", size=1) as database, database.transaction(ACTOR, at) as conn:
+        return await age_s(conn, at)
+
+
 async def watch(context: Context) -> None:
     """A timer: the age as a metric, an incident when it is too great, and the next backup when it is due."""
     at, settings = context.at, context.settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from hub.core import broker, clock, migrate, mqtt, pdf_text, postgres, supervisor, tls
+from hub.core import backup_job, broker, clock, errors, migrate, mqtt, pdf_text, postgres, supervisor, tls
 from hub.core.lifecycle import why_taken
 from hub.core.settings import Settings
 
@@ -156,6 +156,23 @@ async def _ports(settings: Settings) -> str:
     return ", ".join(str(port) for _, port in wanted.values())
 
 
+async def _backup(settings: Settings) -> str:
+    cluster = backup_job.own_cluster(settings)
+    if cluster is not None and not _is_running(settings):
+        return "the hub is not running"
+    dsn = settings.dsn or (cluster.admin_dsn if cluster else None)
+    if dsn is None:
+        return "nothing to back up yet"
+    try:
+        age_s, made = await backup_job.newest(dsn, clock.now())
+    except (errors.HubError, psycopg.Error):
+        return "can't be judged without the database"
+    words = f"the newest is {age_s / 3600:.1f} hours old" if made else "none was ever made"
+    if age_s > settings.backup_max_age_h * 3600:
+        raise Problem(words, "hub backup FOLDER, or set HUB_BACKUP_DIR to a folder on another disk")
+    return words
+
+
 async def _paper(_settings: Settings) -> str:
     try:
         return str(pdf_text.font_file())
@@ -187,6 +204,7 @@ CHECKS: dict[str, Check] = {
     "database": _database,
     "broker": _broker,
     "ports": _ports,
+    "backup": _backup,
     "certificate": _certificate,
     "paper": _paper,
     "pages": _pages,

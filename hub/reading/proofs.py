@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from ecg import integrity
 from hub.core import db, secret
@@ -11,6 +12,7 @@ from hub.core.errors import HubError
 from hub.core.proofs import Fact, Proof, Restored, Verdict
 from hub.reading import signing
 from hub.reading.analyses import read_completeness
+from hub.reading.signing import Signer
 from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
 from hub.reading.verifying import verify_report
 
@@ -26,23 +28,24 @@ async def signed_reports(conn: Connection) -> Mapping[str, Any]:
 
 async def reports(restored: Restored) -> Verdict:
     """Everything a report binds, computed anew: signature, columns, samples, analysis, edits, paper."""
-    if not secret.exists(restored.data_dir, signing.KEY_NAME):
-        return Verdict("", ("the key that signed them is missing",))
-    signer = signing.local_signer(restored.data_dir)
     found = await db.rows(
         restored.conn, "SELECT id FROM report ORDER BY signed_at DESC LIMIT %s", (restored.limit,)
     )
-    faults = []
-    for report in found:
-        try:
-            told = await verify_report(restored.conn, signer, restored.store, report["id"])
-        except HubError as damage:
-            faults.append(f"report {report['id']}: {damage.en} {damage.detail}")
-            continue
-        faults += [
-            f"report {report['id']}: {c['name']}: {c['detail']}" for c in told["checks"] if not c["ok"]
-        ]
+    if not found:
+        return Verdict("none was signed yet")
+    if not secret.exists(restored.data_dir, signing.KEY_NAME):
+        return Verdict(f"{len(found)} reports", ("the key that signed them is missing",))
+    signer = signing.local_signer(restored.data_dir)
+    faults = [fault for report in found for fault in await _report_faults(restored, signer, report["id"])]
     return Verdict(f"{len(found)} reports are what was signed", (*faults,))
+
+
+async def _report_faults(restored: Restored, signer: Signer, report_id: UUID) -> list[str]:
+    try:
+        told = await verify_report(restored.conn, signer, restored.store, report_id)
+    except HubError as damage:
+        return [f"report {report_id}: {damage.en} {damage.detail}"]
+    return [f"report {report_id}: {c['name']}: {c['detail']}" for c in told["checks"] if not c["ok"]]
 
 
 async def merkle_roots(restored: Restored) -> Verdict:
@@ -77,7 +80,7 @@ async def _came_later(conn: Connection, analysis: Row) -> bool:
     return bool(now["stored"] != analysis["completeness"]["stored"])
 
 
-async def _root(conn: Connection, recording_id: Any) -> str:
+async def _root(conn: Connection, recording_id: UUID) -> str:
     recording = await db.one(conn, "SELECT * FROM recording WHERE id = %s", (recording_id,))
     async with WHOLE_RECORD:
         record = await read_record(conn, recording, await read_timeline(conn, recording_id))

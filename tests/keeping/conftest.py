@@ -1,6 +1,7 @@
 """A small hub on a server of its own, with a signed report, so that it can be backed up, killed and restored."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ from tests.reading.world import SEEDER, World, ended_recording
 
 # The server may lose its data with the machine, not with its own death.
 FAST = {"fsync": "off", "synchronous_commit": "off", "autovacuum": "off"}
+FULL_COUNTS = pytest.mark.skipif(
+    os.environ.get("TELEHUB_PROFILE") != "prove", reason="takes long; `make prove ONLY=backup`"
+)
 BEGAN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 PAPER = b"%PDF-1.4 paper of the signed report"
 
@@ -37,10 +41,13 @@ class Hub:
     world: World
     settings: Settings
 
-    async def back_up(self, target: Path, new_base: bool = False) -> Point:
-        """As the job does, with everything sealed up to now."""
+    async def seal(self) -> None:
         async with self.world.transaction(SEEDER, datetime.now(UTC)) as conn:
             await audit.seal(conn, datetime.now(UTC))
+
+    async def back_up(self, target: Path, new_base: bool = False) -> Point:
+        """As the job does, with everything sealed up to now."""
+        await self.seal()
         return await backup_job.take(self.settings, app.FACTS, target, new_base)
 
     async def tamper(self, statement: str, *parameters: object) -> None:
@@ -59,19 +66,36 @@ class Hub:
             await reports.store_pdf(conn, SEEDER, self.world.at, report["id"], file)
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    data_dir = tmp_path / "hub"
-    binaries = os.environ.get("HUB_POSTGRES_BIN")
-    async with postgres.running(data_dir / "postgres", Path(binaries) if binaries else None, FAST) as cluster:
-        await migrate.migrate(cluster.admin_dsn, BEGAN)
+def given_binaries() -> Path | None:
+    given = os.environ.get("HUB_POSTGRES_BIN")
+    return Path(given) if given else None
+
+
+@pytest.fixture(scope="session")
+async def seeded(tmp_path_factory: pytest.TempPathFactory) -> Hub:
+    """The hub as all tests find it; its server is stopped."""
+    data_dir = tmp_path_factory.mktemp("seeded") / "hub"
+    async with postgres.running(data_dir / "postgres", given_binaries(), FAST) as cluster:
         dsn = cluster.admin_dsn
+        await migrate.migrate(dsn, BEGAN)
         async with Database(dsn, "hub_app") as hub_app, Database(dsn, "hub_ingest") as ingest:
             world = await districts.build(Databases(hub_app, ingest, dsn), data_dir, BEGAN)
             await districts.agree(world)
-            made = Hub(cluster, world, Settings(data_dir=data_dir, dsn=dsn, postgres_bin=cluster.binaries))
+            made = Hub(cluster, world, Settings(data_dir=data_dir, postgres_bin=cluster.binaries))
             await made.read_and_sign()
-            yield made
+            return made
+
+
+@pytest.fixture
+async def hub(seeded: Hub, tmp_path: Path) -> AsyncIterator[Hub]:
+    """A copy of it, running."""
+    data_dir = tmp_path / "hub"
+    shutil.copytree(seeded.settings.data_dir, data_dir, ignore=shutil.ignore_patterns("run"))
+    async with postgres.running(data_dir / "postgres", given_binaries(), FAST) as cluster:
+        dsn = cluster.admin_dsn
+        async with Database(dsn, "hub_app") as hub_app, Database(dsn, "hub_ingest") as ingest:
+            world = replace(seeded.world, databases=Databases(hub_app, ingest, dsn), data_dir=data_dir)
+            yield Hub(cluster, world, replace(seeded.settings, data_dir=data_dir, dsn=dsn))
 
 
 def with_target(hub: Hub, target: Path) -> Hub:

@@ -16,7 +16,7 @@ from hub.core import backup_folder, db, postgres, restore
 from hub.core.backup_folder import BackupError, Damaged
 from hub.core.restore import Check, Wanted
 from tests.core.test_supervisor import until
-from tests.keeping.conftest import Hub
+from tests.keeping.conftest import FULL_COUNTS, Hub
 from tests.reading.world import SEEDER, World
 
 
@@ -144,6 +144,7 @@ async def test_rows_changed_behind_the_hubs_back_are_named(hub: Hub, tmp_path: P
     assert "250 samples are missing" in found["samples"][0]
 
 
+@FULL_COUNTS
 async def test_a_state_between_two_backups_can_be_had(hub: Hub, tmp_path: Path) -> None:
     target = tmp_path / "backup"
     await hub.back_up(target)
@@ -186,6 +187,7 @@ async def test_a_backup_that_was_cut_off_is_not_there(hub: Hub, tmp_path: Path) 
     assert faults(await restored(hub, Wanted(target, tmp_path / "scratch"))) == {}
 
 
+@FULL_COUNTS
 async def test_log_that_the_server_gave_up_means_a_new_base_and_old_ones_go(hub: Hub, tmp_path: Path) -> None:
     target = tmp_path / "backup"
     first = await hub.back_up(target)

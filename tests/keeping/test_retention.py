@@ -1,4 +1,4 @@
-"""Retention: nothing goes before a rule is switched on, what is bound does not go as monitoring, nothing is left over."""
+"""Retention: nothing goes before a rule is switched on, nothing bound goes as monitoring, nothing is left over."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -23,7 +23,7 @@ from hub.people import grants
 from tests import world
 from tests.ingest.conftest import Town
 from tests.ingest.devices import Device, connected
-from tests.ingest.test_from_the_broker import committed, until
+from tests.ingest.test_from_the_broker import committed, database_away, until
 from tests.monitoring import FS_HZ, LEADS, cut, noise, stored_signal
 from tests.parts import Broker
 from tests.serving import Serving
@@ -205,3 +205,39 @@ async def test_the_board_shows_who_is_recorded_and_how_old_that_is(
 async def test_a_foreign_doctor_opens_no_page(town: Town, pages: Serving) -> None:
     client = pages.as_(town.world.foreign, "township_doctor")
     await client.json("GET", f"/api/recordings/{town.worn.recording_id}/live", status=404)
+
+
+async def test_with_the_database_away_alarms_come_from_memory_and_are_the_same_once_stored(
+    town: Town, device: Device, open_page: OpenPage, now: Now
+) -> None:
+    """The heart stops while nothing can be stored: the page is told at once, and later of no second alarm."""
+    page, board = await open_page("township_doctor"), await open_page("township_doctor", "/api/board")
+    heart = Synthesiser(1, FS_HZ, LEADS, (Segment("sinus", 20.0, 75.0),))
+    samples = np.concatenate([heart.samples(0, 15 * FS_HZ), np.zeros((3, 8 * FS_HZ), np.int16)], axis=1)
+    bounds = range(FS_HZ, samples.shape[1] + 1, FS_HZ)
+    packets = [
+        packet.encode(one) for one in cut(town.worn, now(), samples, bounds, uv_per_lsb=heart.uv_per_lsb)
+    ]
+    for one in packets[:15]:
+        await device.publish(f"{town.worn.topic}/ecg", one)
+    await until(lambda: committed(device) == 15 * FS_HZ)
+    async with database_away(town):
+        for one in packets[15:]:
+            await device.publish(f"{town.worn.topic}/ecg", one)
+        await until(lambda: any(word["alarms"] for word in page.words("unstored")))
+        await until(lambda: page.words("storing") and page.words("storing")[-1]["state"] == "away")
+        (told,) = page.words("unstored")[-1]["alarms"]
+        assert (told["rule"], told["priority"], told["stored"]) == ("asystole", "high", False)
+        await until(lambda: board.said[-1]["patients"][0]["open_alarms"])
+        (brief,) = board.said[-1]["patients"][0]["open_alarms"]
+        assert (brief["id"], brief["stored"]) == (told["id"], False)
+        assert board.said[-1]["storing"]["state"] == "away"
+    await until(lambda: page.words("alarm"), 30)
+    stored = page.words("alarm")[0]["alarm"]
+    assert (stored["id"], stored["onset_at"], stored["late"]) == (told["id"], told["onset_at"], False)
+    await until(lambda: page.words("unstored")[-1]["alarms"] == [])
+    await until(lambda: page.words("storing")[-1]["state"] == "ok", 30)
+    await until(lambda: [one["id"] for one in board.said[-1]["patients"][0]["open_alarms"]] == [stored["id"]])
+    async with await world.connect(town.databases.admin_dsn) as admin:
+        rows = await (await admin.execute("SELECT id FROM alarm")).fetchall()
+    assert [str(row["id"]) for row in rows] == [told["id"]]

@@ -37,6 +37,7 @@ from hub.ingest.tick import Sorted, Stored
 TICK_S: Final = 0.02
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
 PROBE_S, PROBE_MOST_S = 0.5, 4.0
+GATHER_S: Final = 0.15  # between the beginnings of two transactions, unless much waits
 IDLE_S: Final = 1.0  # a commit without messages: presence, findings of recordings that are over
 LOCKS_EVERY_S: Final = 1.0
 WORD_EVERY_S: Final = 1.0
@@ -65,7 +66,7 @@ class Worker:
         self._has_pending = asyncio.Event()
         self._passing, self._committing = asyncio.Lock(), asyncio.Lock()
         self._owned: frozenset[int] = frozenset()  # shards of which what we remember is true
-        self._renewed_s = self._too_much_since_s = 0.0
+        self._renewed_s = self._too_much_since_s = self._stored_s = 0.0
         self._is_over = asyncio.Event()
 
     @property
@@ -232,8 +233,16 @@ class Worker:
             if self.pressure.away_why is not None:
                 await self._until_back()
             while self._pending or self.engine.has_unwritten:
+                await self._gather()
                 if not await self._store_some():
                     break
+
+    async def _gather(self) -> None:
+        """Let a batch grow, since most of a transaction costs the same whatever is in it; not while much waits."""
+        since_s = clock.monotonic_s() - self._stored_s
+        if since_s < GATHER_S and self._waiting < self.pressure.batch_messages:
+            await asyncio.sleep(GATHER_S - since_s)
+        self._stored_s = clock.monotonic_s()
 
     async def _store_some(self) -> bool:
         """One transaction; False if storage is away. Whatever is committed is acknowledged, however late."""

@@ -176,7 +176,8 @@ async def _status(request: Request, watched: Watched) -> dict[str, Any]:
     async with request.transaction(at) as conn:
         recording = await recordings.read_recording(conn, request.actor, at, watched.recording_id)
     ledger = {name: recording["ledger"][name] for name in COUNTS}
-    return {"type": "status", "status": recording["status"], **recording["device"], "ledger": ledger}
+    told = {"ledger": ledger, "backlog": recording["backlog"], "clock": recording["clock"]}
+    return {"type": "status", "status": recording["status"], **recording["device"], **told}
 
 
 def age_s(second: Mapping[str, Any], at: datetime) -> float:

@@ -23,6 +23,12 @@ MICROSECOND: Final = 1_000_000
 # time line starts where the packet arrived, and every day a packet can name has a bound.
 PAST_US: Final = 60 * 86_400 * MICROSECOND
 FUTURE_US: Final = 2 * 86_400 * MICROSECOND
+# The same for where a time line begins: what follows on it may be late by as much again as there is room.
+ANCHOR_PAST_US: Final = 45 * 86_400 * MICROSECOND
+ANCHOR_FUTURE_US: Final = 86_400 * MICROSECOND
+GOES_ON_S: Final = (
+    3600  # a packet this near to what is stored goes on from it, whatever the clocks say meanwhile
+)
 LONGEST_BOOT_S: Final = 400 * 86_400  # no device runs longer without a restart
 
 Key = tuple[UUID, int]  # recording, boot
@@ -87,7 +93,7 @@ def anchor_for(packet: WaveformPacket, received_s: float) -> int:
     """Where the time line of a boot begins, by its first packet: the device's word, unless it can't be."""
     before_us = at_us(0, packet.first_sample, packet.fs_hz)
     device_us, received_us = (round(s * MICROSECOND) for s in (packet.device_time_s, received_s))
-    is_plausible = -PAST_US <= device_us - received_us <= FUTURE_US
+    is_plausible = -ANCHOR_PAST_US <= device_us - received_us <= ANCHOR_FUTURE_US
     return (device_us if is_plausible else received_us) - before_us
 
 
@@ -98,7 +104,8 @@ def account(boot: Boot, packets: Iterable[tuple[M, WaveformPacket, float]]) -> A
     for message, packet, received_s in packets:
         first, end = packet.first_sample, packet.end_sample
         instant_us = at_us(boot.anchor_us, first, packet.fs_hz)
-        if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US:
+        goes_on = ledger.stored and first <= ledger.seen + GOES_ON_S * packet.fs_hz
+        if not goes_on and not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US:
             result.implausible.append(message)
             continue
         ledger, new = sequencing.receive(ledger, first, end, packet.oldest)

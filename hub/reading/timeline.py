@@ -1,7 +1,7 @@
 """One recording as one line of samples: where each boot of the device lies on it, and how it is read.
 
 A device counts its samples from each boot on; an analysis needs one index for the whole recording. Boots are
-laid out by the instant of their sample 0, never overlapping and never further apart than a day: a clock that
+laid out by the instant of their sample 0, never touching and never further apart than a day: a clock that
 was set wrong puts no two samples in one place, and makes no line of years.
 """
 
@@ -23,6 +23,7 @@ from hub.telemetry.recordings import read_boots
 
 Range = tuple[int, int]
 WINDOW_S = 600  # read at a time
+BREAK_MIN_S = 1  # between two boots: no interval is measured across a restart, however the clock was set
 BREAK_MAX_S = 86_400  # what a break between two boots takes on the line, at most
 WHOLE_RECORD = asyncio.Semaphore(1)  # of a process: one whole recording in memory at a time
 
@@ -112,13 +113,16 @@ class Timeline:
 
 
 def lay_out(fs_hz: int, boots: Iterable[Boot]) -> Timeline:
-    """Boots on one line by their anchors, which are never revised; one without a stored sample takes no place."""
+    """Boots on one line in their order and by their anchors, which are never revised; one without a stored sample
+    takes no place.
+    """
     placed: list[Stretch] = []
-    stored = sorted((b for b in boots if b.end), key=lambda b: (b.anchor_at, b.boot))
+    stored = sorted((b for b in boots if b.end), key=lambda b: b.boot)
     end = 0
     for boot in stored:
         wanted = round((boot.anchor_at - stored[0].anchor_at).total_seconds() * fs_hz)
-        offset = min(max(wanted, end), end + BREAK_MAX_S * fs_hz)
+        least = end + BREAK_MIN_S * fs_hz if placed else 0
+        offset = min(max(wanted, least), end + BREAK_MAX_S * fs_hz)
         placed.append(Stretch(boot.boot, offset, boot.end, boot.at(0, fs_hz), boot.ledger.stored))
         end = offset + boot.end
     return Timeline(fs_hz, tuple(placed))

@@ -11,20 +11,26 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Row
 from hub.people import access, audit
 from hub.telemetry import closing
+from hub.telemetry.recordings import read_boots
 
 DIARY = "diary"
 
 
 async def events(conn: Connection, actor: Actor, at: datetime, recording_id: UUID) -> list[Row]:
-    """Events and diary entries in order of time."""
-    recording = await db.one(conn, "SELECT patient_id FROM recording WHERE id = %s", (recording_id,))
+    """Events and diary entries in order of time; what names its sample lies where that lies."""
+    recording = await db.one(conn, "SELECT patient_id, fs_hz FROM recording WHERE id = %s", (recording_id,))
     await access.require(conn, actor, at, "recording.read", patient_id=recording["patient_id"])
-    return await db.rows(
+    found = await db.rows(
         conn,
-        "SELECT id, kind, at, boot, sample, detail, device_id FROM recording_event WHERE recording_id = %s"
-        " ORDER BY at, id",
+        "SELECT id, kind, at, boot, sample, detail, device_id FROM recording_event WHERE recording_id = %s",
         (recording_id,),
     )
+    boots = {boot.boot: boot for boot in await read_boots(conn, recording_id, recording["fs_hz"])}
+    for row in found:
+        boot = boots.get(row["boot"])
+        if boot is not None and boot.clock is not None and row["sample"] is not None:
+            row["at"] = boot.at(row["sample"], recording["fs_hz"])
+    return sorted(found, key=lambda row: (row["at"], row["id"]))
 
 
 async def add_diary(

@@ -14,7 +14,6 @@ from devices.sequencing import Clock, Ledger
 from hub.core.db import Row
 
 GAPS_SHOWN: Final = 200  # of one boot, the newest
-SET_S: Final = 60.0  # a clock that differs by more from what it was has been set
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Boot:
     anchor_at: datetime
     ledger: Ledger
     clock: Clock | None  # of its time line
-    device_clock: Clock | None = None  # of the device itself, as it was last
+    told: tuple[float, float] | None = None  # an instant by the hub's clock, and what the device's said then
 
     def at(self, sample: int, fs_hz: int) -> datetime:
         """The instant of a sample by the hub's clock, as well as it is known."""
@@ -56,20 +55,12 @@ def _boot(row: Row, clock_rows: Sequence[Row]) -> Boot:
     ledger = Ledger(stored, row["oldest_sample"], row["produced_samples"], final)
     # Each boot has a time line of its own, since a restart may set the clock.
     own = [c for c in clock_rows if c["boot"] == row["boot"]]
-    pairs = [(c["at"].timestamp(), c["at"].timestamp() + c["offset_s"]) for c in own]
-    return Boot(row["boot"], row["anchor_at"], ledger, sequencing.estimate_clock(pairs), _device_clock(own))
-
-
-def _device_clock(rows: Sequence[Row]) -> Clock | None:
-    """The device's own clock, which may have been set while it ran: what it told last counts."""
-    told = [(c["device_s"], c["at"].timestamp() + c["offset_s"]) for c in rows if c["device_s"] is not None]
-    if not told:
-        return None
-    at_s, hub_s = told[-1]
-    line = sequencing.estimate_clock(
-        [pair for pair in told if abs(pair[1] - pair[0] - (hub_s - at_s)) < SET_S]
+    clock = sequencing.estimate_clock(
+        [(c["at"].timestamp(), c["at"].timestamp() + c["offset_s"]) for c in own]
     )
-    return Clock(at_s, hub_s - at_s, line.drift_ppm if line is not None else 0.0)
+    told = [(c["at"].timestamp(), c["device_s"]) for c in own if c["device_s"] is not None]
+    newest = (sequencing.to_hub_time_s(clock, told[-1][0]), told[-1][1]) if clock and told else None
+    return Boot(row["boot"], row["anchor_at"], ledger, clock, newest)
 
 
 def ledger_json(boots: Sequence[Boot], fs_hz: int) -> dict[str, Any]:
@@ -112,9 +103,28 @@ def _boot_json(boot: Boot) -> dict[str, Any]:
     }
 
 
+def waiting(boots: Sequence[Boot]) -> int:
+    """Samples known to have been made that are neither stored nor given up."""
+    return sum(sequencing.total(sequencing.missing(boot.ledger)) for boot in boots)
+
+
 def newest_at(boots: Sequence[Boot], fs_hz: int) -> datetime | None:
     """The instant of the newest stored sample."""
     return max((boot.at(boot.end, fs_hz) for boot in boots if boot.end), default=None)
+
+
+def clock_json(boots: Sequence[Boot]) -> dict[str, Any] | None:
+    """How far the device's own clock is off (hub minus device), when it was told last, and how fast that grows."""
+    known = [(boot.clock, boot.told) for boot in boots if boot.clock is not None and boot.told is not None]
+    if not known:
+        return None
+    clock, (hub_s, device_s) = known[-1]
+    return {
+        "offset_s": round(hub_s - device_s, 3),
+        "drift_ppm": round(clock.drift_ppm, 1) if clock.drift_ppm else None,
+        "at": datetime.fromtimestamp(hub_s, UTC),
+        "device_at": datetime.fromtimestamp(device_s, UTC),
+    }
 
 
 def clock_offset_s(boots: Sequence[Boot]) -> float | None:

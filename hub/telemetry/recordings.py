@@ -29,7 +29,7 @@ CANCELLED_WITHIN: Final = timedelta(
 _COLUMNS: Final = (
     "SELECT r.*, p.name AS patient_name, p.sex, p.birth_date, q.planned_hours, o.name AS organisation_name,"
     "  o.name_en AS organisation_name_en, coalesce(s.connected, false) AS connected, s.last_seen_at,"
-    "  s.battery_percent, s.backlog_s, (SELECT e.detail->>'detail' FROM recording_event e"
+    "  s.battery_percent, s.backlog_s, s.backlog_per_s, s.clock_offset_s, s.clock_drift_ppm, (SELECT e.detail->>'detail' FROM recording_event e"
     "    WHERE e.recording_id = r.id AND e.kind = 'command' AND e.detail->>'detail' LIKE 'refused%%'"
     "    ORDER BY e.received_at DESC LIMIT 1) AS refusal"
     " FROM recording r JOIN patient p ON p.id = r.patient_id JOIN organisation o ON o.id = r.organisation_id"
@@ -193,7 +193,10 @@ _PLAIN: Final = (
     "id", "device_id", "service_request_id", "status", "fs_hz", "leads", "uv_per_lsb", "paced", "requested_at",
     "started_at", "stop_requested_at", "ended_at", "end_reason", "refusal",
 )  # fmt: skip
-_OF_DEVICE: Final = ("connected", "last_seen_at", "battery_percent", "backlog_s")
+_OF_DEVICE: Final = (
+    "connected", "last_seen_at", "battery_percent", "backlog_s", "clock_offset_s", "clock_drift_ppm",
+)  # fmt: skip
+HEARD_WITHIN: Final = timedelta(seconds=20)  # a rate of arrival is of now
 
 
 async def _shown(conn: Connection, at: datetime, row: Row) -> dict[str, Any]:
@@ -219,7 +222,19 @@ async def _shown(conn: Connection, at: datetime, row: Row) -> dict[str, Any]:
         "planned_end_at": planned,
         "newest_at": newest,
         "clock_offset_s": ledger.clock_offset_s(boots),
+        "clock": ledger.clock_json(boots),
+        "backlog": _backlog(boots, row, at),
         "device": {name: row[name] for name in _OF_DEVICE},
         "drain_ends_at": stopped_at + closing.DRAIN_TIMEOUT if row["status"] == "stopping" else None,
         "ledger": ledger.ledger_json(boots, row["fs_hz"]),
     }
+
+
+def _backlog(boots: list[ledger.Boot], row: Row, at: datetime) -> dict[str, float | None]:
+    """What the device is known to hold back, and how long that takes at the rate it comes now; None if nobody can
+    say: nothing comes, or too little has come to tell a rate.
+    """
+    waiting_s = ledger.waiting(boots) / row["fs_hz"]
+    heard = row["connected"] and row["last_seen_at"] is not None and at - row["last_seen_at"] < HEARD_WITHIN
+    rate = row["backlog_per_s"] if heard else None
+    return {"waiting_s": round(waiting_s, 1), "left_s": round(waiting_s / rate) if rate else None}

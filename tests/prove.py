@@ -24,7 +24,7 @@ class Proof:
 
 
 def _on(server: Path) -> Proof:
-    parts = ("core", "people", "orders", "telemetry", "alarms", "ingest", "reading", "access")
+    parts = ("core", "people", "orders", "telemetry", "alarms", "ingest", "reading", "access", "keeping")
     return Proof([f"tests/{part}" for part in parts], environ={"HUB_POSTGRES_BIN": str(server)})
 
 
@@ -37,6 +37,7 @@ PROOFS: Mapping[str, Proof] = {
         rounds=5,
         environ={"TELEHUB_KILLS": "15"},
     ),
+    "backup": Proof(["tests/keeping"], rounds=3, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},
 }

@@ -128,7 +128,7 @@ class Bindings:
         if recording is not None:
             self._former[recording.id.bytes] = recording
         changed = device_id or (recording.device_id if recording else None)
-        if changed is None:
+        if changed is None and recording_id is None:
             return self.forget()
         if changed in self.devices:
             self._stale_devices.add(changed)

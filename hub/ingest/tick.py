@@ -180,16 +180,21 @@ def _recordings(batch: Sorted) -> dict[UUID, Recording]:
 
 async def _begin(conn: Connection, at: datetime, arrivals: Iterable[Arrival]) -> tuple[UUID, ...]:
     """The first samples of recordings: from now on rate, leads and scale are fixed."""
-    first = {a.recording.id: a for a in arrivals if not a.recording.started}
-    for recording_id, arrival in first.items():
-        packet = arrival.packet
+    first = {a.recording.id: a.packet for a in arrivals if not a.recording.started}
+    if first:
         await db.run(
             conn,
-            "UPDATE recording SET status = CASE status WHEN 'requested' THEN 'recording' ELSE status END,"
-            "  started_at = %s, fs_hz = %s, leads = %s, uv_per_lsb = %s WHERE id = %s AND started_at IS NULL",
-            (at, packet.fs_hz, list(packet.leads), packet.uv_per_lsb, recording_id),
-        )
-        await db.notify(conn, closing.CHANNEL, recording_id=str(recording_id))
+            "WITH begun AS (UPDATE recording r SET started_at = %s, fs_hz = k.fs_hz,"
+            "   leads = string_to_array(k.leads, ' '), uv_per_lsb = k.uv_per_lsb,"
+            "   status = CASE r.status WHEN 'requested' THEN 'recording' ELSE r.status END"
+            "  FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::float8[]) AS k (id, fs_hz, leads, uv_per_lsb)"
+            "  WHERE r.id = k.id AND r.started_at IS NULL RETURNING r.id)"
+            " SELECT pg_notify(%s, json_build_object('recording_id', id)::text) FROM begun",
+            (
+                at, list(first), [p.fs_hz for p in first.values()], [" ".join(p.leads) for p in first.values()],
+                [p.uv_per_lsb for p in first.values()], closing.CHANNEL,
+            ),
+        )  # fmt: skip
     return tuple(first)
 
 

@@ -221,6 +221,7 @@ async def test_with_the_database_away_alarms_come_from_memory_and_are_the_same_o
     for one in packets[:15]:
         await device.publish(f"{town.worn.topic}/ecg", one)
     await until(lambda: committed(device) == 15 * FS_HZ)
+    await until(lambda: board.said[-1]["patients"])
     async with database_away(town):
         for one in packets[15:]:
             await device.publish(f"{town.worn.topic}/ecg", one)

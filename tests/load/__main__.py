@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from hub.core import clock
-from tests.load import cluster, takeover
+from tests.load import cluster, outage, takeover
 from tests.load.figures import Figure, all_kept, show
 from tests.load.ward import scratch
 
 Scenario = Callable[[Path], Awaitable[list[Figure]]]
-SCENARIOS: Final[Mapping[str, Scenario]] = {"takeover": takeover.run, "nats": cluster.run}
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "takeover": takeover.run,
+    "nats": cluster.run,
+    "outage": outage.run,
+}
 
 
 def main() -> None:

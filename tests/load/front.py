@@ -1,4 +1,4 @@
-"""One address in front of several nodes, as a cluster has for its devices: each connection goes to a node that answers."""
+"""One address in front of several nodes, as a cluster has for its devices: a connection goes to a node that answers."""
 
 import asyncio
 import contextlib

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from devices.fields import Range
 from hub.core import clock, db
 from hub.core.db import Database
-from hub.telemetry.blocks import Span, stored_pieces
 from tests.load import witness
 from tests.load.figures import Figure, exactly, say
-from tests.nemesis import checkers, fleet, history, town
-from tests.nemesis.checkers import Account, Boot, Broken, Piece
+from tests.nemesis import checkers, fleet, history, store, town
+from tests.nemesis.checkers import Broken
 from tests.nemesis.fleet import Fleet, Setup, Wearer
 from tests.nemesis.history import Key, Truth, acknowledged
 from tests.nemesis.installation import Hub
@@ -139,34 +139,28 @@ def _lost(broken: Sequence[Broken]) -> int:
 
 
 async def _broken(ward: Ward, truths: Sequence[Truth], told: Sequence[Mapping[str, Any]]) -> list[Broken]:
-    accounts, highest = await read_accounts(ward.database), acknowledged(told)
+    highest = acknowledged(told)
     broken = checkers.check_lossless(truths) + checkers.check_drained(truths)
-    for truth in truths:
-        pieces = await read_pieces(ward.database, truth)
-        boot = Boot(truth, pieces, accounts.get(truth.key), highest.get(truth.key, 0))
-        broken += checkers.check_boot(boot, ward.tape.signal(truth.device))[0]
+    async with await store.connect(ward.hub.admin_dsn) as admin:
+        for truth in truths:
+            boot = await store.read_boot(admin, truth, highest.get(truth.key, 0))
+            broken += checkers.check_boot(boot, ward.tape.signal(truth.device))[0]
+        broken += checkers.check_events(told, await store.read_events(admin))
+        broken += await store.check_set_aside(admin)
+        broken += await store.check_ended(admin, [one.recording_id for one in ward.worn])
     return broken
 
 
-async def read_pieces(database: Database, truth: Truth) -> list[Piece]:
-    """The stored samples of a boot."""
-    everything = Span(truth.recording, truth.boot, 0, truth.produced + 1)
-    async with database.transaction(DESK, clock.now()) as conn:
-        found = await stored_pieces(conn, [everything])
-    return [Piece(one.first_sample, one.samples) for one in found]
-
-
-async def read_accounts(database: Database) -> dict[Key, Account]:
-    """The ledgers of all boots."""
-    async with database.transaction(DESK, clock.now()) as conn:
-        found = await db.rows(conn, "SELECT b.* FROM recording r CROSS JOIN LATERAL recording_boots(r.id) b")
-    return {
-        (row["recording_id"], row["boot"]): Account(
-            row["produced_samples"], row["oldest_sample"], row["final_samples"] if row["final_known"] else None,
-            tuple((one.lower, one.upper) for one in row["have"]),
+async def read_have(ward: Ward) -> dict[Key, tuple[Range, ...]]:
+    """What the ledgers say is stored."""
+    async with ward.database.transaction(DESK, clock.now()) as conn:
+        found = await db.rows(
+            conn, "SELECT b.recording_id, b.boot, b.have FROM recording r CROSS JOIN recording_boots(r.id) b"
         )
+    return {
+        (row["recording_id"], row["boot"]): tuple((part.lower, part.upper) for part in row["have"])
         for row in found
-    }  # fmt: skip
+    }
 
 
 @contextlib.contextmanager

@@ -109,4 +109,5 @@ EVERY: Every = {
     "recordings.overdue": (OVERDUE_EVERY_S, close_overdue),
     compaction.JOB: (COMPACT_EVERY_S, enqueue_compaction),
     "vitals.pack": (PACK_EVERY_S, pack_vitals),
+    "telemetry.ledger": (LEDGER_EVERY_S, count_ledger),
 }

@@ -25,14 +25,16 @@ from devices.simulator import Holter
 from devices.simulator.buffer import Stretch
 from devices.simulator.clock import DeviceClock
 from devices.simulator.publish import Publish
+from devices.simulator.window import Window
 from hub.core import clock
 from hub.core.mqtt import Session, Will
 from tests.nemesis.history import Recorder, Truth, row_of, truth_of
 from tests.nemesis.proxy import CLEAR, Condition, Link
-from tests.nemesis.tape import UV_PER_LSB, Tape
+from tests.nemesis.tape import FS_HZ, UV_PER_LSB, Tape
 
 ROOT: Final = Path(__file__).parents[2]
 LINE_LIMIT: Final = 1 << 26  # of an answer of the process
+PACKET: Final = FS_HZ  # samples of one packet, of a second
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,6 @@ class Setup:
     seed: int
     links: int
     tick_s: float = 0.25
-    under_way: int = 32  # packets without PUBACK beyond which no backlog is sent
     keepalive_s: int = 10
     reconnect_s: float = 1.0
 
@@ -84,7 +85,9 @@ class Device:
         self._session: Session | None = None
         self._fd = -1
         self._is_announced = False
+        self._window = Window()
         self._not_before_s = 0.0
+        self.packets_sent = 0
         self._known_events: set[str] = set()
         self.stops_connecting = False
         self.holter = self._holter()
@@ -117,7 +120,7 @@ class Device:
                 self._recorder.note(now_s, "link", device=self.wearer.device_id, is_up=True)
                 self._send(self.holter.connected(now_s), now_s)
             return
-        self.holter.room = max(0, self._setup.under_way - len(self._session.unacknowledged))
+        self.holter.room = self._window.room(len(self._session.unacknowledged), clock.monotonic_s())
         self._send(self.holter.tick(now_s), now_s)
 
     def close(self) -> None:
@@ -184,7 +187,10 @@ class Device:
         for one in publishes:
             if one.topic_kind == "event":
                 self._note_event(one.payload, now_s)
-            self._session.publish(f"ingest/{self.wearer.username}/{one.topic_kind}", one.payload, qos=1)
+            topic = f"ingest/{self.wearer.username}/{one.topic_kind}"
+            if self._session.publish(topic, one.payload, qos=1):
+                self._window.sent(1, clock.monotonic_s())
+                self.packets_sent += one.topic_kind == "ecg"
         self._session.flush()
 
     def _note_event(self, payload: bytes, now_s: float) -> None:
@@ -201,7 +207,7 @@ class Device:
         if self._is_announced and self._session is not None:
             why = self._session.closed
             self._recorder.note(now_s, "link", device=self.wearer.device_id, is_up=False, why=why)
-        self._session, self._is_announced = None, False
+        self._session, self._is_announced, self._window = None, False, Window()
         pause_s = self._setup.reconnect_s * self._rng.uniform(0.5, 1.5)
         self._not_before_s = clock.monotonic_s() + pause_s
         self.holter.disconnected(now_s)
@@ -315,6 +321,7 @@ class Troop:
             "over": sum(bool(holter.ended) for holter in holters),
             "produced": sum(one.produced for one in stretches),
             "discarded": sum(one.discarded for one in stretches),
+            "packets_sent": sum(device.packets_sent for device in self.devices),
             "held": sum(holter.buffer.held_samples for holter in holters),
             "cpu_s": sum(os.times()[:2]),
         }

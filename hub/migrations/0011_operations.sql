@@ -101,12 +101,12 @@ CREATE TRIGGER device_changed AFTER UPDATE ON device_state FOR EACH ROW
 -- For who manages devices and sees no patient: states and counts of what devices record. The callers' services have
 -- asked for the right to the device.
 CREATE FUNCTION hub_devices_recording() RETURNS TABLE (device_id text, recording_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT r.device_id, r.id FROM recording r WHERE r.status IN ('requested', 'recording', 'stopping')
 $$;
 CREATE FUNCTION hub_recording_account(of_recording uuid)
 RETURNS TABLE (produced numeric, stored numeric, lost numeric, waiting numeric, lost_ranges bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT coalesce(sum(b.produced_samples), 0), coalesce(sum(s.samples), 0), coalesce(sum(l.samples), 0),
       coalesce(sum(b.produced_samples - s.samples - l.samples), 0), coalesce(sum(l.ranges), 0)::bigint
     FROM recording_boot b
@@ -119,7 +119,7 @@ $$;
 CREATE FUNCTION hub_devices_account(device_ids text[])
 RETURNS TABLE (device_id text, status text, fs_hz int, started_at timestamptz, produced numeric, stored numeric,
                lost numeric, waiting numeric, lost_ranges bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT r.device_id, r.status, r.fs_hz, r.started_at, a.*
     FROM recording r CROSS JOIN LATERAL hub_recording_account(r.id) a
     WHERE r.device_id = ANY(device_ids) AND r.status IN ('requested', 'recording', 'stopping')
@@ -128,14 +128,14 @@ CREATE FUNCTION hub_device_recordings(of_device text, newest int)
 RETURNS TABLE (of_recording uuid, status text, fs_hz int, requested_at timestamptz, started_at timestamptz,
                ended_at timestamptz, end_reason text, produced numeric, stored numeric, lost numeric, waiting numeric,
                lost_ranges bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT r.id, r.status, r.fs_hz, r.requested_at, r.started_at, r.ended_at, r.end_reason, a.*
     FROM (SELECT * FROM recording WHERE device_id = of_device ORDER BY requested_at DESC LIMIT newest) r
     CROSS JOIN LATERAL hub_recording_account(r.id) a
 $$;
 CREATE FUNCTION hub_device_commands(of_device text)
 RETURNS TABLE (command text, answer text, at timestamptz, waits boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     (SELECT split_part(e.detail->>'command_id', '.', 1), e.detail->>'detail', e.received_at, false
      FROM recording_event e JOIN recording r ON r.id = e.recording_id
      WHERE r.device_id = of_device AND e.kind = 'command' ORDER BY e.received_at DESC LIMIT 50)
@@ -145,14 +145,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
      WHERE j.kind = 'device.command' AND j.failed_at IS NULL AND r.device_id = of_device LIMIT 10)
 $$;
 CREATE FUNCTION hub_device_clock(of_device text) RETURNS TABLE (at timestamptz, offset_s double precision)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT c.at, c.offset_s FROM recording_clock c
     WHERE c.recording_id = (SELECT r.id FROM recording r WHERE r.device_id = of_device ORDER BY r.requested_at DESC LIMIT 1)
     ORDER BY c.at DESC LIMIT 200
 $$;
 CREATE FUNCTION hub_device_missing(of_device text)
 RETURNS TABLE (shard text, recording_id uuid, boot bigint, missing int8multirange)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET hub.actor_kind = 'job' AS $$
     SELECT d.shard, r.id, b.boot, m.missing
     FROM device d JOIN recording r ON r.device_id = d.id AND r.status IN ('recording', 'stopping')
     JOIN recording_boot b ON b.recording_id = r.id

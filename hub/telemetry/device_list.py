@@ -40,7 +40,7 @@ SORTS: Final[dict[str, tuple[str, str]]] = {
 }
 # Filters by name; `hand` = needs somebody's hand, for the reasons told with each row.
 _ACTIVE: Final = "d.retired_at IS NULL"
-_OFFLINE: Final = "(q.id IS NOT NULL AND (s.connected IS NOT TRUE OR s.last_seen_at < %(silent)s))"
+_OFFLINE: Final = "(q.id IS NOT NULL AND (s.last_seen_at IS NULL OR s.last_seen_at < %(silent)s))"
 REASONS: Final[dict[str, str]] = {
     "offline": _OFFLINE,
     "battery": "coalesce(s.battery_percent < %(battery)s, false)",
@@ -96,10 +96,11 @@ async def device_page(
     found = await _rows(conn, asked, parameters)
     more = len(found) > asked.limit
     shown = found[: asked.limit]
+    following = _cursor(shown[-1]) if more else None
     accounts = await _accounts(conn, [row["id"] for row in shown])
     return {
         "devices": [_device(row, quality.get(row["id"]), accounts.get(row["id"])) for row in shown],
-        "next": _cursor(shown[-1]) if more else None,
+        "next": following,
         "counts": await _counts(conn, parameters),
     }
 

@@ -41,11 +41,11 @@ function DeviceList() {
   const shown = { ...page, data: page.data ?? before };
   return (
     <section class="stack">
-      <div class="toolbar">
+      <div class="searching">
         <TextField label={t('admin.device.search')} type="search" autocomplete="off" value={typed} change={setTyped} />
         {hasRole('device_manager') && <Button kind="primary" onClick={() => setAdding(true)}>{t('admin.device.add')}</Button>}
       </div>
-      <div class="actions" role="group" aria-label={t('admin.device.filter')}>
+      <div class="actions choosing" role="group" aria-label={t('admin.device.filter')}>
         {DEVICE_FILTERS.map((each) => (
           <Button key={each} kind="quiet" aria-pressed={each === filter} onClick={() => { setFilter(each); setTrail([]); }}>
             {t(`admin.device.filter.${each}`)}{shown.data && <> <span class="figures">{count(shown.data.counts[each])}</span></>}

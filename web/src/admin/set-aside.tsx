@@ -31,7 +31,7 @@ export function SetAsideSection() {
         {(data) => (
           <>
             {!handled && <Reasons reasons={data.reasons} chosen={reason} choose={(chosen) => show({ reason: chosen })} changed={items.reload} />}
-            <div class="actions">
+            <div class="actions choosing">
               <Button aria-pressed={!handled && reason === null} onClick={() => show({})}>{t('admin.aside.all')}</Button>
               <Button aria-pressed={handled} onClick={() => show({ handled: true })}>{t('admin.aside.handled')}</Button>
             </div>

@@ -97,7 +97,10 @@ async def _ask(request: Request, viewer: Viewer, words: "deque[dict[str, Any]]")
     while True:
         await asyncio.sleep(ALARM_EVERY_S)
         alarms, viewer.alarms = viewer.alarms, set()
+        missed, viewer.has_missed = viewer.has_missed, False
         try:
+            if missed:
+                words.append({"type": "alarms", "alarms": await _open_alarms(request, viewer.watched)})
             for alarm_id in alarms:
                 words.append({"type": "alarm", "alarm": await _alarm(request, alarm_id)})
             if clock.monotonic_s() - status_s >= STATUS_EVERY_S:
@@ -105,6 +108,7 @@ async def _ask(request: Request, viewer: Viewer, words: "deque[dict[str, Any]]")
                 words.append(await _status(request, viewer.watched))
         except errors.Unavailable:  # the signal goes on; ask again
             viewer.alarms |= alarms
+            viewer.has_missed |= missed
         viewer.wake.set()
 
 
@@ -169,6 +173,12 @@ async def _alarm(request: Request, alarm_id: UUID) -> dict[str, Any]:
     at = request.now()
     async with request.transaction(at) as conn:
         return await services.alarm(conn, request.actor, at, alarm_id)
+
+
+async def _open_alarms(request: Request, watched: Watched) -> list[dict[str, Any]]:
+    at = request.now()
+    async with request.transaction(at) as conn:
+        return await services.open_alarms(conn, request.actor, at, watched.recording_id)
 
 
 async def _status(request: Request, watched: Watched) -> dict[str, Any]:
@@ -245,8 +255,10 @@ def _brief(alarm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def on_alarm(app: web.Application, _channel: str, payload: str) -> None:
-    """NOTIFY hub_alarm; after an interruption pages ask for the list themselves, told by /api/changes."""
-    if payload:
+    """NOTIFY hub_alarm; after an interruption, pages are told all their alarms anew."""
+    if not payload:
+        app[FEED].on_interruption()
+    else:
         said = json.loads(payload)
         recording_id = said.get("recording_id")
         app[FEED].on_alarm(UUID(said["alarm_id"]), UUID(recording_id) if recording_id else None)

@@ -14,7 +14,7 @@ from uuid import UUID
 from hub.alarms.raising import URGENCY, Cause, alarm_id
 
 PATIENCE_S: Final = 2.0  # storing takes no longer unless something is wrong
-LINGERS_S: Final = 2.0  # told on for a moment after it is stored, until pages have heard it from the database
+LINGERS_S: Final = 5.0  # told on for a moment after it is stored, until pages have heard it from the database
 KEPT: Final = 5_000
 TOLD: Final = 50  # of one recording
 

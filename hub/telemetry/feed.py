@@ -70,6 +70,7 @@ class Viewer:
     vitals: deque[list[dict[str, Any]]] = field(default_factory=lambda: deque(maxlen=UNTOLD_MAX))
     unstored: list[dict[str, Any]] | None = None  # alarms from memory, when they have changed
     alarms: set[UUID] = field(default_factory=set)
+    has_missed: bool = False  # alarms may have changed without a word
 
 
 class Feed:
@@ -134,6 +135,12 @@ class Feed:
         for viewer in self._viewers.get(recording_id, ()) if recording_id else ():
             viewer.alarms.add(alarm_id)
             viewer.wake.set()
+
+    def on_interruption(self) -> None:
+        """Nobody told of alarms for a while: all pages have to be told anew."""
+        for own in self._viewers.values():
+            for viewer in own:
+                viewer.has_missed = True
 
     async def run(self) -> None:
         """Stay connected for ever."""

@@ -103,6 +103,7 @@ export function openFeed(recording_id: string): Feed {
     vitals: (message) => keepVitals(message.vitals as Vital[]),
     finding: (message) => keepFindings([message.finding as Finding]),
     alarm: (message) => keepAlarm(message.alarm as Alarm),
+    alarms: (message) => { feed.stored.value = message.alarms as Alarm[]; },
     unstored: (message) => { feed.unstored.value = message.alarms as Alarm[]; },
     storing: (message) => { feed.storing.value = message as unknown as Storing; },
     skipped: (message) => {

@@ -47,7 +47,7 @@ async def source(settings: Settings, facts: Mapping[str, Fact]) -> Source:
     dsn = settings.backup_dsn or settings.dsn or ""
     async with await psycopg.AsyncConnection.connect(dsn) as conn:
         major = conn.info.server_version // 10_000
-    binaries = postgres.binaries_of(major, settings.postgres_bin)
+    binaries = postgres.binaries_of(major, "pg_basebackup", settings.postgres_bin)
     return Source(dsn, binaries, settings.data_dir, facts)
 
 

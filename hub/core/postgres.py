@@ -91,10 +91,10 @@ class Cluster:
         return _unprivileged((str(self.binaries / "postgres"), "-D", str(self.folder)), self.folder)
 
 
-def major(binaries: Path) -> int | None:
+def major(binaries: Path, program: str = "postgres") -> int | None:
     """The major version of these programs; None if they don't run."""
     try:
-        text = subprocess.check_output([binaries / "postgres", "--version"], text=True)
+        text = subprocess.check_output([binaries / program, "--version"], text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     found = re.search(r"\) (\d+)", text)
@@ -123,13 +123,13 @@ def find_binaries(folder: Path, given: Path | None = None) -> Path:
     )
 
 
-def binaries_of(version: int, given: Path | None = None) -> Path:
-    """The programs of one major version, for a server that is not ours."""
+def binaries_of(version: int, program: str, given: Path | None = None) -> Path:
+    """A folder with this program of one major version, for a server that is not ours."""
     for binaries in [given] if given else candidates():
-        if major(binaries) == version:
+        if major(binaries, program) == version:
             return binaries
     raise PostgresMissing(
-        f"the programs of PostgreSQL {version} not found: apt-get install postgresql-{version}"
+        f"{program} of PostgreSQL {version} not found: apt-get install postgresql-{version}, or set HUB_POSTGRES_BIN"
     )
 
 

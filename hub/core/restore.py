@@ -90,7 +90,7 @@ async def restore(
     _empty(wanted.into)
     report.add("backup", _about(point, wanted.until))
     cluster_folder = wanted.into / "postgres"
-    given = postgres.binaries_of(point.major, binaries)
+    given = postgres.binaries_of(point.major, "postgres", binaries)
     if not await asyncio.to_thread(_check_database_files, report, chain, point, given):
         return report
     await asyncio.to_thread(_copy_database, chain, point, cluster_folder)

@@ -9,7 +9,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends fonts-wqy-microhei postgresql-client-15 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir /wheels/telehub-*.whl && useradd --system --home-dir /var/lib/telehub telehub \
+RUN pip install --no-cache-dir /wheels/telehub-*.whl && useradd --system --uid 10001 --home-dir /var/lib/telehub telehub \
     && install --directory --owner telehub --mode 0700 /var/lib/telehub /backup
 USER telehub
 ENV HUB_DATA_DIR=/var/lib/telehub

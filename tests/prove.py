@@ -16,11 +16,15 @@ FIRST_SEED = 20_260_101
 
 @dataclass(frozen=True)
 class Proof:
-    """Which tests, how often, and what is different from `make test`."""
+    """Which tests, how often, and what is different from `make test`; or a program of its own, with its words.
 
-    tests: Sequence[str]
+    Every round has a seed: the program finds it in SEED, and SEED given to `make prove` replays that one round.
+    """
+
+    tests: Sequence[str] = ()
     rounds: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = ()  # module and arguments
 
 
 def _on(server: Path) -> Proof:
@@ -39,6 +43,7 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "backup": Proof(["tests/keeping"], rounds=3, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
+    "nemesis": Proof(program=["tests.nemesis", "--faults", "200"]),
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},
 }
 
@@ -46,22 +51,29 @@ PROOFS: Mapping[str, Proof] = {
 def prove(name: str) -> bool:
     """Run all rounds of one proof; whether every one was green."""
     proof, green = PROOFS[name], 0
+    seeds = _seeds(proof)
     begun_s = time.monotonic()
-    for round_ in range(proof.rounds):
-        seed = str(FIRST_SEED + round_)
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            f"--randomly-seed={seed}",
-            f"--hypothesis-seed={seed}",
-        ]
-        done = subprocess.run([*command, *proof.tests], cwd=ROOT, env={**os.environ, **proof.environ})
-        green += done.returncode == 0
+    for seed in seeds:
+        environ = {**os.environ, **proof.environ, "SEED": seed}
+        if subprocess.run(_command(proof, seed), cwd=ROOT, env=environ).returncode == 0:
+            green += 1
+        else:
+            sys.stdout.write(f"{name}: replay: make prove ONLY={name} SEED={seed}\n")
     took_s = time.monotonic() - begun_s
-    sys.stdout.write(f"{name:<10} {green}/{proof.rounds} rounds green, {took_s:.0f} s\n")
-    return green == proof.rounds
+    sys.stdout.write(f"{name:<10} {green}/{len(seeds)} rounds green, {took_s:.0f} s\n")
+    return green == len(seeds)
+
+
+def _seeds(proof: Proof) -> list[str]:
+    given = os.environ.get("SEED")
+    return [given] if given else [str(FIRST_SEED + round_) for round_ in range(proof.rounds)]
+
+
+def _command(proof: Proof, seed: str) -> list[str]:
+    if proof.program:
+        return [sys.executable, "-m", *proof.program]
+    seeded = (f"--randomly-seed={seed}", f"--hypothesis-seed={seed}")
+    return [sys.executable, "-m", "pytest", "-q", *seeded, *proof.tests]
 
 
 def main() -> None:

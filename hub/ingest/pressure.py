@@ -1,4 +1,4 @@
-"""How storing goes, in one place: does it, since when not, why not, how fast; and the word that tells it to pages.
+"""How storing goes, in one place: does it, since when not, why not, how fast.
 
 *Away*: the database does not take anything in. *Blocked*: it, or we, must not: disk full or nearly, read-only, too
 much memory, a broker session at the limit of its ids. Either way what is read is seen and forgotten. *Slow*: storing
@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from hub.ingest.links import MAX_IDS
 
@@ -77,20 +77,3 @@ def memory_bytes() -> int:
 
 
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-
-
-def health_word(
-    pressure: Pressure, now_s: float, at: datetime, unacknowledged: int, is_behind: bool, **facts: Any
-) -> dict[str, Any]:
-    """What `live/hub/ingest/{pid}` says each second."""
-    state, why = pressure.state(now_s, unacknowledged, is_behind)
-    return facts | {
-        "at": at,
-        "state": state,
-        "why": why,
-        "away_since_at": pressure.since_at,
-        "commit_p99_s": round(pressure.p99_s(now_s), 4),
-        "forgotten": pressure.forgotten,
-        "unacknowledged_max": unacknowledged,
-        "memory_bytes": memory_bytes(),
-    }

@@ -4,7 +4,7 @@
 committed, and then wholly: each of its parts is stored or set aside.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -35,6 +35,20 @@ class Sorted:
     readings: list[Reading] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     refused: list[SetAside] = field(default_factory=list)
+
+    def without(self, shards: Set[str]) -> "Sorted":
+        """What came by the other shards' sessions."""
+
+        def kept(item: Item) -> bool:
+            return item.received.shard not in shards
+
+        return Sorted(
+            [item for item in self.items if kept(item)],
+            [one for one in self.arrivals if kept(one.item)],
+            [one for one in self.readings if kept(one.item)],
+            [one for one in self.happenings if kept(one.item)],
+            [one for one in self.refused if kept(one.item)],
+        )
 
     def add(self, other: "Sorted") -> None:
         """Take in what came later."""

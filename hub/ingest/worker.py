@@ -11,26 +11,22 @@ import asyncio
 import contextlib
 import gc
 import json
-import os
-import secrets
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from uuid import UUID
 
-from devices.control import Command, encode_command
 from hub.core import clock, disk, errors
 from hub.core.db import Database
-from hub.core.fields import to_json
-from hub.core.logging import log, process_name
+from hub.core.logging import log
 from hub.core.settings import Settings
-from hub.ingest import metrics, pressure
-from hub.ingest.decoding import Item
+from hub.ingest import metrics, telling
 from hub.ingest.engine import ACTOR, Engine
 from hub.ingest.links import Links, Receipt
 from hub.ingest.locks import ShardLocks, session_secret
-from hub.ingest.pressure import Pressure
+from hub.ingest.pressure import Pressure, memory_bytes
 from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
 
@@ -45,7 +41,6 @@ RENEW_EVERY_S: Final = 0.3  # one session after the other: what it brings must h
 TRY_S: Final = 2.0  # a shard that brings nothing for so long does not tell whether storing works
 PENDING_MESSAGES: Final = 8_000  # read and not stored; beyond, what is read is forgotten
 LEAVE_TIMEOUT_S: Final = 3.0  # less than the lease of the locks
-COMMAND_EXPIRES_S: Final = 60.0
 MEMORY_GIVEN_UP_S: Final = 30.0
 CHANGES: Final = ("hub_devices", "hub_recording")
 
@@ -194,7 +189,7 @@ class Worker:
         unstored = self._links.forgotten()
         if unstored and any(receipt.shard in unstored for receipt in receipts):
             self._count_forgotten(len(batch.items))
-            batch = _without(batch, unstored)
+            batch = batch.without(unstored)
             self._count_forgotten(-len(batch.items))
             receipts = [receipt for receipt in receipts if receipt.shard not in unstored]
         if batch.items:
@@ -265,8 +260,8 @@ class Worker:
         self.pressure.committed(now_s, now_s - begun_s, len(batch.items))
         if batch.items and self.pressure.away_why is None:
             self.pressure.is_trying = False
-        self._links.publish_live([one for stored in done for one in live_vitals(stored)])
-        _count(batch, done)
+        self._links.publish_live([one for stored in done for one in telling.live_vitals(stored)])
+        telling.count(batch, done)
         return self.pressure.away_why is None
 
     def _next_batch(self) -> tuple[Sorted, list[Receipt]]:
@@ -327,20 +322,23 @@ class Worker:
         """Each second: the limits of disk and memory, the health word, alarms that are not stored yet."""
         while True:
             self._keep_limits()
-            now_s, at = clock.monotonic_s(), self._now()
-            word = pressure.health_word(
-                self.pressure, now_s, at, self._links.unacknowledged_max, bool(self._links.forgotten()),
-                process=process_name(), pid=os.getpid(), shards=sorted(self._owned),
-                pending=self._waiting, slowed_devices=self._slowing.slowed,
+            at = self._now()
+            topic, word = telling.health_word(
+                self.pressure, clock.monotonic_s(), at, self._links.unacknowledged_max, self._is_behind,
+                shards=sorted(self._owned), pending=self._waiting, slowed_devices=self._slowing.slowed,
             )  # fmt: skip
-            self._links.publish_word(f"live/hub/ingest/{os.getpid()}", to_json(word))
-            unstored = self.engine.unstored.due(at.timestamp(), self.pressure.away_why is not None)
-            self._links.publish_live([(shard, f"{of}/alarms", to_json(told)) for shard, of, told in unstored])
+            self._links.publish_word(topic, word)
+            is_away = self.pressure.away_why is not None
+            self._links.publish_live(telling.unstored_alarms(self.engine.unstored, at, is_away))
             await asyncio.sleep(WORD_EVERY_S)
+
+    @property
+    def _is_behind(self) -> bool:
+        return bool(self._links.forgotten())
 
     def _keep_limits(self) -> None:
         now_s, why = clock.monotonic_s(), None
-        if pressure.memory_bytes() > self._settings.ingest_memory_mb * disk.MEGABYTE:
+        if memory_bytes() > self._settings.ingest_memory_mb * disk.MEGABYTE:
             why = "memory"
             gc.collect()
         elif self._disk_is_ours and disk.is_below_floor(self._settings):
@@ -348,7 +346,7 @@ class Worker:
         if why != "memory":
             self._too_much_since_s = now_s
         elif now_s - self._too_much_since_s > MEMORY_GIVEN_UP_S:
-            log("ingest.memory", bytes=pressure.memory_bytes())
+            log("ingest.memory", bytes=memory_bytes())
             self._is_over.set()  # nothing is lost: whoever starts this process again goes on
         was, self.pressure.held_why = self.pressure.held_why, why
         if why is not None:
@@ -357,16 +355,13 @@ class Worker:
             self.pressure.since_at, self.pressure.is_trying = None, True
 
     def _tell_devices(self, now_s: float) -> None:
-        state, _ = self.pressure.state(now_s, self._links.unacknowledged_max, bool(self._links.forgotten()))
+        state, _ = self.pressure.state(now_s, self._links.unacknowledged_max, self._is_behind)
         at_s = self._now().timestamp()
-        for (shard, device_id), seconds in self._slowing.due(
-            now_s, state == "ok", lambda: self.engine.devices_here(at_s)
+        here = partial(self.engine.devices_here, at_s)
+        for (shard, device_id), command in telling.slowing_commands(
+            self._slowing, now_s, at_s, state == "ok", here
         ):
-            command = Command(
-                f"slow-down.{secrets.token_hex(8)}", "slow-down", at_s + COMMAND_EXPIRES_S, seconds=seconds,
-                sent_at_s=at_s,
-            )  # fmt: skip
-            self._links.command(shard, device_id, encode_command(command))
+            self._links.command(shard, device_id, command)
 
     async def _leave(self, storing: "asyncio.Task[None]") -> None:
         """Flush and acknowledge, save the analysers, close. What is not stored by then is not acknowledged."""
@@ -381,40 +376,6 @@ class Worker:
 
 def _names(shards: frozenset[int]) -> frozenset[str]:
     return frozenset(f"{shard:02x}" for shard in shards)
-
-
-def _without(batch: Sorted, shards: frozenset[str]) -> Sorted:
-    """What came by the other shards' sessions."""
-
-    def kept(item: Item) -> bool:
-        return item.received.shard not in shards
-
-    return Sorted(
-        [item for item in batch.items if kept(item)],
-        [one for one in batch.arrivals if kept(one.item)],
-        [one for one in batch.readings if kept(one.item)],
-        [one for one in batch.happenings if kept(one.item)],
-        [one for one in batch.refused if kept(one.item)],
-    )
-
-
-def _count(batch: Sorted, done: list[Stored]) -> None:
-    metrics.PACKETS.inc(len(batch.items))
-    for stored in done:
-        metrics.SAMPLES.inc(stored.samples)
-        for one in stored.refused:
-            metrics.SET_ASIDE.labels(one.refusal.reason).inc()
-
-
-def live_vitals(stored: Stored) -> list[tuple[str, str, str]]:
-    """(shard, topic behind `live/`, JSON): new values of each patient, for pages."""
-    by_patient: dict[tuple[str, UUID], list[dict[str, Any]]] = defaultdict(list)
-    for vital in stored.vitals:
-        shown = ("code", "at", "value", "text_value", "unit", "device_id")
-        by_patient[vital.shard, vital.patient_id].append({name: getattr(vital, name) for name in shown})
-    return [
-        (shard, f"{patient_id}/vitals", to_json(values)) for (shard, patient_id), values in by_patient.items()
-    ]
 
 
 async def run(

@@ -9,11 +9,8 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import shutil
-import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -22,26 +19,22 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from aiohttp import ClientSession
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from bench._installation import Installation, now, running
+from bench._pages import READY_S, browser, hub
 from devices import control
 from devices.simulator import Holter
 from devices.simulator.publish import Publish
 from hub.core import http
 from hub.simulate import Line, Virtual, make_device
 from tests import world
-from tests.journeys.conftest import BROWSER
 from tests.monitoring import Worn
-from tests.parts import free_port
 
 DEVICES = 50
 WATCHED_S = int(os.environ.get("WATCHED_S", "40"))
 SETTLING_S = 10  # the page learns how late packets come
-READY_S = 60.0
 STEP_S = 0.02
-ROOT = Path(__file__).parents[1]
 
 # What each frame shows; a sample is on the glass when the next frame begins.
 RECORD_FRAMES = """() => {
@@ -80,12 +73,12 @@ def run(watched_s: int = WATCHED_S) -> list[Row]:
 
 async def _run(watched_s: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
-        async with running(Path(folder), DEVICES) as installation, _hub(installation) as base:
+        async with running(Path(folder), DEVICES) as installation, hub(installation) as base:
             with _devices(installation):
-                async with _browser() as browser:
+                async with browser() as opened:
                     short, plain = installation.worn[0], installation.worn[1]
-                    by_second = await _watched(browser, installation, base, plain, watched_s)
-                    by_fifth = await _watched(browser, installation, base, short, watched_s)
+                    by_second = await _watched(opened, installation, base, plain, watched_s)
+                    by_fifth = await _watched(opened, installation, base, short, watched_s)
     return [
         *_rows("sample to paint, 1-s packets", by_second, 1.0),
         *_rows("sample to paint, 200-ms packets", by_fifth, 0.2),
@@ -125,42 +118,6 @@ def _row(name: str, value: float, unit: str, peer: str | None, peer_value: float
     }
 
 
-@contextlib.asynccontextmanager
-async def _hub(installation: Installation) -> AsyncIterator[str]:
-    """The web and ingest processes as `hub serve` runs them."""
-    settings, port = installation.settings, free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
-        "HUB_DSN": installation.dsn,
-        "HUB_DATA_DIR": str(settings.data_dir),
-        "HUB_MQTT_PORT": str(settings.mqtt_port),
-        "HUB_MQTT_DEVICES_PORT": str(settings.mqtt_devices_port),
-        "HUB_HTTP_PORT": str(port),
-        "PYTHONPATH": str(ROOT),
-    }
-    processes = [await _role(role, env) for role in ("web", "ingest", "jobs")]
-    try:
-        await _answering(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        for process in processes:
-            process.terminate()
-        await asyncio.gather(*(process.wait() for process in processes))
-
-
-async def _role(role: str, env: dict[str, str]) -> Process:
-    command = (sys.executable, "-m", "hub.cli", "serve", "--role", role)
-    return await asyncio.create_subprocess_exec(*command, env=env, stdout=DEVNULL, stderr=PIPE)
-
-
-async def _answering(base: str) -> None:
-    async with asyncio.timeout(READY_S), ClientSession() as client:
-        while True:
-            with contextlib.suppress(OSError):
-                async with client.get(f"{base}/healthz"):
-                    return
-            await asyncio.sleep(0.2)
-
-
 @contextlib.contextmanager
 def _devices(installation: Installation) -> Any:
     """All Holters, in a process of their own so that the browser's delays are not theirs."""
@@ -187,15 +144,6 @@ def _play(worn: Sequence[Worn], broker: tuple[str, int], stop: Event) -> None:
     while not stop.wait(STEP_S):
         for line in lines:
             line.step()
-
-
-@contextlib.asynccontextmanager
-async def _browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=BROWSER)
-        yield browser
-        await browser.close()
 
 
 async def _watched(

@@ -1,7 +1,9 @@
-"""Reading and watching: any second of a day-long recording by the hub's own service, and a sample's way to a page.
+"""Reading and watching: any second of a day-long recording by the hub's own service and on a reader's page, the whole
+day at a glance, what the day takes on the disk, and a sample's way to a page.
 
-Peers of the same run: the bare row of that second by its key, without access check, ledger and assembly; and a bare
-MQTT subscriber on the device's topic, to whom the broker brings what the page gets through the hub.
+Peers of the same run: the bare row of that second by its key, without access check, ledger and assembly; the same
+overview from packets that are not compacted; the samples as 16-bit integers; and a bare MQTT subscriber on the device's
+topic, to whom the broker brings what the page gets through the hub.
 """
 
 import asyncio
@@ -10,25 +12,32 @@ import random
 import struct
 import tempfile
 import time
+from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
+from time import process_time
 from typing import Any
 
 import numpy as np
 
 from bench._installation import Installation, now, running
 from devices import packet
+from ecg.synthetic import Segment, Synthesiser
 from hub.alarms import live
-from hub.core import actor, mqtt
+from hub.core import actor, db, mqtt
 from hub.core.db import Database
 from hub.core.mqtt import Session
 from hub.ingest.engine import Engine
-from hub.telemetry import feed, windows
+from hub.telemetry import feed, overview, windows
 from tests import monitoring, serving, world
-from tests.monitoring import FS_HZ, Worn, noise, send, waveform
+from tests.monitoring import FS_HZ, LEADS, UV_PER_LSB, Worn, noise, send, waveform
+from tests.telemetry.compacting import compact
 
 DAY_S = 86_400
 READS = 400
+OVERVIEWS = 30
+CHUNK_S = 600
 LIVE_S = 12
 STEP = FS_HZ // 5  # packets of 200 ms, as under `watch`
 DESK = actor.job("bench")
@@ -43,10 +52,12 @@ def run(recorded_s: int = DAY_S) -> list[Row]:
 async def _run(recorded_s: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         async with running(Path(folder), 2) as installation:
+            stored = await _stored(installation, installation.worn[0], recorded_s)
             reads = await _reads(installation, installation.worn[0], recorded_s)
             delays = await _delays(installation, installation.worn[1], Path(folder))
     return [
-        *_rows("window of 1 s of a day", reads, "row by key"),
+        *stored,
+        *_rows("window of 1 s of a compacted day", reads, "block by key"),
         *_rows("sample to page", delays, "bare subscriber"),
     ]
 
@@ -66,17 +77,65 @@ def _rows(name: str, pairs: list[tuple[float, float]], peer: str) -> list[Row]:
     return found
 
 
-async def _reads(installation: Installation, worn: Worn, recorded_s: int) -> list[tuple[float, float]]:
-    """Store a day, then read random seconds of it."""
-    signal, began, chunk_s = noise(600 * FS_HZ), now(), 600
+async def _stored(installation: Installation, worn: Worn, recorded_s: int) -> list[Row]:
+    """Store a day, look at it as a whole, compact it, look again."""
     async with Database(installation.dsn, "hub_ingest", 2) as database:
-        engine = Engine(database)
-        for start in range(0, recorded_s, chunk_s):
-            part = [
-                waveform(worn, began, signal[:, k * FS_HZ : (k + 1) * FS_HZ], (start + k) * FS_HZ)
-                for k in range(min(chunk_s, recorded_s - start))
-            ]
-            await send(engine, worn, part, now())
+        await _send_day(Engine(database), worn, recorded_s)
+    async with (
+        Database(installation.dsn, "hub_app", 2) as app,
+        await world.connect(installation.dsn) as admin,
+    ):
+        from_packets = await _overviews(app, worn, 3)
+        begun_s = process_time() + installation.database_cpu_s
+        await compact(app, now() + timedelta(days=2), worn.recording_id)
+        compaction_s = process_time() + installation.database_cpu_s - begun_s
+        from_blocks = await _overviews(app, worn, OVERVIEWS)
+        row = await db.one(
+            admin, "SELECT sum(pg_total_relation_size(inhrelid))::float8 / 1e6 AS mb FROM pg_inherits"
+            " WHERE inhparent = 'ecg_block'::regclass",
+        )  # fmt: skip
+    raw_mb = len(LEADS) * recorded_s * FS_HZ * 2 / 1e6
+    return [
+        *_rows(
+            "overview of a day", list(zip(from_blocks, cycle(from_packets), strict=False)), "from packets"
+        ),
+        *_with_peer("a day of 3 leads on disk, with keys", row["mb"], "MB", "int16", raw_mb),
+        *_with_peer("CPU to compact a day, hub and database", compaction_s, "s", None, None),
+    ]
+
+
+def _with_peer(name: str, value: float, unit: str, peer: str | None, peer_value: float | None) -> list[Row]:
+    ratio = value / peer_value if peer_value else None
+    return [
+        {"name": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio}
+    ]
+
+
+async def _send_day(engine: Engine, worn: Worn, recorded_s: int) -> None:
+    """Ten minutes of a synthetic heart, again and again."""
+    heart = Synthesiser(7, FS_HZ, LEADS, (Segment("sinus", float(CHUNK_S)),), UV_PER_LSB)
+    signal, began = heart.samples(0, CHUNK_S * FS_HZ).astype(np.int16), now() - timedelta(seconds=recorded_s)
+    for start in range(0, recorded_s, CHUNK_S):
+        part = [
+            waveform(worn, began, signal[:, k * FS_HZ : (k + 1) * FS_HZ], (start + k) * FS_HZ)
+            for k in range(min(CHUNK_S, recorded_s - start))
+        ]
+        await send(engine, worn, part, now())
+
+
+async def _overviews(app: Database, worn: Worn, times: int) -> list[float]:
+    took_s = []
+    for _ in range(times):
+        began_s = time.perf_counter()
+        async with app.transaction(DESK, now()) as conn:
+            found = await overview.read_overview(conn, DESK, now(), worn.recording_id, None, None, 1500)
+        found.to_bytes()
+        took_s.append(time.perf_counter() - began_s)
+    return took_s
+
+
+async def _reads(installation: Installation, worn: Worn, recorded_s: int) -> list[tuple[float, float]]:
+    """Random seconds of the day."""
     rng, pairs = random.Random(1), []
     async with (
         Database(installation.dsn, "hub_app", 2) as app,
@@ -93,10 +152,10 @@ async def _reads(installation: Installation, worn: Worn, recorded_s: int) -> lis
             own_s = time.perf_counter() - began_s
             assert len(data) > 3 * 2 * FS_HZ
             began_s = time.perf_counter()
-            query = (
-                "SELECT samples FROM ecg_packet WHERE recording_id = %s AND boot = 1 AND first_sample = %s"
-            )
-            await (await admin.execute(query, (worn.recording_id, second * FS_HZ))).fetchone()
+            await db.one(
+                admin, "SELECT payload FROM ecg_block WHERE recording_id = %s AND boot = 1 AND first_sample = %s",
+                (worn.recording_id, second // 10 * 10 * FS_HZ),
+            )  # fmt: skip
             pairs.append((own_s, time.perf_counter() - began_s))
     return pairs
 

@@ -193,19 +193,18 @@ async def store_ecg(
 ) -> None:
     """Packets and ledger as the tick leaves them; packets inside `lost` (samples) never came."""
     heart, anchor = Synthesiser(7, FS_HZ, LEADS, script, UV_PER_LSB), world.at - timedelta(seconds=seconds)
-    total, have = seconds * FS_HZ, []
+    total, have, packets = seconds * FS_HZ, [], []
     await db.run(conn, "SELECT hub_ensure_day(%s)", (anchor.date(),))
     await db.run(conn, "SELECT hub_ensure_day(%s)", (world.at.date(),))
     for first in range(0, total, PACKET):
         if lost and lost[0] <= first < lost[1]:
             continue
-        await db.run(
-            conn,
-            "INSERT INTO ecg_packet VALUES (%s, 1, %s, %s, %s, 0, %s)",
-            (recording, first, anchor + timedelta(seconds=first / FS_HZ), PACKET,
-             heart.samples(first, PACKET).astype("<i2").tobytes()),
-        )  # fmt: skip
+        packets.append((
+            recording, first, anchor + timedelta(seconds=first / FS_HZ), PACKET,
+            heart.samples(first, PACKET).astype("<i2").tobytes(),
+        ))  # fmt: skip
         have.append(f"[{first},{first + PACKET})")
+    await conn.cursor().executemany("INSERT INTO ecg_packet VALUES (%s, 1, %s, %s, %s, 0, %s)", packets)
     await db.run(
         conn,
         "INSERT INTO recording_boot VALUES (%s, 1, %s, %s, %s, %s, true, %s::int8multirange)",

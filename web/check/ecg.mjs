@@ -188,3 +188,37 @@ test('places on the line of boots and instants lead back to each other; a window
   assert.equal(line.settle(249_500, 2000, true), 300_000);
   assert.equal(line.settle(299_000, 2000, false), 248_000);
 });
+
+const { parseOverview, instantAt, plotWidth } = await load('ecg/overview.ts');
+const { ticks } = await load('ecg/axis.ts');
+
+test('an overview is read as the hub writes it, and a pointer names the instant of its column', () => {
+  const header = new TextEncoder().encode(JSON.stringify({
+    from: '2026-03-02T08:00:00.000Z', to: '2026-03-02T09:00:00.000Z', newest_at: '2026-03-02T08:59:00.000Z', columns: 3,
+    leads: ['a', 'b'], uv_per_lsb: 2.5,
+  }));
+  const values = Int16Array.of(-1, 1, -2, 2, 32767, -32768, -10, 10, -20, 20, 32767, -32768);
+  const bytes = new Uint8Array(8 + header.length + values.byteLength + 3);
+  bytes.set(new TextEncoder().encode('TLO1'));
+  new DataView(bytes.buffer).setUint32(4, header.length, true);
+  bytes.set(header, 8);
+  bytes.set(new Uint8Array(values.buffer), 8 + header.length);
+  bytes.set([0, 7, 255], 8 + header.length + values.byteLength);
+  const read = parseOverview(bytes.buffer);
+  assert.deepEqual(read.rows.map((row) => [...row]), [[-1, 1, -2, 2, 32767, -32768], [-10, 10, -20, 20, 32767, -32768]]);
+  assert.deepEqual([...read.missing], [0, 7, 255]);
+  assert.throws(() => parseOverview(bytes.buffer.slice(1)));
+  const width = 1000;
+  const left = width - plotWidth(width) - 8;
+  assert.equal(instantAt(left + plotWidth(width) / 2, width, read.from_ms, read.to_ms), (read.from_ms + read.to_ms) / 2);
+  assert.equal(instantAt(-50, width, read.from_ms, read.to_ms), read.from_ms);
+});
+
+test('clock times under a drawing are even and never too many', () => {
+  for (const span_s of [20, 90, 600, 3600, 86_400, 14 * 86_400])
+    for (const width of [200, 360, 1440]) {
+      const { step_ms, at_ms } = ticks(1_000_123, 1_000_123 + span_s * 1000, width);
+      assert.ok(at_ms.every((at) => at % step_ms === 0 && at >= 1_000_123 && at <= 1_000_123 + span_s * 1000));
+      assert.ok(at_ms.length <= Math.max(2, width / 64 + 1) || step_ms === 43_200_000);
+    }
+});

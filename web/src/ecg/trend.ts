@@ -4,6 +4,7 @@
  * For tests the canvas carries data-from-ms, data-to-ms and data-plot-left / data-plot-right (px).
  */
 
+import { ticks } from './axis';
 import { fit, hatching, paletteOf } from './paper';
 import type { Palette } from './paper';
 
@@ -109,11 +110,7 @@ function drawAxes(plot: Plot): void {
     pen.fillText(String(bpm), LEFT_PX - 5, y(plot, bpm));
   }
   pen.textAlign = 'center';
-  const span_h = (view.to_ms - view.from_ms) / 3_600_000;
-  const room = Math.max(1, Math.floor((width - LEFT_PX) / 64));
-  const minutes = [1, 5, 10, 15, 30, 60, 120, 180, 240, 360].find((step) => (span_h * 60) / step <= room) ?? 720;
-  const step_ms = minutes * 60_000;
-  for (let at = Math.ceil(view.from_ms / step_ms) * step_ms; at <= view.to_ms; at += step_ms) {
+  for (const at of ticks(view.from_ms, view.to_ms, width - LEFT_PX, 60).at_ms) {
     pen.fillStyle = palette.fine;
     pen.fillRect(x(plot, at), TOP_PX, 1, height - TOP_PX - BOTTOM_PX);
     pen.fillStyle = palette.text;

@@ -6,7 +6,7 @@ import { useAction } from '../core/resource';
 import { Button, Dialog, ErrorBanner } from '../core/ui';
 import { Events, Evidence, Findings } from './lists';
 import type { OpenCase } from './open-case';
-import { Completeness, Figures, Hours, RateTrend } from './overview';
+import { Completeness, Figures, Hours, RateTrend, SignalOverview } from './overview';
 import { Record } from './record';
 
 export function CasePane({ open, help, leave }: { open: OpenCase; help: () => void; leave: () => void }) {
@@ -16,6 +16,7 @@ export function CasePane({ open, help, leave }: { open: OpenCase; help: () => vo
       <Completeness open={open} />
       <Figures open={open} />
       <RateTrend open={open} />
+      <SignalOverview open={open} />
       <Record open={open} />
       <div class="case-lists">
         <section class="stack-tight"><h2>{t('reading.findings', { count: open.data.value.findings.length })}</h2><Findings open={open} /></section>

@@ -1,8 +1,10 @@
 // The whole record at a glance: how complete it is, its rate over the hours, what was found where.
 import { useMemo } from 'preact/hooks';
+import { api } from '../core/api';
 import { count, t } from '../core/i18n';
 import { formatClock } from '../core/time';
 import { Banner, Table } from '../core/ui';
+import { OverviewView } from '../ecg/overview-view';
 import { TrendView } from '../ecg/trend-view';
 import type { TrendPoint, TrendView as View } from '../ecg/trend';
 import type { Line } from './line';
@@ -59,6 +61,17 @@ export function RateTrend({ open }: { open: OpenCase }) {
         ? t('reading.trend.none', { at: formatClock(at_ms) })
         : t('reading.trend.at', { at: formatClock(at_ms), mean: Math.round(mean), low: Math.round(low ?? mean), high: Math.round(high ?? mean) })}
       onJump={(at_ms) => open.goTo(open.line.indexAt(at_ms) - open.across.value / 2)} />
+  );
+}
+
+/** The signal itself from end to end: any second of the record is one click away. */
+export function SignalOverview({ open }: { open: OpenCase }) {
+  const { line, place, across } = open;
+  const { recording } = open.data.value;
+  const from_ms = line.instant_ms(place.value);
+  return (
+    <OverviewView fetchBytes={api.bytes} recording_id={recording.id} leads={recording.leads.length} from_ms={line.instant_ms(0)} to_ms={line.instant_ms(line.length - 1)}
+      window_ms={[from_ms, from_ms + (across.value / line.fs_hz) * 1000]} onJump={(at_ms) => open.goTo(line.indexAt(at_ms) - across.value / 2)} />
   );
 }
 

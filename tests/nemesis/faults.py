@@ -44,6 +44,10 @@ class Arena:
             for task in done:
                 task.result()
 
+    def one_of(self, rng: Random, name: str) -> str:
+        """One of the hub's processes of a name that are there now."""
+        return rng.choice(sorted(n for n in self.hub.children() if n.startswith(name)) or [name])
+
     def some(self, rng: Random, share: float) -> list[int]:
         """Numbers of devices (and of their links)."""
         return sorted(rng.sample(range(self.devices), max(1, round(share * self.devices))))
@@ -53,10 +57,11 @@ Strike = Callable[[Arena, Random], Awaitable[str]]
 
 
 def _killed(name: str) -> Strike:
-    """kill -9 of one of the hub's processes."""
+    """kill -9 of one of the hub's processes of that name (with a number behind it, if there are several)."""
 
-    async def strike(arena: Arena, _: Random) -> str:
-        return f"{send(arena.hub.family(name)[:1], signal.SIGKILL)} killed"
+    async def strike(arena: Arena, rng: Random) -> str:
+        chosen = arena.one_of(rng, name)
+        return f"{chosen}: {send(arena.hub.family(chosen)[:1], signal.SIGKILL)} killed"
 
     return strike
 
@@ -84,13 +89,14 @@ def _stopped(name: str, low_s: float, high_s: float) -> Strike:
     """SIGSTOP of a process and all that it started, SIGCONT after a while."""
 
     async def strike(arena: Arena, rng: Random) -> str:
-        family, seconds = arena.hub.family(name), rng.uniform(low_s, high_s)
+        chosen, seconds = arena.one_of(rng, name), rng.uniform(low_s, high_s)
+        family = arena.hub.family(chosen)
 
         async def go_on() -> None:
             send(family, signal.SIGCONT)
 
         arena.later(seconds, go_on)
-        return f"{send(family, signal.SIGSTOP)} stopped for {seconds:.1f} s"
+        return f"{chosen}: {send(family, signal.SIGSTOP)} stopped for {seconds:.1f} s"
 
     return strike
 
@@ -142,7 +148,7 @@ async def _reboot(arena: Arena, rng: Random) -> str:
 
 # kind: how often beside the others, what is done
 KINDS: Final[Mapping[str, tuple[int, Strike]]] = {
-    "kill ingest": (5, _killed("ingest-1")),
+    "kill ingest": (5, _killed("ingest")),
     "kill broker": (4, _killed("mosquitto")),
     "kill postgres": (4, _killed("postgres")),
     "kill backend": (4, _kill_backend),
@@ -150,7 +156,7 @@ KINDS: Final[Mapping[str, tuple[int, Strike]]] = {
     "kill all": (3, _kill_all),
     "kill jobs": (1, _killed("jobs")),
     "kill web": (1, _killed("web")),
-    "stop ingest": (3, _stopped("ingest-1", 1.0, 7.0)),
+    "stop ingest": (3, _stopped("ingest", 1.0, 7.0)),
     "stop broker": (2, _stopped("mosquitto", 1.0, 6.0)),
     "stop postgres": (3, _stopped("postgres", 1.0, 6.0)),
     "stop hub": (1, _stop_hub),

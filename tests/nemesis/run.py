@@ -57,6 +57,7 @@ class Plan:
     pause_s: tuple[float, float] = (0.5, 5.0)  # between faults
     flap_s: tuple[float, float] = (20.0, 3.0)  # lines up, down
     blackout_every_s: float = 60.0  # some small ones are off the network for longer than they can hold
+    ingest_processes: int = 1
 
     @property
     def lossless(self) -> range:
@@ -102,7 +103,8 @@ Tamper = Callable[[store.Admin, Plan], Awaitable[str]]  # spoils the store befor
 async def run(plan: Plan, folder: Path, tamper: Tamper | None = None) -> Outcome:
     """The whole run; `folder` keeps the hub's data, its logs and the history."""
     outcome = Outcome(plan)
-    async with installed(folder) as hub, hub.database() as database:
+    settings = {"HUB_INGEST_PROCESSES": str(plan.ingest_processes)}
+    async with installed(folder, settings) as hub, hub.database() as database:
         there = await town.found_town(database, clock.now())
         worn = await town.wear(database, there, clock.now(), plan.devices, plan.told)
         setup = Setup(
@@ -332,7 +334,8 @@ def table(outcome: Outcome) -> str:
     plan, struck = outcome.plan, Counter(kind for kind, _ in outcome.struck)
     starts = outcome.hub_starts_s[1:]
     lines = [
-        f"nemesis: seed {plan.seed}, {plan.devices} devices, {plan.faults} faults in {outcome.streamed_s:.0f} s,"
+        f"nemesis: seed {plan.seed}, {plan.devices} devices, {plan.ingest_processes} ingest processes,"
+        f" {plan.faults} faults in {outcome.streamed_s:.0f} s,"
         f" drained in {outcome.drained_s:.1f} s",
         "  faults        " + ", ".join(f"{kind} {times}" for kind, times in sorted(struck.items())),
         f"  hub           started again {len(starts)} times"

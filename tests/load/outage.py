@@ -2,10 +2,11 @@
 are told at once, the hub does not grow, and soon after the end everything is there."""
 
 import asyncio
+import contextlib
 import math
 import os
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,6 @@ from hub.core import clock, errors
 from tests.load import pages, server, ward, weights
 from tests.load.figures import Figure, exactly, say
 from tests.load.pages import Heard
-from tests.load.server import Server
 from tests.load.ward import TAPE_S, Ward
 from tests.load.weights import MIB, Scales
 from tests.nemesis import installation
@@ -44,16 +44,19 @@ class Plan:
 SHORT: Final = Plan(devices=8, outage_s=5.0, calm_s=2.0)
 
 
+Step = Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Scene:
     """What is watched during the outages."""
 
     watched: Ward
-    server: Server
     words: Heard
     page: Heard
     scales: Scales
-    plan: Plan
+    calm_s: float
+    outage_s: float
 
 
 async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
@@ -63,49 +66,41 @@ async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
             ward.populated(hub, plan.devices) as (database, worn),
         ):
             setup = Setup(ward.make_wearers(worn), hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=0)
-            async with (
-                ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched,
-                pages.broker_words(hub, ["live/hub/ingest/+"]) as words,
-                pages.page(hub, worn[0].recording_id) as page,
-                weights.weighing(hub, 1.0) as scales,
-            ):
-                scene = Scene(watched, postgres, words, page, scales, plan)
+            async with ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched:
                 figures = [Figure("devices", plan.devices), Figure("each outage", plan.outage_s, "s")]
-                figures += await _stopped(scene)
-                figures += await _killed(scene)
+                async with watching(watched, plan.calm_s, plan.outage_s) as scene:
+                    figures += await trouble(scene, "stopped (SIGSTOP)", postgres.pause, postgres.resume)
+                    figures += await trouble(scene, "gone (kill -9)", postgres.kill, postgres.start)
                 truths, drained_s = await ward.end(watched)
                 figures.append(Figure("drained after the end", drained_s, "s"))
                 return figures + await ward.examined(watched, truths)
 
 
-async def _stopped(scene: Scene) -> list[Figure]:
-    async def begin() -> None:
-        scene.server.pause()
-
-    async def finish() -> None:
-        scene.server.resume()
-
-    return await _outage(scene, "stopped (SIGSTOP)", begin, finish)
-
-
-async def _killed(scene: Scene) -> list[Figure]:
-    return await _outage(scene, "gone (kill -9)", scene.server.kill, scene.server.start)
+@contextlib.asynccontextmanager
+async def watching(watched: Ward, calm_s: float, outage_s: float) -> AsyncIterator[Scene]:
+    """Listen, look and weigh while the block runs."""
+    async with (
+        pages.broker_words(watched.hub, ["live/hub/ingest/+"]) as words,
+        pages.page(watched.hub, watched.worn[0].recording_id) as page,
+        weights.weighing(watched.hub, 1.0) as scales,
+    ):
+        yield Scene(watched, words, page, scales, calm_s, outage_s)
 
 
-async def _outage(
-    scene: Scene, how: str, begin: Callable[[], Awaitable[None]], finish: Callable[[], Awaitable[None]]
-) -> list[Figure]:
-    await asyncio.sleep(scene.plan.calm_s)
-    calm_s, stopped_s = clock.monotonic_s() - scene.plan.calm_s, clock.now().timestamp()
-    say(f"  PostgreSQL {how}")
+async def trouble(scene: Scene, how: str, begin: Step, finish: Step) -> list[Figure]:
+    """Some calm, the trouble, its end; what could be seen of it."""
+    await asyncio.sleep(scene.calm_s)
+    calm_s, stopped_s = clock.monotonic_s() - scene.calm_s, clock.now().timestamp()
+    say(f"  {how}")
     await begin()
-    await asyncio.sleep(scene.plan.outage_s)
+    begun_s = clock.now().timestamp()
+    await asyncio.sleep(scene.outage_s)
     during = await scene.watched.fleet.truth()
     back_s = clock.now().timestamp()
     await finish()
-    say("  PostgreSQL is back")
+    say("  over")
     present_s = await all_present(scene.watched, during, PRESENT_WITHIN_S)
-    given = acknowledged_between(scene.watched, stopped_s + UNDER_WAY_S, back_s)
+    given = acknowledged_between(scene.watched, begun_s + UNDER_WAY_S, back_s)
     return [
         Figure(f"{how}: first word of an ingest process", scene.words.first_s(stopped_s, pages.is_trouble), "s",
                at_most=ALARM_S),
@@ -113,7 +108,7 @@ async def _outage(
                at_most=ALARM_S),
         Figure(f"{how}: seconds of signal on the live page meanwhile", _seconds_shown(scene.page, stopped_s, back_s)),
         exactly(f"{how}: acknowledgements during the outage", given),
-        *grown(how, scene.scales, calm_s, calm_s + scene.plan.calm_s),
+        *grown(how, scene.scales, calm_s, calm_s + scene.calm_s),
         Figure(f"{how}: all present after the end", present_s, "s", at_most=PRESENT_S),
     ]  # fmt: skip
 

@@ -46,16 +46,16 @@ class Server:
             await self._process.wait()
         (self.cluster.folder / "postmaster.pid").unlink(missing_ok=True)
 
-    def pause(self) -> None:
+    async def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     async def stop(self) -> None:
         if self._process is not None:
-            self.resume()
+            await self.resume()
             await process.stop(self._process, signal.SIGINT, postgres.STOP_TIMEOUT_S)
 
     def _family(self) -> list[psutil.Process]:

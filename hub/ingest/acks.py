@@ -6,12 +6,14 @@ one a device finds after an absence is that of the boot it sent last.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import inf
 from typing import Final
 
 from devices.control import Ack, encode_ack
 from devices.fields import MAX_RANGES, Range
 
+SWEEP_S: Final = 60.0
 INTERVAL_S: Final = 2.0  # design section 3
 URGENT_INTERVAL_S: Final = 0.1  # a storm of duplicates is answered, but not one by one
 
@@ -32,38 +34,58 @@ class AckBook:
 
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
+        self._queue: list[tuple[float, str]] = []  # heap: when to look at a device that has news, or earlier
+        self._swept_s = 0.0
 
     def note(
         self, shard: str, device_id: str, key: Key, next_sample: int, wanted: tuple[Range, ...], urgent: bool
     ) -> None:
         """A boot of a recording is committed below `next_sample`."""
         account = self._account(shard, device_id)
+        is_first = not account.states and not account.events
         had = account.states.pop(key, None)  # the newest goes last
         account.states[key] = (next_sample, wanted)
         news_of_gap = bool(wanted) and (had is None or not had[1])
-        account.urgent |= urgent or news_of_gap
+        self._await(device_id, account, is_first, urgent or news_of_gap)
 
     def note_event(self, shard: str, device_id: str, event_id: str, urgent: bool) -> None:
         account = self._account(shard, device_id)
+        is_first = not account.states and not account.events
         account.events.append(event_id)
-        account.urgent |= urgent
+        self._await(device_id, account, is_first, urgent)
 
     def due(self, now_s: float) -> list[tuple[str, bytes]]:
         """Topics and payloads to publish now, retained, QoS 1; all there are at an infinite `now_s`."""
-        messages = []
-        for device_id, account in list(self._accounts.items()):
-            interval_s = URGENT_INTERVAL_S if account.urgent else INTERVAL_S
-            if now_s - account.sent_s < interval_s:
-                continue
-            if not account.states and not account.events:
-                del self._accounts[device_id]
+        messages: list[tuple[str, bytes]] = []
+        while self._queue and self._queue[0][0] <= now_s:
+            _, device_id = heappop(self._queue)
+            account = self._accounts.get(device_id)
+            if account is None or not (account.states or account.events):
                 continue
             messages += [(account.topic, encode_ack(ack)) for ack in _acks(account)]
             account.states, account.events = {}, []
             account.urgent = False
             if now_s < inf:  # else the devices that stay with us would never be told again
                 account.sent_s = now_s
+        if SWEEP_S <= now_s - self._swept_s < inf:
+            self._sweep(now_s)
         return messages
+
+    def _await(self, device_id: str, account: _Account, is_first: bool, urgent: bool) -> None:
+        """Look at it when its interval is over; a second time, earlier, if it becomes urgent while it waits."""
+        if is_first or (urgent and not account.urgent):
+            account.urgent |= urgent
+            interval_s = URGENT_INTERVAL_S if account.urgent else INTERVAL_S
+            heappush(self._queue, (account.sent_s + interval_s, device_id))
+
+    def _sweep(self, now_s: float) -> None:
+        """Devices that fell silent need no memory."""
+        self._swept_s = now_s
+        self._accounts = {
+            name: account
+            for name, account in self._accounts.items()
+            if account.states or account.events or now_s - account.sent_s < INTERVAL_S
+        }
 
     def leave(self, shards: Iterable[str]) -> None:
         """Another process tells the devices of these."""

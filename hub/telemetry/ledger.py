@@ -65,7 +65,7 @@ def _boot(row: Row, clock_rows: Sequence[Row]) -> Boot:
 
 def ledger_json(boots: Sequence[Boot], fs_hz: int) -> dict[str, Any]:
     """The account as pages show it."""
-    parts = [_boot_json(boot) for boot in boots]
+    parts = [_boot_json(boot, fs_hz) for boot in boots]
     totals = {name: sum(part[name] for part in parts) for name in ("produced", "stored", "declared_lost")}
     not_known = _not_known(boots, fs_hz)
     return {
@@ -89,12 +89,13 @@ def _not_known(boots: Sequence[Boot], fs_hz: int) -> list[dict[str, datetime | N
     return found
 
 
-def _boot_json(boot: Boot) -> dict[str, Any]:
+def _boot_json(boot: Boot, fs_hz: int) -> dict[str, Any]:
     lost, waiting = sequencing.gaps(boot.ledger), sequencing.missing(boot.ledger)
     marked = [(*part, "lost") for part in lost] + [(*part, "waiting") for part in waiting]
     return {
         "boot": boot.boot,
         "anchor_at": boot.anchor_at,
+        "began_at": boot.at(0, fs_hz),
         "produced": sequencing.produced(boot.ledger),
         "stored": sequencing.total(boot.ledger.stored),
         "declared_lost": sequencing.total(lost),

@@ -29,7 +29,8 @@ CANCELLED_WITHIN: Final = timedelta(
 _COLUMNS: Final = (
     "SELECT r.*, p.name AS patient_name, p.sex, p.birth_date, q.planned_hours, o.name AS organisation_name,"
     "  o.name_en AS organisation_name_en, coalesce(s.connected, false) AS connected, s.last_seen_at,"
-    "  s.battery_percent, s.backlog_s, s.backlog_per_s, s.clock_offset_s, s.clock_drift_ppm, (SELECT e.detail->>'detail' FROM recording_event e"
+    "  s.battery_percent, s.backlog_s, s.backlog_per_s, s.clock_offset_s, s.clock_drift_ppm,"
+    "  (SELECT e.detail->>'detail' FROM recording_event e"
     "    WHERE e.recording_id = r.id AND e.kind = 'command' AND e.detail->>'detail' LIKE 'refused%%'"
     "    ORDER BY e.received_at DESC LIMIT 1) AS refusal"
     " FROM recording r JOIN patient p ON p.id = r.patient_id JOIN organisation o ON o.id = r.organisation_id"

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { duration, t } from '../core/i18n';
+import { BacklogWords, DeviceClockWords } from '../core/recorder';
 import { Loaded, useResource } from '../core/resource';
 import { formatShort, now } from '../core/time';
 import type { Recording } from '../core/types';
@@ -31,6 +32,7 @@ function Follow({ recording, changed }: { recording: Recording; changed: () => v
           over ? null : [t('desk.recording.connection'), <>{t(recording.device.connected ? 'desk.device.connected' : 'desk.device.away')} <span class="soft"><Age at={recording.device.last_seen_at} /></span></>],
           over ? null : [t('desk.recording.battery'), recording.device.battery_percent === null ? '—' : `${recording.device.battery_percent}%`],
           [t('desk.recording.newest'), <Age at={recording.newest_at} />],
+          recording.clock && [t('desk.recording.clock'), <DeviceClockWords clock={recording.clock} />],
         ]} />
         <Facts rows={[
           [t('desk.recording.started'), recording.started_at ? <Time at={recording.started_at} /> : '—'],
@@ -54,11 +56,11 @@ function endReason(reason: string): string {
 }
 
 /** The ledger in words: made, stored, still on the device, lost for good, not known. */
-function ledgerRows({ ledger, fs_hz }: Recording): (readonly [string, preact.ComponentChildren])[] {
+function ledgerRows({ ledger, fs_hz, backlog }: Recording): (readonly [string, preact.ComponentChildren])[] {
   const seconds = (samples: number) => duration(samples / fs_hz);
   return [
     [t('desk.ledger.stored'), t('desk.ledger.stored.of', { stored: seconds(ledger.stored), produced: seconds(ledger.produced) })],
-    [t('desk.ledger.waiting'), ledger.waiting > 0 ? seconds(ledger.waiting) : t('core.none')],
+    [t('desk.ledger.waiting'), <BacklogWords backlog={backlog} />],
     [t('desk.ledger.lost'), ledger.declared_lost > 0 ? seconds(ledger.declared_lost) : t('core.none')],
     ...ledger.not_known.flatMap(({ from, to }) => {
       if (to) return [[t('desk.ledger.unknown.before'), <><Time at={from} /> – <Time at={to} /></>] as const];
@@ -86,7 +88,7 @@ type Gap = { boot: number; from_at: number; seconds: number; why: 'lost' | 'wait
 
 function gapsOf({ ledger, fs_hz }: Recording): Gap[] {
   return ledger.boots.flatMap((boot) => boot.gaps.map(([from, to, why]) => ({
-    boot: boot.boot, why, from_at: Date.parse(boot.anchor_at) + (from / fs_hz) * 1000, seconds: (to - from) / fs_hz,
+    boot: boot.boot, why, from_at: Date.parse(boot.began_at) + (from / fs_hz) * 1000, seconds: (to - from) / fs_hz,
   })));
 }
 

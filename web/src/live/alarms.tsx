@@ -4,6 +4,7 @@ import { api, type ApiError } from '../core/api';
 import { t, type MessageKey } from '../core/i18n';
 import { me } from '../core/session';
 import { useAction, useResource } from '../core/resource';
+import { formatShort } from '../core/time';
 import type { Alarm } from '../core/types';
 import { Age, Button, Dialog, ErrorBanner, TextArea, Time } from '../core/ui';
 import { PriorityMark, URGENCY } from '../ecg/priority';
@@ -49,7 +50,7 @@ function AlarmRow({ alarm, changed, strip }: { alarm: Alarm; changed: () => void
         <strong>{ruleName(alarm.rule)}</strong>
         {alarm.category === 'technical' && <span class="soft">{t('live.alarm.technical')}</span>}
         {alarm.stored === false && <strong class="alarm-unstored" data-testid="unstored">{t('live.alarm.unstored')}</strong>}
-        {alarm.late && <span class="alarm-late">{t('live.alarm.late')}</span>}
+        {alarm.late && <span class="alarm-late">{t('live.alarm.late', { at: formatShort(alarm.onset_at) })}{alarm.addressee && <> · {t('live.alarm.addressee', { name: alarm.addressee.name })}</>}</span>}
       </div>
       <div class="alarm-when small">
         <span><Time at={alarm.onset_at} show="seconds" /> (<Age at={alarm.onset_at} />)</span>

@@ -1,10 +1,13 @@
 // Every sample accounted for: produced, stored, declared lost, still waiting; and each gap with its time.
 import { count, duration, t } from '../core/i18n';
 import { formatClock, formatShort } from '../core/time';
-import type { LedgerCounts, Recording } from '../core/types';
+import { BacklogWords, DeviceClockWords } from '../core/recorder';
+import type { DeviceState, LedgerCounts, Recording } from '../core/types';
 import { Facts } from '../core/ui';
 
-export function LedgerFacts({ recording, ledger }: { recording: Recording; ledger: LedgerCounts }) {
+export function LedgerFacts({ recording, ledger, device }: { recording: Recording; ledger: LedgerCounts; device: DeviceState }) {
+  const backlog = device.backlog ?? recording.backlog;
+  const clock = device.clock ?? recording.clock;
   const amount = (samples: number) => `${count(samples)} ${t('live.ledger.samples')} (${duration(samples / recording.fs_hz)})`;
   const unknown = recording.ledger.not_known.map(({ from, to }) => (to ? `${formatShort(from)} – ${formatShort(to)}` : t('live.ledger.since', { at: formatShort(from) })));
   return (
@@ -15,7 +18,9 @@ export function LedgerFacts({ recording, ledger }: { recording: Recording; ledge
         [t('live.ledger.stored'), amount(ledger.stored)],
         [t('live.ledger.lost'), amount(ledger.declared_lost)],
         [t('live.ledger.waiting'), amount(ledger.waiting)],
+        [t('live.ledger.backlog'), <BacklogWords backlog={backlog} />],
         unknown.length === 0 ? null : [t('live.ledger.unknown'), unknown.join('; ')],
+        clock && [t('live.ledger.clock'), <DeviceClockWords clock={clock} />],
       ]} />
       <Gaps recording={recording} />
     </div>
@@ -24,7 +29,7 @@ export function LedgerFacts({ recording, ledger }: { recording: Recording; ledge
 
 function Gaps({ recording }: { recording: Recording }) {
   const gaps = recording.ledger.boots.flatMap((boot) => boot.gaps.map(([from, to, kind]) => ({
-    at_ms: Date.parse(boot.anchor_at) + (from / recording.fs_hz) * 1000,
+    at_ms: Date.parse(boot.began_at) + (from / recording.fs_hz) * 1000,
     length_s: (to - from) / recording.fs_hz,
     kind,
   })));

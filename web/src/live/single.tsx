@@ -67,7 +67,7 @@ function Live({ feed, recording }: { feed: Feed; recording: Recording }) {
         </section>
         <section class="card">
           <h2>{t('live.ledger')}</h2>
-          <LedgerFacts recording={recording} ledger={feed.ledger.value ?? recording.ledger} />
+          <LedgerFacts recording={recording} ledger={feed.ledger.value ?? recording.ledger} device={feed.device.value ?? recording.device} />
         </section>
       </div>
       {opened && <FindingDialog finding={opened} samples={samples} close={() => setOpened(null)} />}

@@ -61,6 +61,7 @@ class Engine:
         self._backlogs, self._own_clock, self._to_shift_s = Backlogs(), OwnClock(), 0.0
         self.unstored = Unstored()
         self._found: dict[object, tuple[Recording, Found]] = {}
+        self._over: set[UUID] = set()  # recordings closed by others, whose saved states go with the next commit
         self._changed: set[bytes] = set()  # recordings being analysed that somebody may have closed
 
     async def take(self, received: Sequence[Received], at: datetime, may_load: bool) -> tuple[Sorted, bool]:
@@ -111,6 +112,7 @@ class Engine:
         """
         # Taken at one instant: a saved state has told all its findings, and they are stored with it.
         found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp(), leaving)
+        over = frozenset(self._over)
         due, shifting_s = self._presence.due(at.timestamp()), self._to_shift_s
         committed = False
         try:
@@ -130,6 +132,7 @@ class Engine:
                 told.append(source_key(one[0].id, one[1]))
         self._to_shift_s -= shifting_s
         self.unstored.stored(told, at.timestamp())
+        self._over -= over
         self._analysis.saved(snapshots, at.timestamp())
         self._presence.written(due, at.timestamp())
         self._after(batch, stored, at)
@@ -171,7 +174,7 @@ class Engine:
     @property
     def has_unwritten(self) -> bool:
         """Whether a commit without messages has something to do."""
-        return bool(self._found)
+        return bool(self._found or self._over)
 
     async def _load(
         self,
@@ -234,6 +237,7 @@ class Engine:
         self._changed -= {name for name in states if name in self.bindings.recordings}
         over = [one.id for one in states.values() if one is not None and one.status in OVER]
         self._keep_found(self._analysis.finish(over), at)
+        self._over |= set(over)
 
     def _keep_found(self, found: Iterable[Live], at: datetime) -> None:
         """Findings wait here for the next commit; of each episode only the newest word."""
@@ -337,6 +341,8 @@ class Engine:
                 await raise_alarm(conn, ACTOR, at, one.recording, self._sos_cause(one))
         if snapshots:
             await resuming.save(conn, at, snapshots)
+        if over := {*stored.ended, *self._over}:
+            await resuming.forget(conn, over)
 
     def _after(self, batch: Sorted, stored: Stored, at: datetime) -> None:
         """What follows from a commit: acknowledgements, backlogs, recordings that began or are over."""

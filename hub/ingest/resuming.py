@@ -61,6 +61,11 @@ async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) ->
         )
 
 
+async def forget(conn: Connection, recording_ids: Iterable[UUID]) -> None:
+    """Nobody takes up a recording that is over."""
+    await conn.execute("DELETE FROM analyser_state WHERE recording_id = ANY(%s)", (list(recording_ids),))
+
+
 async def _since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
     """What was stored of a recording after its state was saved, as far as that is worth replaying."""
     first = snapshot.next_sample

@@ -122,6 +122,7 @@ async def test_the_ledger_accounts_for_every_sample(town: Town, at: datetime) ->
     found = await rows(town, "SELECT status FROM recording WHERE id = %s", worn.recording_id)
     assert found[0]["status"] == "stopping"
     rest = waveform(worn, at + timedelta(minutes=1), noise(50, 4), first=100, boot=2)
+    assert len(await rows(town, "SELECT FROM analyser_state")) == 1
     assert (await send(town.engine, worn, [rest], at)).ended == (worn.recording_id,)
     found = await rows(
         town, "SELECT boot, produced_samples, oldest_sample, have::text FROM recording_boot ORDER BY boot"
@@ -132,6 +133,7 @@ async def test_the_ledger_accounts_for_every_sample(town: Town, at: datetime) ->
     ]
     jobs = await rows(town, "SELECT kind FROM job WHERE kind = 'recording.ended'")
     assert len(jobs) == 1
+    assert await rows(town, "SELECT FROM analyser_state") == []  # nobody takes it up any more
 
 
 async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_seconds(

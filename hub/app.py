@@ -169,7 +169,7 @@ async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> No
     """Pages, API and live sockets."""
     async with (
         Database(_dsn(settings), "hub_app", size=12) as database,
-        Database(_dsn(settings), "hub_app", size=1) as own,  # a crowd of callers must not blind the watch
+        Database(_dsn(settings), "hub_app", size=2) as own,  # a crowd of callers must not blind the watch
         live_feed.running(settings, clock.now) as feed,
         operations_live.running(settings, own, feed, clock.now) as watch,
     ):
@@ -196,7 +196,8 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, fd: int | None) ->
 async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
     """The queue and the timers."""
     jobs.check(JOBS, ENQUEUED)
-    async with Database(_dsn(settings), "hub_app") as database, supervisor.beating(fd):
+    size = jobs.connections(EVERY)
+    async with Database(_dsn(settings), "hub_app", size) as database, supervisor.beating(fd):
         owner = lifecycle.job_owner(os.getpid())
         worker = Worker(database, _store(settings), settings, JOBS, clock.now, owner)
         await jobs.run_worker(worker, EVERY, stop)

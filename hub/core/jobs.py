@@ -102,6 +102,13 @@ async def release(database: Database, at: datetime, owner: str) -> int:
     return freed
 
 
+def connections(every: Every) -> int:
+    """How many a jobs process needs at once: a timer holds one for its lock while its work takes another, and a job
+    one for its lease. Fewer, and timers that begin together wait for one another until they give up.
+    """
+    return 2 * len(every) + 2 * CONCURRENT
+
+
 @dataclass(frozen=True)
 class Worker:
     """What one jobs process works with."""

@@ -43,9 +43,9 @@ async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
             ward.populated(hub, 1) as (database, worn),
         ):
             wearers = ward.make_wearers(worn, recorded_s=plan.recorded_s, backlog_per_s=FAST_PER_S)
-            setup = Setup(wearers, hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=1)
+            setup = Setup(wearers, hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=1, line=THIN)
             async with (
-                ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder, THIN) as watched,
+                ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched,
                 pages.broker_words(hub, [f"live/{worn[0].recording_id}"]) as words,
                 pages.page(hub, worn[0].recording_id) as page,
             ):

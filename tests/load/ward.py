@@ -20,7 +20,6 @@ from tests.nemesis.checkers import Broken
 from tests.nemesis.fleet import Fleet, Setup, Wearer
 from tests.nemesis.history import Key, Truth, acknowledged
 from tests.nemesis.installation import Hub
-from tests.nemesis.proxy import CLEAR, Condition
 from tests.nemesis.tape import Tape
 from tests.nemesis.town import DESK, Worn
 
@@ -72,17 +71,10 @@ async def populated(hub: Hub, count: int) -> AsyncIterator[tuple[Database, list[
 
 @contextlib.asynccontextmanager
 async def streaming(
-    hub: Hub,
-    witness_dsn: str,
-    setup: Setup,
-    database: Database,
-    worn: Sequence[Worn],
-    folder: Path,
-    line: Condition = CLEAR,
+    hub: Hub, witness_dsn: str, setup: Setup, database: Database, worn: Sequence[Worn], folder: Path
 ) -> AsyncIterator[Ward]:
-    """The fleet plays, over lines of this kind if it has any; returns once every recording has begun."""
+    """The fleet plays; returns once every recording has begun."""
     async with fleet.playing(setup, folder / "fleet") as playing:
-        await playing.set_links(line)
         ward = Ward(hub, database, witness_dsn, worn, setup.wearers, setup.tape, playing)
         await until(lambda: all_begun(ward), 120.0)
         yield ward

@@ -70,6 +70,7 @@ class Setup:
     tick_s: float = 0.25
     keepalive_s: int = 10
     reconnect_s: float = 1.0
+    line: Condition = CLEAR  # how the lines are at first
 
 
 # In the process of the fleet.
@@ -356,6 +357,7 @@ async def run(setup: Setup, history: Path) -> None:
     """The process: live until standard input ends; orders are lines of JSON, each answered by one."""
     recorder, links = Recorder(history), [Link(setup.broker) for _ in range(setup.links)]
     for link in links:
+        link.set(setup.line)
         await link.open()
     troop = Troop(setup, links, recorder)
     loop, orders = asyncio.get_running_loop(), asyncio.StreamReader()
@@ -440,7 +442,8 @@ def read_setup(path: Path) -> Setup:
         for one in row["wearers"]
     )
     tape = Tape(**{**row["tape"], "leads": tuple(row["tape"]["leads"])})
-    return Setup(**{**row, "wearers": wearers, "tape": tape, "broker": tuple(row["broker"])})
+    line = Condition(**row["line"])
+    return Setup(**{**row, "wearers": wearers, "tape": tape, "broker": tuple(row["broker"]), "line": line})
 
 
 if __name__ == "__main__":

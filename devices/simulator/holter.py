@@ -95,6 +95,7 @@ class Holter:
     # What happens to the device. Times are true time; every method returns what to publish.
 
     def connected(self, now_s: float) -> list[Publish]:
+        self._produce(now_s)  # what was made until now is backlog: only what comes is live
         if not self._has_announced_boot:
             self._report("boot", now_s)
             self._has_announced_boot = True

@@ -22,11 +22,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from hub.core import process
+from hub.core import clock, process
 
 SUPPORTED = range(15, 19)
 START_TIMEOUT_S = 120.0  # recovery after a crash may take a while
 STOP_TIMEOUT_S = 30.0
+# A server of an earlier hub that has not shut down after so many seconds: without a checkpoint; without a word.
+HARDER = ((8.0, signal.SIGQUIT), (20.0, signal.SIGKILL))
 SOCKET_PATH_MAX = 90  # the kernel's limit is 107 bytes for folder + "/.s.PGSQL.5432.lock"
 NOBODY = 65534  # on every Linux
 DATABASE, LOGIN = "telehub", "hub"
@@ -192,12 +194,19 @@ def existing(folder: Path, binaries: Path | None = None) -> Cluster:
 
 
 async def wait_gone(cluster: Cluster) -> None:
-    """Wait for a server of an earlier hub that was killed: it shuts down when it notices."""
+    """Wait for a server of an earlier hub that was killed: it shuts down when it notices, or is made to.
+
+    One told to shut down while it recovers from the crash of a backend can wait for ever for its checkpointer.
+    """
+    begun_s, harder = clock.monotonic_s(), list(HARDER)
     async with asyncio.timeout(STOP_TIMEOUT_S):
         while True:
             pid = _server_pid(cluster.folder)
             if pid is None or not _is_alive(pid, cluster.folder):
                 return
+            if harder and clock.monotonic_s() - begun_s > harder[0][0]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, harder.pop(0)[1])
             await asyncio.sleep(0.1)
 
 

@@ -1,5 +1,6 @@
 """The hub's own PostgreSQL: durable, closed to others, refused when there is none that fits."""
 
+import signal
 from pathlib import Path
 
 import psycopg
@@ -23,6 +24,23 @@ async def test_data_survives_a_restart(tmp_path: Path, binaries: Path) -> None:
                 await conn.execute("INSERT INTO kept VALUES (1)")
                 kept = await (await conn.execute("SELECT count(*) FROM kept")).fetchone()
     assert kept == (2,)
+
+
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL])
+async def test_a_server_that_does_not_go_is_made_to_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    """As PostgreSQL 15 does when told to shut down in the middle of recovering from the crash of a backend."""
+    monkeypatch.setattr(postgres, "HARDER", ((0.2, how),))
+    async with postgres.running(tmp_path / "pg") as cluster:
+        async with await psycopg.AsyncConnection.connect(cluster.admin_dsn) as conn:
+            await conn.execute("CREATE TABLE kept (id int)")
+        await postgres.wait_gone(cluster)
+    async with (
+        postgres.running(tmp_path / "pg") as cluster,
+        await psycopg.AsyncConnection.connect(cluster.admin_dsn) as conn,
+    ):
+        await conn.execute("INSERT INTO kept VALUES (1)")
 
 
 async def test_acknowledged_is_on_disk_and_nobody_else_reaches_it(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Plan:
     faults: int
     devices: int = 100
     small_s: float = 30.0
-    pause_s: tuple[float, float] = (0.5, 5.0)  # between faults
+    pause_s: tuple[float, float] = (0.3, 3.0)  # between faults
     flap_s: tuple[float, float] = (20.0, 3.0)  # lines up, down
     blackout_every_s: float = 60.0  # some small ones are off the network for longer than they can hold
     ingest_processes: int = 1

@@ -89,13 +89,14 @@ async def _server(source: Source) -> Server:
     return Server(**row)
 
 
+# The libraries are told to members of pg_monitor only.
 _SERVER_SQL: Final = """
     SELECT s.system_identifier::text AS system_identifier, c.timeline_id AS timeline,
            current_setting('server_version_num')::int / 10000 AS major,
            (SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes,
            current_database()::text AS database,
            (SELECT rolname::text FROM pg_roles WHERE rolsuper AND rolcanlogin ORDER BY oid LIMIT 1) AS superuser,
-           coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'), -- told to pg_monitor only
+           coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'),
                (SELECT extname::text FROM pg_extension WHERE extname = 'timescaledb'), '') AS preload,
            current_setting('max_slot_wal_keep_size') AS keep_wal,
            EXISTS (SELECT FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')) AS tablespaces
@@ -105,11 +106,12 @@ _SERVER_SQL: Final = """
 async def _continued(source: Source, server: Server, target: Path, max_age: timedelta) -> Chain | None:
     """The newest chain if the server still has all log since its last point, and its base is not too old."""
     found = place.chains(target)
-    if not found or not found[-1].points:
+    if not found:
         return None
     chain, repository = found[-1], place.repository_id(target)
-    same = chain.points[0].system_identifier == server.system_identifier
-    if not same or chain.points[-1].timeline != server.timeline:
+    if chain.points[0].system_identifier != server.system_identifier:
+        raise BackupError(f"{target} holds backups of another database; name another folder")
+    if chain.points[-1].timeline != server.timeline:
         return None
     async with connected(source) as conn:
         slot = await db.maybe(

@@ -67,6 +67,12 @@ class Point:
     added_bytes: int
     format: int = FORMAT
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it stands in the history of the database: (timeline, byte of the log)."""
+        high, _, low = self.lsn.partition("/")
+        return self.timeline, (int(high, 16) << 32) + int(low, 16)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -131,10 +137,23 @@ def repository_id(target: Path) -> str:
 
 
 def chains(target: Path) -> list[Chain]:
-    """The finished chains, oldest first; raises `Damaged` for a point that is not as it was written."""
+    """The finished chains, oldest first; raises `Damaged` for a point that is not as it was written.
+
+    In order of the log, not of names: a clock may have been set back.
+    """
     repository_id(target)
-    found = [path for path in sorted(target.iterdir()) if STAMP.fullmatch(path.name)]
-    return [Chain(path, tuple(map(read_point, sorted((path / "points").glob("*.json"))))) for path in found]
+    found = [_chain(path) for path in target.iterdir() if STAMP.fullmatch(path.name)]
+    return sorted(found, key=lambda chain: chain.points[0].position)
+
+
+def _chain(folder: Path) -> Chain:
+    points = map(read_point, (folder / "points").glob("*.json"))
+    ordered = tuple(sorted(points, key=lambda point: point.position))
+    if not ordered:
+        raise Damaged(
+            f"{folder.name} holds no point: it was not written by a backup, or its points were removed"
+        )
+    return Chain(folder, ordered)
 
 
 def write_point(chain: Path, point: Point, file_lines: bytes) -> None:

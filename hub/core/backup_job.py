@@ -59,6 +59,8 @@ async def take(settings: Settings, facts: Mapping[str, Fact], target: Path, new_
     except psycopg.Error as failure:
         words = str(failure).strip().partition("\n")[0]
         raise BackupError(f"PostgreSQL: {words}; a given server needs a login with REPLICATION") from None
+    except OSError as failure:
+        raise BackupError(f"{failure.filename or target}: {failure.strerror}") from None
     backup_folder.remove_old(target, settings.backup_keep)
     return point
 
@@ -82,7 +84,7 @@ async def run(facts: Mapping[str, Fact], context: Context, _payload: dict[str, A
     assert settings.backup_dir is not None
     try:
         point = await take(settings, facts, settings.backup_dir)
-    except (BackupError, OSError, postgres.PostgresMissing) as failure:
+    except (BackupError, postgres.PostgresMissing) as failure:
         log("backup.failed", error=type(failure).__name__)
         async with context.db.transaction(ACTOR, begun_at) as conn:
             await db.run(

@@ -124,7 +124,7 @@ def swap(data_dir: Path, restored: Path, aside: Path) -> None:
 
 def choose(backups: Path, until: datetime | None) -> tuple[Chain, Point]:
     """The newest point; with an instant, the first point behind it, whose log leads there."""
-    found = [chain for chain in place.chains(backups) if chain.points]
+    found = place.chains(backups)
     if not found:
         raise BackupError(f"{backups} holds no finished backup")
     if until is None:

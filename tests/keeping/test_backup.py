@@ -1,9 +1,13 @@
 """Backup and restore on a real server: exact while the hub writes, whole after `kill -9`, and honest about damage."""
 
 import asyncio
+import contextlib
 import os
+import random
 import shutil
 import signal
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +16,7 @@ import psycopg
 import pytest
 
 from hub import app
-from hub.core import backup_folder, db, postgres, restore
+from hub.core import backup_folder, clock, db, postgres, restore
 from hub.core.backup_folder import BackupError, Damaged
 from hub.core.restore import Check, Wanted
 from tests.core.test_supervisor import until
@@ -32,6 +36,8 @@ def faults(checks: dict[str, Check]) -> dict[str, tuple[str, ...]]:
     return {name: check.faults for name, check in checks.items() if check.faults}
 
 
+KILLS = 12
+ROOT = Path(__file__).parents[2]
 EVERY_CHECK = {"backup", "base", "log", "keys", "files", "recovery"} | app.FACTS.keys() | app.PROOFS.keys()
 
 
@@ -79,6 +85,39 @@ async def test_what_is_backed_up_while_the_hub_writes_comes_back_exactly(hub: Hu
     assert "2 recordings" in checks["samples"].words
     assert "2 reports" in checks["report signatures"].words
     assert "2 files" in checks["files"].words
+
+
+@FULL_COUNTS
+async def test_backups_killed_at_any_moment_leave_only_whole_ones(hub: Hub, tmp_path: Path) -> None:
+    """`kill -9` of `hub backup` after a random time, while the hub writes; what is listed can be restored, exactly."""
+    target, written, chance = tmp_path / "backup", [0, 0], random.Random(7)
+    env = os.environ | {"HUB_DATA_DIR": str(hub.settings.data_dir), "HUB_DSN": hub.cluster.admin_dsn}
+    writers = asyncio.create_task(keep_writing(hub.world, written))
+    took_s, ended = 0.0, 0
+    for number in range(KILLS):
+        more = chance.choice([(), ("--base",)]) if number else ()
+        begun_s = clock.monotonic_s()
+        command = (sys.executable, "-m", "hub.cli", "backup", str(target), *more)
+        process = await asyncio.create_subprocess_exec(
+            *command, env=env, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL
+        )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), chance.uniform(0.1, 1.2) * took_s if number else 60)
+        if process.returncode is None:
+            process.kill()
+        ended += await process.wait() == 0
+        took_s = took_s or clock.monotonic_s() - begun_s
+    last = await hub.back_up(target)
+    writers.cancel()
+    await asyncio.wait([writers])
+    points = [point for chain in backup_folder.chains(target) for point in chain.points]
+    assert len(points) >= 1
+    assert points[-1] == last
+    sys.stdout.write(f"{KILLS} backups, {KILLS - ended} killed, {len(points)} points kept\n")
+    for number, point in enumerate(points):
+        checks = await restored(hub, Wanted(target, tmp_path / f"scratch-{number}", until=point.at))
+        assert faults(checks) == {}
+    assert faults(await restored(hub, Wanted(target, tmp_path / "scratch"))) == {}
 
 
 def flip(path: Path) -> None:
@@ -211,3 +250,6 @@ async def test_a_place_in_use_or_of_something_else_is_refused(hub: Hub, tmp_path
         await hub.back_up(tmp_path / "backup")
     with pytest.raises(Damaged, match="can't be read"):
         backup_folder.read_point(tmp_path / "photos" / "1.jpg")
+    (tmp_path / "backup" / "repository.json").unlink()
+    with pytest.raises(BackupError, match="is no backup of a hub"):
+        restore.choose(tmp_path / "backup", None)

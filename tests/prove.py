@@ -41,7 +41,7 @@ PROOFS: Mapping[str, Proof] = {
         rounds=5,
         environ={"TELEHUB_KILLS": "15"},
     ),
-    "backup": Proof(["tests/keeping"], rounds=3, environ=FULL_COUNTS),
+    "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     "nemesis": Proof(program=["tests.nemesis", "--faults", "200"]),
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},

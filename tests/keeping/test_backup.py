@@ -114,7 +114,7 @@ async def test_backups_killed_at_any_moment_leave_only_whole_ones(hub: Hub, tmp_
     assert len(points) >= 1
     assert points[-1] == last
     sys.stdout.write(f"{KILLS} backups, {KILLS - ended} killed, {len(points)} points kept\n")
-    for number, point in enumerate(points):
+    for number, point in enumerate(points[-3:]):
         checks = await restored(hub, Wanted(target, tmp_path / f"scratch-{number}", until=point.at))
         assert faults(checks) == {}
     assert faults(await restored(hub, Wanted(target, tmp_path / "scratch"))) == {}

@@ -97,9 +97,10 @@ async def _clock_offsets(conn: Connection, device_id: str | None) -> Mapping[str
 
 
 async def _has_new_event(conn: Connection, batch: Sorted) -> bool:
-    bound = {h.id for h in batch.happenings if h.recording is not None}
-    if not bound:
-        return False
+    """Whether any event is not kept yet; of the device itself, without a recording, none is kept."""
+    if any(h.recording is None for h in batch.happenings):
+        return True
+    bound = {h.id for h in batch.happenings}
     known = await db.rows(conn, "SELECT id FROM recording_event WHERE id = ANY(%s)", (list(bound),))
     return len(known) < len(bound)
 

@@ -26,6 +26,7 @@ from hub.operations.sight import ACTOR, Sight, Stored
 from hub.telemetry.feed import Feed
 
 LOOK_EVERY_S: Final = 1.0
+PROBE_EVERY_S: Final = 1.0
 READ_EVERY_S: Final = 2.0
 ANSWER_WITHIN_S: Final = 2.0  # as ingest: after this the database counts as away
 READ_WITHIN_S: Final = 10.0
@@ -74,6 +75,7 @@ class Watch:
         """For ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep(LOOK_EVERY_S, self._look))
+            tasks.create_task(self._keep(PROBE_EVERY_S, self._probe))
             tasks.create_task(self._keep(READ_EVERY_S, self._read))
             tasks.create_task(self._keep(ASK_EVERY_S, self._ask))
             tasks.create_task(self._keep(CERTIFICATE_EVERY_S, self._read_certificate))
@@ -136,20 +138,38 @@ class Watch:
         words = (word | {"silent_s": now_s - word["heard_s"]} for word in self._feed.hub_health.values())
         return tuple(word for word in words if word["silent_s"] < FORGET_WORD_S)
 
-    async def _read(self) -> None:
-        """Ask the database whether it answers, for its figures, and write down what is broken."""
-        at, begun_s = self._now(), clock.monotonic_s()
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S), self._database.transaction(ACTOR, at) as conn:
-                await db.one(conn, "SELECT 1 AS one")
-            self._answer_s = clock.monotonic_s() - begun_s
-        except (TimeoutError, errors.HubError):
-            self._away_since_s = self._away_since_s or begun_s
-            return
+    async def _probe(self) -> None:
+        """Ask the database whether it answers; one that hangs is away at once, however long the question lasts."""
+        begun_s = clock.monotonic_s()
+        asking = asyncio.create_task(self._ask_database())
+        await asyncio.wait({asking}, timeout=ANSWER_WITHIN_S)
+        if not asking.done():
+            self._go_away(begun_s)
+        if not await asking:
+            return self._go_away(begun_s)
+        self._answer_s = clock.monotonic_s() - begun_s
         if self._away_since_s is not None:
             self._away_since_s, self._back_s = None, clock.monotonic_s()
             await self._look()
-        with contextlib.suppress(TimeoutError, errors.HubError):  # busy: the next round asks again
+
+    async def _ask_database(self) -> bool:
+        try:
+            async with self._database.transaction(ACTOR, self._now()) as conn:
+                await db.one(conn, "SELECT 1 AS one")
+        except errors.HubError:
+            return False
+        return True
+
+    def _go_away(self, since_s: float) -> None:
+        if self._away_since_s is None:
+            self._away_since_s = since_s
+
+    async def _read(self) -> None:
+        """The database's own figures, and what is broken written down; a busy one is asked again next time."""
+        if self._away_since_s is not None:
+            return
+        at = self._now()
+        with contextlib.suppress(TimeoutError, errors.HubError):
             async with asyncio.timeout(READ_WITHIN_S):
                 async with self._database.transaction(ACTOR, at) as conn:
                     self._stored = await sight.read_stored(conn, at)
@@ -203,7 +223,7 @@ class Watch:
                 for (kind, subject), one in sorted(self.present.items(), key=lambda item: item[1].since_at)
                 if KINDS[kind].about == "hub"  # a device's is for those who manage it: from the table
             ],
-            "ledger": self._ledger,
+            "ledger": self._ledger if now.stored is not None else None,
             "processes": figures.processes(now),
         }
 

@@ -45,8 +45,8 @@ class Watcher:
 
 
 def _database_away(sight: Sight) -> Found | None:
-    away_s = max([sight.database_away_s, *(_number(word, "silent_s") for word in _in_state(sight, "away"))])
-    return {"": {"seconds": round(away_s)}} if sight.database_away_s or _in_state(sight, "away") else NOTHING
+    """By its own probe, or by the word of an ingest process, which has waited for a commit."""
+    return {"": {}} if sight.database_away_s or _in_state(sight, "away") else NOTHING
 
 
 def _database_slow(sight: Sight) -> Found | None:
@@ -59,9 +59,7 @@ def _database_slow(sight: Sight) -> Found | None:
 
 
 def _broker_away(sight: Sight) -> Found | None:
-    if sight.broker_s is not None or sight.broker_away_s < BROKER_AWAY_S:
-        return NOTHING
-    return {"": {"seconds": round(sight.broker_away_s)}}
+    return {"": {}} if sight.broker_s is None and sight.broker_away_s >= BROKER_AWAY_S else NOTHING
 
 
 def _hears_words(sight: Sight) -> bool:

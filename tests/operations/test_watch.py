@@ -43,7 +43,7 @@ async def watching(
     settings: Settings, databases: Databases, now: Callable[[], datetime]
 ) -> AsyncIterator[Watch]:
     async with (
-        Database(databases.admin_dsn, "hub_app", size=1) as own,
+        Database(databases.admin_dsn, "hub_app", size=2) as own,
         feed.running(settings, now) as running,
         live.running(settings, own, running, now) as watch,
     ):
@@ -107,7 +107,7 @@ async def test_a_database_that_is_away_is_told_from_memory_and_written_once_it_i
         await until(lambda: written(database, "database-away"))
         await page.close()
     (row,) = await written(database, "database-away")
-    assert begun_at - timedelta(seconds=live.READ_EVERY_S) < row["since_at"] < row["gone_at"]
+    assert begun_at - timedelta(seconds=live.PROBE_EVERY_S) < row["since_at"] < row["gone_at"]
 
 
 async def test_a_broker_that_is_away_becomes_an_incident_with_its_owner_and_outcome(

@@ -62,17 +62,17 @@ function DeviceList() {
   );
 }
 
-const COLUMNS: readonly { sort: Sort | null; label: Parameters<typeof t>[0]; numeric?: boolean; cell: (device: Device) => ComponentChildren }[] = [
+const COLUMNS: readonly { sort: Sort | null; label: Parameters<typeof t>[0]; numeric?: boolean; minor?: boolean; cell: (device: Device) => ComponentChildren }[] = [
   { sort: 'id', label: 'admin.device', cell: (device) => <a class="row-link" href={`/admin?section=devices&device=${device.id}`}>{device.name} <span class="mono small">{device.id}</span></a> },
   { sort: null, label: 'admin.device.hand', cell: (device) => <Hands device={device} /> },
   { sort: 'seen', label: 'admin.device.state', cell: (device) => <Seen device={device} /> },
   { sort: 'battery', label: 'admin.device.battery', numeric: true, cell: (device) => <BatteryWords percent={device.battery_percent} /> },
   { sort: null, label: 'admin.device.signal', cell: (device) => <SignalWords quality={device.quality} /> },
   { sort: 'backlog', label: 'admin.device.backlog', numeric: true, cell: (device) => (device.backlog_s === null ? '—' : duration(device.backlog_s)) },
-  { sort: null, label: 'admin.device.gaps', numeric: true, cell: (device) => <Gaps held={device.recording} /> },
-  { sort: 'clock', label: 'admin.device.clock', numeric: true, cell: (device) => <ClockWords offset_s={device.clock_offset_s} /> },
-  { sort: null, label: 'admin.device.use', cell: (device) => (device.in_use ? t('admin.device.inUse') : <span class="soft">{t('admin.device.free')}</span>) },
-  { sort: 'organisation', label: 'admin.organisation', cell: (device) => named(device.organisation) },
+  { sort: null, label: 'admin.device.gaps', minor: true, numeric: true, cell: (device) => <Gaps held={device.recording} /> },
+  { sort: 'clock', label: 'admin.device.clock', minor: true, numeric: true, cell: (device) => <ClockWords offset_s={device.clock_offset_s} /> },
+  { sort: null, label: 'admin.device.use', minor: true, cell: (device) => (device.in_use ? t('admin.device.inUse') : <span class="soft">{t('admin.device.free')}</span>) },
+  { sort: 'organisation', label: 'admin.organisation', minor: true, cell: (device) => named(device.organisation) },
 ];
 
 /** As the common table, but the hub sorts: what is on other pages counts, too. */
@@ -84,8 +84,8 @@ function Devices({ devices, order, setOrder }: { devices: Device[]; order: Order
         <caption class="unseen">{t('admin.section.devices')}</caption>
         <thead>
           <tr>
-            {COLUMNS.map(({ sort, label, numeric }) => (
-              <th key={label} scope="col" class={numeric ? 'numeric' : undefined} aria-sort={order.sort === sort ? (order.down ? 'descending' : 'ascending') : undefined}>
+            {COLUMNS.map(({ sort, label, numeric, minor }) => (
+              <th key={label} scope="col" class={classOf(numeric, minor)} aria-sort={order.sort === sort ? (order.down ? 'descending' : 'ascending') : undefined}>
                 {sort === null ? t(label) : (
                   <button type="button" class="table-sort" title={t('core.sort')} onClick={() => setOrder({ sort, down: order.sort === sort && !order.down })}>
                     {t(label)}<span aria-hidden="true" class="table-arrow">{order.sort === sort ? (order.down ? '▼' : '▲') : '↕'}</span>
@@ -98,13 +98,17 @@ function Devices({ devices, order, setOrder }: { devices: Device[]; order: Order
         <tbody>
           {devices.map((device) => (
             <tr key={device.id} data-device={device.id}>
-              {COLUMNS.map(({ label, numeric, cell }) => <td key={label} data-label={t(label)} class={numeric ? 'numeric' : undefined}>{cell(device)}</td>)}
+              {COLUMNS.map(({ label, numeric, minor, cell }) => <td key={label} data-label={t(label)} class={classOf(numeric, minor)}>{cell(device)}</td>)}
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+function classOf(numeric?: boolean, minor?: boolean): string | undefined {
+  return [numeric && 'numeric', minor && 'minor'].filter(Boolean).join(' ') || undefined;
 }
 
 function Seen({ device }: { device: Device }) {

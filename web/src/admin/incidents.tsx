@@ -109,7 +109,7 @@ function Outcome({ one }: { one: Incident }) {
     <p>
       {one.resolved_at
         ? <State shape="done" at={one.resolved_at}>{t('admin.incident.done', { name: one.owner?.name ?? '', outcome: one.outcome ?? '' })}</State>
-        : <State shape="stopped">{t('admin.incident.gone')}</State>}
+        : <State shape="done">{t('admin.incident.gone')}</State>}
       {one.resolved_at && one.gone_at === null && <> <State shape="waiting">{t('admin.incident.still')}</State></>}
     </p>
   );

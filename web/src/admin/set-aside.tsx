@@ -1,5 +1,5 @@
 // Messages the hub could not take: by reason, from whom, how often, what is in them; taken once more after a fix, or put away.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api, withQuery } from '../core/api';
 import { count, t } from '../core/i18n';
 import { Loaded, useAction, useResource } from '../core/resource';
@@ -76,7 +76,7 @@ function Reasons({ reasons, chosen, choose, changed }: ReasonsProps) {
 
 function Items({ items, handled, show }: { items: SetAside[]; handled: boolean; show: (item: SetAside) => void }) {
   const columns: Column<SetAside>[] = [
-    { name: 'reason', label: t('admin.aside.reason'), sort: (item) => item.reason, cell: (item) => <span><strong>{reasonWords(item.reason)}</strong>{item.detail && <><br /><span class="small soft">{item.detail}</span></>}</span> },
+    { name: 'reason', label: t('admin.aside.reason'), sort: (item) => item.reason, cell: (item) => <strong>{reasonWords(item.reason)}</strong> },
     { name: 'device', label: t('admin.device'), sort: (item) => item.device_id ?? '', cell: (item) => <span class="mono small">{item.device_id ?? item.topic}</span> },
     { name: 'times', label: t('admin.aside.times'), numeric: true, sort: (item) => item.times, cell: (item) => count(item.times) },
     { name: 'first', label: t('admin.aside.first'), minor: true, sort: (item) => item.first_at, cell: (item) => <Time at={item.first_at} /> },
@@ -121,8 +121,8 @@ function Opened({ item, close, changed }: { item: SetAside; close: () => void; c
   const [discarding, setDiscarding] = useState(false);
   const now = whole.data ?? item;
   const waits = now.replay_asked_at !== null;
-  if (everyS > 0 && whole.data && !waits) { setEvery(0); changed(); }
-  const replay = useAction(async () => { await api.post(`/api/set-aside/${item.id}/replay`); setEvery(1); whole.reload(); });
+  useEffect(() => { setEvery(waits ? 1 : 0); changed(); }, [waits]);
+  const replay = useAction(async () => { await api.post(`/api/set-aside/${item.id}/replay`); whole.reload(); changed(); });
   if (discarding) {
     return (
       <Confirm title={t('admin.aside.discard')} confirm={t('admin.aside.discard')} grave reason={t('admin.aside.discard.why')} close={() => setDiscarding(false)}
@@ -136,7 +136,7 @@ function Opened({ item, close, changed }: { item: SetAside; close: () => void; c
       <Facts rows={[
         [t('admin.device.state'), <span data-testid="replay-state"><ItemState item={now} />{now.replay_reason && <> · {reasonWords(now.replay_reason)}</>}</span>],
         [t('admin.aside.topic'), <span class="mono">{now.topic}</span>],
-        [t('admin.aside.times'), <>{count(now.times)} · <Time at={now.first_at} show="seconds" /> – <Time at={now.last_at} show="seconds" /></>],
+        [t('admin.aside.times'), <>{count(now.times)} · <Time at={now.first_at} show="seconds" />{now.last_at !== now.first_at && <> – <Time at={now.last_at} show="seconds" /></>}</>],
         [t('admin.aside.size'), t('admin.aside.bytes', { count: count(now.size_bytes) })],
         now.detail ? [t('admin.aside.detail'), <span class="mono small">{now.detail}</span>] : null,
         now.discard_reason ? [t('admin.aside.discard.why'), now.discard_reason] : null,

@@ -47,7 +47,7 @@ def admin(*sections: str) -> Callable[[Study], Sequence[str]]:
 PAGES: Mapping[str, Callable[[Study], Sequence[str]]] = {
     "doctor": desk,
     "senior": lambda _: ("/reading",),
-    "devices": admin("devices", "set-aside", "health"),
+    "devices": admin("devices", "devices&device=holter-01", "set-aside", "incidents", "health"),
     "admin": admin("people", "agreements", "routing"),
     "auditor": admin("audit"),
 }

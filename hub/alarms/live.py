@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -80,6 +81,9 @@ async def _feed(request: Request, socket: Socket, viewer: Viewer) -> None:
                 async with asyncio.timeout(STATUS_EVERY_S):
                     await viewer.wake.wait()
             viewer.wake.clear()
+            for task in beside:
+                if task.done():
+                    task.result()  # the right to see alarms has ended, or a bug: no page goes on without them
             await _tell(request, socket, viewer)
             storing = await _tell_storing(request, socket, storing)
             while words:
@@ -195,25 +199,41 @@ def age_s(second: Mapping[str, Any], at: datetime) -> float:
     return round(max(0.0, (at - datetime.fromisoformat(second["at"])).total_seconds()), 3)
 
 
+@dataclass(slots=True)
+class _Board:
+    """What the database said last; it may be away, or hang."""
+
+    rows: list[dict[str, Any]]
+    vitals: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+
+
 async def watch_board(request: Request) -> None:
-    """Everybody within reach, each second."""
+    """Everybody within reach, each second; the database is asked beside."""
     feed = request.resource(FEED)
     async with request.transaction() as conn:
-        rows = await board.running(conn, request.actor, request.at)
-    known_vitals: dict[UUID, dict[str, Any]] = {}
-    await _learn_vitals(request, rows, known_vitals)
+        known = _Board(await board.running(conn, request.actor, request.at))
+    await _learn_vitals(request, known.rows, known.vitals)
     async with request.socket() as socket:
-        read_s = clock.monotonic_s()
-        while True:
-            patients = [_board_row(row, feed, known_vitals, request.now()) for row in rows]
-            await socket.send_json({"type": "board", "patients": patients, "storing": feed.storing()})
-            await asyncio.sleep(BOARD_EVERY_S)
-            if clock.monotonic_s() - read_s >= BOARD_READ_EVERY_S:
-                read_s, at = clock.monotonic_s(), request.now()
-                with contextlib.suppress(errors.Unavailable):  # the rates go on; ask again
-                    async with request.transaction(at) as conn:
-                        rows = await board.running(conn, request.actor, at)
-                    await _learn_vitals(request, rows, known_vitals)
+        reading = asyncio.create_task(_keep_board(request, known))
+        try:
+            while not reading.done():
+                patients = [_board_row(row, feed, known.vitals, request.now()) for row in known.rows]
+                await socket.send_json({"type": "board", "patients": patients, "storing": feed.storing()})
+                await asyncio.wait({reading}, timeout=BOARD_EVERY_S)
+            reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+
+
+async def _keep_board(request: Request, known: _Board) -> None:
+    while True:
+        await asyncio.sleep(BOARD_READ_EVERY_S)
+        at = request.now()
+        with contextlib.suppress(errors.Unavailable):  # the rates go on; ask again
+            async with request.transaction(at) as conn:
+                known.rows = await board.running(conn, request.actor, at)
+            await _learn_vitals(request, known.rows, known.vitals)
 
 
 async def _learn_vitals(

@@ -244,3 +244,15 @@ async def test_with_the_database_away_alarms_come_from_memory_and_are_the_same_o
     async with await world.connect(town.databases.admin_dsn) as admin:
         rows = await (await admin.execute("SELECT id FROM alarm")).fetchall()
     assert [str(row["id"]) for row in rows] == [told["id"]]
+
+
+async def test_a_board_goes_on_while_the_database_hangs(
+    town: Town, ingesting: Worker, open_page: OpenPage
+) -> None:
+    board = await open_page("township_doctor", "/api/board")
+    async with await world.connect(town.databases.admin_dsn) as admin:
+        await admin.execute("BEGIN")
+        await admin.execute("LOCK TABLE patient IN ACCESS EXCLUSIVE MODE")
+        heard = len(board.said)
+        await until(lambda: len(board.said) > heard + 5)
+        await admin.execute("ROLLBACK")

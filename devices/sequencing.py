@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from devices.fields import MAX_RANGES, Range
 
@@ -67,8 +67,7 @@ def total(ranges: Ranges) -> int:
     return sum(end - first for first, end in ranges)
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """One boot of one recording, as far as the hub knows."""
 
     stored: Ranges = ()  # committed
@@ -90,12 +89,12 @@ def receive(ledger: Ledger, first: int, end: int, oldest: int) -> tuple[Ledger, 
 
 def declare(ledger: Ledger, oldest: int) -> Ledger:
     """Account for the device's word that it no longer holds what is below `oldest`; the largest counts."""
-    return replace(ledger, oldest=max(ledger.oldest, oldest), seen=max(ledger.seen, oldest))
+    return ledger._replace(oldest=max(ledger.oldest, oldest), seen=max(ledger.seen, oldest))
 
 
 def finish(ledger: Ledger, count: int) -> Ledger:
     """Account for the device's word that it produced `count` samples in this boot."""
-    return replace(ledger, final=max(ledger.final or 0, count), seen=max(ledger.seen, count))
+    return ledger._replace(final=max(ledger.final or 0, count), seen=max(ledger.seen, count))
 
 
 def produced(ledger: Ledger) -> int:

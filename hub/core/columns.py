@@ -1,16 +1,16 @@
-"""Whole columns as parameters for `unnest`: arrays of fixed width, laid out by numpy in PostgreSQL's binary form.
+"""Whole columns as parameters for `unnest`: arrays in PostgreSQL's binary form, laid out by numpy or one join.
 
 For statements with a row for each of thousands of devices; a list would be converted item by item.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -23,48 +23,70 @@ class Column:
 
     oid = 0
     item_oid = 0
-    width = 0
 
-    def __init__(self, items: NDArray[np.void]) -> None:
-        self.data = _HEAD.pack(1, 0, self.item_oid, len(items), 1) + items.tobytes() if len(items) else _EMPTY
-
-    @classmethod
-    def of(cls, values: object, form: str) -> NDArray[np.void]:
-        """Items with their lengths before them."""
-        plain = np.asarray(values)
-        items = np.empty(plain.shape, [("length", ">i4"), ("value", form)])
-        items["length"], items["value"] = cls.width, plain
-        return items
+    def __init__(self, count: int, items: bytes) -> None:
+        self.data = _HEAD.pack(1, 0, self.item_oid, count, 1) + items
 
 
-_EMPTY: Final = struct.pack(">iiI", 0, 0, 20)
+def _fixed(values: ArrayLike, form: str) -> bytes:
+    """Items of one width, each with its length before it."""
+    plain = np.asarray(values)
+    items = np.empty(plain.shape, [("length", ">i4"), ("value", form)])
+    items["length"], items["value"] = np.dtype(form).itemsize, plain
+    return items.tobytes()
 
 
 class Int8s(Column):
     """bigint[]"""
 
-    oid, item_oid, width = 1016, 20, 8
+    oid, item_oid = 1016, 20
 
-    def __init__(self, values: Sequence[int] | NDArray[np.int64]) -> None:
-        super().__init__(self.of(np.asarray(values, np.int64), ">i8"))
+    def __init__(self, values: Sequence[int]) -> None:
+        super().__init__(len(values), _fixed(np.asarray(values, np.int64), ">i8"))
+
+
+class Floats(Column):
+    """float8[]; None becomes NaN."""
+
+    oid, item_oid = 1022, 701
+
+    def __init__(self, values: Sequence[float | None]) -> None:
+        super().__init__(len(values), _fixed(np.asarray(values, np.float64), ">f8"))
 
 
 class Instants(Column):
     """timestamptz[] of microseconds since 1970."""
 
-    oid, item_oid, width = 1185, 1184, 8
+    oid, item_oid = 1185, 1184
 
-    def __init__(self, values_us: Sequence[int] | NDArray[np.int64]) -> None:
-        super().__init__(self.of(np.asarray(values_us, np.int64) - _EPOCH_2000_US, ">i8"))
+    def __init__(self, values_us: Sequence[int]) -> None:
+        super().__init__(len(values_us), _fixed(np.asarray(values_us, np.int64) - _EPOCH_2000_US, ">i8"))
 
 
 class Uuids(Column):
     """uuid[]"""
 
-    oid, item_oid, width = 2951, 2950, 16
+    oid, item_oid = 2951, 2950
 
     def __init__(self, values: Sequence[UUID]) -> None:
-        super().__init__(self.of(np.array([value.bytes for value in values], "V16"), "V16"))
+        super().__init__(len(values), _joined(value.bytes for value in values))
+
+
+class Texts(Column):
+    """text[]"""
+
+    oid, item_oid = 1009, 25
+
+    def __init__(self, values: Sequence[str]) -> None:
+        super().__init__(len(values), _joined(value.encode() for value in values))
+
+
+def _joined(items: Iterable[bytes]) -> bytes:
+    """Items of any width, each with its length before it."""
+    parts: list[bytes] = []
+    for item in items:
+        parts += (len(item).to_bytes(4, "big"), item)
+    return b"".join(parts)
 
 
 def _register(column: type[Column]) -> None:
@@ -77,5 +99,5 @@ def _register(column: type[Column]) -> None:
     psycopg.adapters.register_dumper(column, made)
 
 
-for _column in (Int8s, Instants, Uuids):
+for _column in (Int8s, Floats, Instants, Uuids, Texts):
     _register(_column)

@@ -35,8 +35,7 @@ Key = tuple[UUID, int]  # recording, boot
 M = TypeVar("M")  # whatever the caller knows a packet's message by
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """A row of the ledger. `anchor_us` is the instant of sample 0 (unix, on the device's own time line)."""
 
     recording_id: UUID
@@ -102,23 +101,27 @@ def account(boot: Boot, packets: Iterable[tuple[M, WaveformPacket, float]]) -> A
     result: Account[M] = Account(boot)
     ledger = boot.ledger
     for message, packet, received_s in packets:
-        first, end = packet.first_sample, packet.end_sample
+        first, count = packet.first_sample, packet.samples.shape[1]
         instant_us = at_us(boot.anchor_us, first, packet.fs_hz)
-        goes_on = ledger.stored and first <= ledger.seen + GOES_ON_S * packet.fs_hz
-        if not goes_on and not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US:
+        if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US and not _goes_on(ledger, packet):
             result.implausible.append(message)
             continue
-        ledger, new = sequencing.receive(ledger, first, end, packet.oldest)
-        if new == ((first, end),):
+        ledger, new = sequencing.receive(ledger, first, first + count, packet.oldest)
+        if new == ((first, first + count),):
             result.pieces.append(
                 Piece(boot.recording_id, boot.boot, first, instant_us, packet.electrodes_off, packet.samples)
             )
-        else:
-            result.pieces += [_piece(boot, packet, of) for of in new]
-            known = sequencing.subtract(((first, end),), new)
-            result.claims.append(Claim(message, packet, known))
+            continue
+        result.pieces += [_piece(boot, packet, of) for of in new]
+        known = sequencing.subtract(((first, first + count),), new)
+        result.claims.append(Claim(message, packet, known))
     result.boot = Boot(boot.recording_id, boot.boot, boot.anchor_us, ledger)
     return result
+
+
+def _goes_on(ledger: Ledger, packet: WaveformPacket) -> bool:
+    """Whether a packet is near to what is stored: then it is no matter what the clocks say meanwhile."""
+    return bool(ledger.stored) and packet.first_sample <= ledger.seen + GOES_ON_S * packet.fs_hz
 
 
 def _piece(boot: Boot, packet: WaveformPacket, of: Range) -> Piece:

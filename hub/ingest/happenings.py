@@ -7,7 +7,7 @@ device no longer holds; all of it may come late, twice, or before the samples it
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -77,8 +77,8 @@ async def _account(
     boots = dict(before)
     for key, own in changes.items():
         for change in own:
-            boots[key] = replace(boots[key], ledger=change(boots[key].ledger))
-    await save_boots(conn, [(before[key], boots[key]) for key in changes])
+            boots[key] = boots[key]._replace(ledger=change(boots[key].ledger))
+    await save_boots(conn, list(before.values()), list(boots.values()))
     return boots, before
 
 

@@ -5,9 +5,9 @@ Kept in memory and written at most every 2 s for each device, at once when it co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
+from hub.core.columns import Floats, Int8s, Texts
 from hub.core.db import Connection
 
 INTERVAL_S: Final = 2.0
@@ -85,8 +85,10 @@ async def write(conn: Connection, states: Sequence[State]) -> None:
     await conn.execute(
         "INSERT INTO device_state (device_id, connected, last_seen_at, battery_percent, backlog_s, clock_offset_s,"
         "  backlog_per_s, clock_drift_ppm)"
-        " SELECT * FROM unnest(%s::text[], %s::bool[], %s::timestamptz[], %s::int[], %s::real[], %s::real[],"
-        "  %s::real[], %s::real[])"
+        " SELECT device_id, connected = 1, to_timestamp(last_seen_s), nullif(battery, -1),"
+        "  nullif(backlog_s, 'NaN'), nullif(offset_s, 'NaN'), nullif(per_s, 'NaN'), nullif(drift_ppm, 'NaN')"
+        " FROM unnest(%s::text[], %s::bigint[], %s::float8[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],"
+        "  %s::float8[]) AS k (device_id, connected, last_seen_s, battery, backlog_s, offset_s, per_s, drift_ppm)"
         " ON CONFLICT (device_id) DO UPDATE SET connected = excluded.connected,"
         "  last_seen_at = excluded.last_seen_at,"
         "  battery_percent = coalesce(excluded.battery_percent, device_state.battery_percent),"
@@ -95,13 +97,13 @@ async def write(conn: Connection, states: Sequence[State]) -> None:
         "  backlog_per_s = excluded.backlog_per_s,"
         "  clock_drift_ppm = coalesce(excluded.clock_drift_ppm, device_state.clock_drift_ppm)",
         (
-            [state.device_id for state in states],
-            [state.connected for state in states],
-            [datetime.fromtimestamp(state.last_seen_s, UTC) for state in states],
-            [state.battery_percent for state in states],
-            [state.backlog_s for state in states],
-            [state.clock_offset_s for state in states],
-            [state.backlog_per_s for state in states],
-            [state.clock_drift_ppm for state in states],
+            Texts([state.device_id for state in states]),
+            Int8s([state.connected for state in states]),
+            Floats([state.last_seen_s for state in states]),
+            Int8s([-1 if state.battery_percent is None else state.battery_percent for state in states]),
+            Floats([state.backlog_s for state in states]),
+            Floats([state.clock_offset_s for state in states]),
+            Floats([state.backlog_per_s for state in states]),
+            Floats([state.clock_drift_ppm for state in states]),
         ),
     )

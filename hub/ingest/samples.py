@@ -7,8 +7,8 @@ made anew. So the table stays the authority, and two processes write one after t
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from devices.packet import WaveformPacket
 from devices.sequencing import Ledger, Ranges
 from hub.core import db
-from hub.core.columns import Instants, Int8s, Uuids
+from hub.core.columns import Column, Instants, Int8s, Texts, Uuids
 from hub.core.db import Connection
 from hub.ingest.accounting import (
     MICROSECOND,
@@ -100,25 +100,26 @@ async def store_samples(
     grouped: dict[Key, list[Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.key, []).append(arrival)
-    boots = {key: ledgers.known[key] for key in grouped if key in ledgers.known}
+    before: dict[Key, Boot] = {}
     accounts: dict[Key, Account[Item]] = {}
-    todo = sorted(grouped, key=lambda key: (key[0].int, key[1]))  # rows are locked in one order
+    known: Mapping[Key, Boot] = ledgers.known
+    todo = sorted(grouped.items(), key=lambda one: (one[0][0].int, one[0][1]))  # rows are locked in one order
     while todo:
-        unknown = {key: grouped[key][0] for key in todo if key not in boots}
-        if unknown:
-            boots |= await lock_boots(conn, unknown)
-        for key in todo:
-            accounts[key] = _account(boots[key], grouped[key])
-        todo = await _replace_boots(conn, [(boots[key], accounts[key].boot) for key in todo])
-        for key in todo:
-            del boots[key]
+        unknown = {key: own[0] for key, own in todo if key not in known}
+        found = await lock_boots(conn, unknown) if unknown else {}
+        boots = [found.get(key) or known[key] for key, _ in todo]
+        results = [_account(boot, own) for boot, (_, own) in zip(boots, todo, strict=True)]
+        outdated = await _replace_boots(conn, boots, [result.boot for result in results])
+        for (key, _), boot, result in zip(todo, boots, results, strict=True):
+            before[key], accounts[key] = boot, result
+        todo, known = [todo[place] for place in outdated], {}
     conflicts = await _conflicts(conn, accounts)
     pieces = [piece for result in accounts.values() for piece in result.pieces]
     await days.ensure(conn, {piece.at_us // DAY_US for piece in pieces})
     await _copy(conn, pieces)
     return Stored(
         {key: result.boot for key, result in accounts.items()},
-        boots,
+        before,
         frozenset(key for key, result in accounts.items() if result.claims),
         tuple(conflicts),
         tuple(item for result in accounts.values() for item in result.implausible),
@@ -129,7 +130,7 @@ async def store_samples(
 def _account(boot: Boot, arrivals: Sequence[Arrival]) -> Account[Item]:
     """An event may have named a boot before its first packet: it is the packet that fixes the time line."""
     if not boot.ledger.stored:
-        boot = replace(boot, anchor_us=anchor_for(arrivals[0].packet, arrivals[0].received_s))
+        boot = boot._replace(anchor_us=anchor_for(arrivals[0].packet, arrivals[0].received_s))
     return account(boot, [(a.item, a.packet, a.received_s) for a in arrivals])
 
 
@@ -189,17 +190,16 @@ def text_of(ranges: Ranges) -> str:
     return "{" + ",".join(f"[{first},{end})" for first, end in ranges) + "}"
 
 
-async def save_boots(conn: Connection, boots: Iterable[tuple[Boot, Boot]]) -> None:
-    """Write the ledgers of locked boots: each as it was and as it is now."""
-    await _replace_boots(conn, list(boots))
+async def save_boots(conn: Connection, before: Sequence[Boot], boots: Sequence[Boot]) -> None:
+    """Write the ledgers of locked boots: as they were, as they are now."""
+    await _replace_boots(conn, before, boots)
 
 
-async def _replace_boots(conn: Connection, changes: Sequence[tuple[Boot, Boot]]) -> list[Key]:
-    """Write ledgers where the row is what it was taken for; the keys of those where it is not.
+async def _replace_boots(conn: Connection, before: Sequence[Boot], boots: Sequence[Boot]) -> list[int]:
+    """Write ledgers where the row is what it was taken for; the places in `boots` of those where it is not.
 
     A row that another transaction holds is waited for, and compared as that one leaves it.
     """
-    numbers = np.array([_numbers(was) + _numbers(new) for was, new in changes], np.int64).T
     row = await db.one(
         conn,
         "WITH done AS (UPDATE recording_boot b SET anchor_at = k.anchor, produced_samples = k.produced,"
@@ -216,21 +216,25 @@ async def _replace_boots(conn: Connection, changes: Sequence[tuple[Boot, Boot]])
         "   AND b.have = k.was_have::int8multirange RETURNING k.place)"
         " SELECT coalesce(array_agg(place), '{}') AS places FROM done",
         (
-            Uuids([was.recording_id for was, _ in changes]),
-            Int8s([was.boot for was, _ in changes]),
-            Instants(numbers[0]), *map(Int8s, numbers[1:4]), [text_of(was.ledger.stored) for was, _ in changes],
-            Instants(numbers[4]), *map(Int8s, numbers[5:8]), [text_of(new.ledger.stored) for _, new in changes],
+            Uuids([boot.recording_id for boot in boots]), Int8s([boot.boot for boot in boots]), *_columns(before),
+            *_columns(boots),
         ),
     )  # fmt: skip
-    if len(row["places"]) == len(changes):
+    if len(row["places"]) == len(boots):
         return []
-    done = set(row["places"])
-    return [was.key for place, (was, _) in enumerate(changes, 1) if place not in done]
+    return sorted(set(range(len(boots))) - {place - 1 for place in row["places"]})
 
 
-def _numbers(boot: Boot) -> tuple[int, int, int, int]:
-    ledger = boot.ledger
-    return boot.anchor_us, ledger.seen, ledger.oldest, -1 if ledger.final is None else ledger.final
+def _columns(boots: Sequence[Boot]) -> tuple[Column, ...]:
+    """Anchor, samples seen, oldest, final count or -1, what is stored."""
+    ledgers = [boot.ledger for boot in boots]
+    return (
+        Instants([boot.anchor_us for boot in boots]),
+        Int8s([ledger.seen for ledger in ledgers]),
+        Int8s([ledger.oldest for ledger in ledgers]),
+        Int8s([-1 if ledger.final is None else ledger.final for ledger in ledgers]),
+        Texts([text_of(ledger.stored) for ledger in ledgers]),
+    )
 
 
 async def _conflicts(conn: Connection, accounts: dict[Key, Account[Item]]) -> list[Item]:
@@ -267,14 +271,13 @@ async def _copy(conn: Connection, pieces: Sequence[Piece]) -> None:
     if not pieces:
         return
     parts = [_COPY_HEAD]
-    for piece in pieces:
-        data = np.ascontiguousarray(piece.samples, _SINT16_LE).tobytes()
+    for recording_id, boot, first, at_us, electrodes_off, samples in pieces:
         parts += (
             _COPY_ROW.pack(
-                7, 16, piece.recording_id.bytes, 8, piece.boot, 8, piece.first, 8, piece.at_us - _EPOCH_2000_US,
-                4, piece.samples.shape[1], 4, piece.electrodes_off, len(data),
+                7, 16, recording_id.bytes, 8, boot, 8, first, 8, at_us - _EPOCH_2000_US, 4, samples.shape[1],
+                4, electrodes_off, samples.nbytes,
             ),
-            data,
+            samples.astype(_SINT16_LE, "C", copy=False).tobytes(),
         )  # fmt: skip
     parts.append(_COPY_END)
     async with (

@@ -54,11 +54,27 @@ def stretch_of(number: int, fs_hz: int, final: int | None) -> Stretch:
     return Stretch(number, first, end, low, high)
 
 
+def _only_grew(before: Ledger, after: Ledger, fs_hz: int) -> bool:
+    """Whether samples came at the end alone, nothing is missing, and no stretch has become complete: nearly always."""
+    length, behind = STRETCH_S * fs_hz, BEHIND_S * fs_hz
+    return (
+        len(before.stored) == len(after.stored) > 0
+        and before.stored[:-1] == after.stored[:-1]
+        and before.stored[-1][0] == after.stored[-1][0] <= before.oldest
+        and before.stored[-1][1] == before.seen
+        and after.stored[-1][1] == after.seen
+        and before.final is after.final is None
+        and (before.seen - behind) // length == (after.stored[-1][1] - behind) // length
+    )
+
+
 def due(before: Ledger, after: Ledger, fs_hz: int) -> list[Stretch]:
     """The stretches to be looked at (again) after a change of the ledger: complete, and not seen like this before.
 
     Complete is a stretch whose samples and surroundings are all stored or given up by the device.
     """
+    if _only_grew(before, after, fs_hz):
+        return []
     changed = sequencing.subtract(after.stored, before.stored)
     touched = set(_numbers(changed, fs_hz))
     if after.oldest > before.oldest:

@@ -48,7 +48,8 @@ class Times:
 
     def read_s(self, true_s: float, since_s: float) -> float:
         set_by_s = sum(by_s for at_s, by_s in self.sets if true_s - since_s >= at_s)
-        return true_s + self.ahead_s + (true_s - since_s) * self.drift_ppm * 1e-6 + set_by_s
+        told_s = true_s + self.ahead_s + (true_s - since_s) * self.drift_ppm * 1e-6 + set_by_s
+        return max(told_s, true_s - since_s)  # no clock shows a time before 1970
 
 
 AHEAD = st.sampled_from((-56 * YEAR_S, -40 * 86_400.0, -3 * 3600.0, 0.0, 2.5, 7200.0, 30 * 3600.0, 10 * YEAR_S))

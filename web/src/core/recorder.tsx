@@ -11,8 +11,13 @@ export function BacklogWords({ backlog }: { backlog: Backlog }) {
   if (backlog.waiting_s <= 0) return <>{t('core.none')}</>;
   const waiting = duration(backlog.waiting_s);
   return <span data-testid="backlog" data-waiting-s={backlog.waiting_s} data-left-s={backlog.left_s ?? ''}>
-    {backlog.left_s === null ? t('core.backlog.unknown', { waiting }) : t('core.backlog.left', { waiting, left: duration(backlog.left_s) })}
+    {backlog.left_s === null ? t('core.backlog.unknown', { waiting }) : t('core.backlog.left', { waiting, left: duration(roughly(backlog.left_s)) })}
   </span>;
+}
+
+/** An estimate: whole minutes from two of them on. */
+function roughly(seconds: number): number {
+  return seconds < 120 ? Math.ceil(seconds / 10) * 10 : Math.ceil(seconds / 60) * 60;
 }
 
 /** Ahead or behind, how fast that grows, and what the recorder itself showed. */
@@ -22,8 +27,8 @@ export function DeviceClockWords({ clock }: { clock: DeviceClock }) {
   return (
     <span data-testid="device-clock" data-offset-s={clock.offset_s}>
       {size < CLOCK_WRONG_S ? t('core.clock.right') : t(clock.offset_s > 0 ? 'core.clock.behind' : 'core.clock.ahead', { duration: duration(size) })}
-      {Math.abs(drift) >= DRIFT_SAID_PPM && <span class="soft"> {t(drift > 0 ? 'core.clock.slow' : 'core.clock.fast', { ppm: Math.round(Math.abs(drift)) })}</span>}
-      {size >= CLOCK_WRONG_S && <span class="soft"> {t('core.clock.itself')} <Time at={clock.device_at} show="seconds" /></span>}
+      {Math.abs(drift) >= DRIFT_SAID_PPM && <span class="soft"> · {t(drift > 0 ? 'core.clock.slow' : 'core.clock.fast', { ppm: Math.round(Math.abs(drift)) })}</span>}
+      {size >= CLOCK_WRONG_S && <span class="soft"> · {t('core.clock.itself')} <Time at={clock.device_at} show="seconds" /></span>}
     </span>
   );
 }

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { duration, named, t } from '../core/i18n';
 import { Shell } from '../core/shell';
 import { openSocket, type SocketState } from '../core/socket';
-import { now } from '../core/time';
+import { formatShort, now } from '../core/time';
 import type { AlarmPriority, Organisation, PatientBrief } from '../core/types';
 import { Banner, EmptyState, NoRight, Skeleton } from '../core/ui';
 import { PriorityMark, URGENCY } from '../ecg/priority';
@@ -13,7 +13,7 @@ import { STALE_S } from './corner';
 import { STORING_WELL, StoringBanner, type Storing } from './storing';
 import { vitalRows, type VitalBrief } from './vitals';
 
-type OpenAlarm = { id: string; rule: string; priority: AlarmPriority; handling: string; owner_name: string | null; stored?: boolean };
+type OpenAlarm = { id: string; rule: string; priority: AlarmPriority; handling: string; owner_name: string | null; stored?: boolean; late?: boolean; onset_at?: string };
 type BoardRow = {
   recording_id: string; patient: PatientBrief; organisation: Organisation; device_id: string; rate_bpm: number | null;
   quality: string[] | string | null; age_s: number | null; connected: boolean; battery_percent: number | null;
@@ -89,18 +89,18 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
         {!row.connected && <span>{t('live.device.away')}</span>}
       </p>
       <ul class="tile-alarms small">
-        {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}{alarm.stored === false && ` · ${t('live.alarm.unstored')}`}</li>)}
+        {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}{alarm.stored === false && ` · ${t('live.alarm.unstored')}`}{alarm.late && alarm.onset_at && ` · ${t('live.alarm.late', { at: formatShort(alarm.onset_at) })}`}</li>)}
         {worst.length === 0 && <li class="soft">{t('live.alarms.none')}</li>}
       </ul>
     </li>
   );
 }
 
-/** Alarms alike in all that a tile says are one line with their number, the most urgent first. */
+/** Alarms alike in all that a tile says (a late one says when it was) are one line with their number, the most urgent first. */
 function grouped(alarms: readonly OpenAlarm[]): { alarm: OpenAlarm; times: number }[] {
   const groups = new Map<string, { alarm: OpenAlarm; times: number }>();
   for (const alarm of alarms) {
-    const key = `${alarm.priority} ${alarm.rule} ${alarm.owner_name ?? ''} ${alarm.stored ?? ''}`;
+    const key = `${alarm.priority} ${alarm.rule} ${alarm.owner_name ?? ''} ${alarm.stored ?? ''} ${alarm.late ? alarm.id : ''}`;
     groups.set(key, { alarm, times: (groups.get(key)?.times ?? 0) + 1 });
   }
   return [...groups.values()].sort((a, b) => URGENCY[a.alarm.priority]! - URGENCY[b.alarm.priority]!);

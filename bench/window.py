@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from bench import _reading_room as reading_room
 from bench._installation import Installation, now, running
+from bench._pages import browser, hub
 from devices import packet
 from ecg.synthetic import Segment, Synthesiser
 from hub.alarms import live
@@ -36,11 +38,55 @@ from tests.telemetry.compacting import compact
 
 DAY_S = 86_400
 READS = 400
+JUMPS = 100
 OVERVIEWS = 30
 CHUNK_S = 600
 LIVE_S = 12
 STEP = FS_HZ // 5  # packets of 200 ms, as under `watch`
 DESK = actor.job("bench")
+
+# From the key to the frame behind the one in which the strip was drawn.
+JUMP = """async ([seconds, recording, fs_hz]) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const strip = () => document.querySelector('canvas[data-testid="strip"]');
+  const told = [], input = document.getElementById('jump-to');
+  const start = Number(document.querySelector('[role="slider"][aria-valuemin]').getAttribute('aria-valuemin'));
+  for (const second of seconds) {
+    const clock = new Date(start + second * 1000);
+    const parts = [clock.getHours(), clock.getMinutes(), clock.getSeconds()];
+    input.value = parts.map((n) => String(n).padStart(2, '0')).join(':');
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+    await frame();
+    const before = strip().dataset.firstSample, began = performance.now();
+    input.form.requestSubmit();
+    while (strip().dataset.firstSample === before && performance.now() - began < 5000) await frame();
+    await frame();
+    const painted = performance.now() - began, first = Number(strip().dataset.firstSample);
+    const again = performance.now();
+    await (await fetch(`/api/recordings/${recording}/samples?boot=1&first=${first}&count=${fs_hz}`)).arrayBuffer();
+    told.push([painted, performance.now() - again, first]);
+  }
+  return told;
+}"""
+# Whether new columns have come is told by the request; they are drawn within the next two frames.
+ZOOM_OUT = """async (times) => {
+  const frame = () => new Promise(requestAnimationFrame), told = [];
+  const [closer, , whole] = document.querySelectorAll('.ecg-overview-tools button');
+  const asked = () => performance.getEntriesByType('resource').filter((one) => one.name.includes('/overview?'));
+  for (let n = 0; n < times; n++) {
+    performance.clearResourceTimings();
+    closer.click();
+    while (asked().length < 1) await frame();
+    performance.clearResourceTimings();
+    const began = performance.now();
+    whole.click();
+    while (asked().length < 1) await frame();
+    await frame();
+    await frame();
+    told.push([performance.now() - began, asked()[0].duration]);
+  }
+  return told;
+}"""
 
 Row = dict[str, Any]
 
@@ -55,9 +101,12 @@ async def _run(recorded_s: int) -> list[Row]:
             stored = await _stored(installation, installation.worn[0], recorded_s)
             reads = await _reads(installation, installation.worn[0], recorded_s)
             delays = await _delays(installation, installation.worn[1], Path(folder))
+            jumps, overviews = await _jumps(installation, Path(folder), recorded_s)
     return [
         *stored,
         *_rows("window of 1 s of a compacted day", reads, "block by key"),
+        *_rows("jump to any second, painted by the browser", jumps, "fetch of that second"),
+        *_rows("overview of a day, painted by the browser", overviews, "fetch of it"),
         *_rows("sample to page", delays, "bare subscriber"),
     ]
 
@@ -158,6 +207,28 @@ async def _reads(installation: Installation, worn: Worn, recorded_s: int) -> lis
             )  # fmt: skip
             pairs.append((own_s, time.perf_counter() - began_s))
     return pairs
+
+
+async def _jumps(
+    installation: Installation, folder: Path, recorded_s: int
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """A reader types times of day into the page of a day-long recording, and zooms out to all of it."""
+    case = await reading_room.prepare(installation, folder, recorded_s)
+    rng = random.Random(2)
+    async with (
+        hub(installation) as base,
+        browser() as running_browser,
+        reading_room.opened(running_browser, base, case) as page,
+    ):
+        await page.wait_for_selector('canvas[data-testid="overview"][data-ready]')
+        wanted_s = [rng.randrange(1, recorded_s - 60) for _ in range(JUMPS)]
+        jumps = await page.evaluate(JUMP, [wanted_s, str(case.recording_id), FS_HZ])
+        for second, (_, _, first) in zip(wanted_s, jumps, strict=True):
+            assert abs(first - second * FS_HZ) <= FS_HZ, "the page shows another second"
+        overviews = await page.evaluate(ZOOM_OUT, OVERVIEWS)
+    return [(own / 1000, bare / 1000) for own, bare, _ in jumps], [
+        (own / 1000, bare / 1000) for own, bare in overviews
+    ]
 
 
 async def _delays(installation: Installation, worn: Worn, folder: Path) -> list[tuple[float, float]]:

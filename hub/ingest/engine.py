@@ -113,7 +113,7 @@ class Engine:
         # Taken at one instant: a saved state has told all its findings, and they are stored with it.
         found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp(), leaving)
         over = frozenset(self._over)
-        due, shifting_s = self._presence.due(at.timestamp()), self._to_shift_s
+        due, shifting_s = self._presence_due(at.timestamp()), self._to_shift_s
         committed = False
         try:
             async with self._database.transaction(ACTOR, at) as conn:
@@ -291,14 +291,24 @@ class Engine:
             }
         )
 
+    def _presence_due(self, now_s: float) -> list[presence.State]:
+        """What has to be written of devices, as far as it is known now."""
+        due = self._presence.due(now_s)
+        for state in due:
+            state.clock_offset_s = self._device_clocks.offset_s(state.device_id)
+            state.clock_drift_ppm = self._device_clocks.drift_ppm(state.device_id)
+            state.backlog_per_s = self._backlogs.per_s(state.device_id, now_s)
+        return due
+
     def _note_presence(self, item: Item) -> None:
         if item.device is None or item.refusal is not None:
             return
         device, received_s = item.device, item.received.received_s
-        if any(event.kind == "offline" for event in item.events):
+        kinds = {event.kind for event in item.events} if item.events else ()
+        if "offline" in kinds:
             return self._presence.left(device.id, received_s)
         state = self._presence.heard(device.id, received_s)
-        if any(event.kind == "boot" for event in item.events):
+        if "boot" in kinds:
             self._device_clocks.forget(device.id)
         for packet in item.packets:
             end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
@@ -314,8 +324,6 @@ class Engine:
                 state.battery_percent = round(measurement.value)
             if tells_of_the_clock(measurement, received_s):
                 self._device_clocks.observe(device.id, measurement.device_time_s, received_s)
-        state.clock_offset_s = self._device_clocks.offset_s(device.id)
-        state.clock_drift_ppm = self._device_clocks.drift_ppm(device.id)
 
     async def _store_rest(
         self,
@@ -365,7 +373,6 @@ class Engine:
             missing_s = self._backlogs.note(device_id, key, ledgers, fs_hz, arrival.received_s)
             state = self._presence.heard(device_id, arrival.received_s)
             state.backlog_s = presence.backlog_s(missing_s, age_s - self._timeline.offset_s(key))
-            state.backlog_per_s = self._backlogs.per_s(device_id, arrival.received_s)
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended), at)
 

@@ -31,6 +31,9 @@ from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
+BUSY_TICK_S: Final = 0.06  # a tick costs something of its own, and analysis is cheapest for many devices at once
+YOUNG_OBJECTS: Final = 50_000  # before the collector looks: packets on their way are no garbage
+BUSY_MESSAGES: Final = 30  # of one tick
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
 PROBE_S, PROBE_MOST_S = 0.5, 4.0
 GATHER_S: Final = 0.15  # between the beginnings of two transactions, unless much waits
@@ -155,21 +158,22 @@ class Worker:
                 if lost:
                     self._forget(lost)
                 self._renew(begun_s)
-                await self._read()
+                messages = await self._read()
             self._links.publish(self.engine.acks.due(begun_s))
             self._tell_devices(begun_s)
             beat()
             spent_s = clock.monotonic_s() - begun_s
             metrics.TICK_S.observe(spent_s)
-            await asyncio.sleep(max(0.0, TICK_S - spent_s))
+            tick_s = TICK_S if messages < BUSY_MESSAGES else BUSY_TICK_S
+            await asyncio.sleep(max(0.0, tick_s - spent_s))
 
     @property
     def _waiting(self) -> int:
         return sum(len(batch.items) for batch, _ in self._pending)
 
-    async def _read(self) -> None:
-        """One pass over all sockets. What can't be stored soon is seen and forgotten; what waited at the broker is
-        not fetched faster than it is stored.
+    async def _read(self) -> int:
+        """One pass over all sockets; the number of messages. What can't be stored soon is seen and forgotten; what
+        waited at the broker is not fetched faster than it is stored.
         """
         at, waiting = self._now(), self._waiting
         self.engine.watch_clock(at, clock.monotonic_s())
@@ -177,7 +181,7 @@ class Worker:
         has_room = waiting < self.pressure.batch_messages
         received, receipts = self._links.poll(at.timestamp(), has_room or not self.pressure.may_store)
         if not received:
-            return
+            return 0
         batch, complete = await self.engine.take(received, at, may_load=self.pressure.away_why is None)
         self._links.publish_live(
             [(recording.shard, str(recording.id), text) for recording, text in self.engine.seconds()]
@@ -185,7 +189,8 @@ class Worker:
         if not complete and self.pressure.away_why is None:
             self._go_away("no-answer")
         if not complete or not self.pressure.may_store or waiting >= PENDING_MESSAGES:
-            return self._forget_read(batch, receipts)
+            self._forget_read(batch, receipts)
+            return len(received)
         unstored = self._links.forgotten()
         if unstored and any(receipt.shard in unstored for receipt in receipts):
             self._count_forgotten(len(batch.items))
@@ -195,6 +200,7 @@ class Worker:
         if batch.items:
             self._pending.append((batch, receipts))
             self._has_pending.set()
+        return len(received)
 
     def _forget_read(self, batch: Sorted, receipts: list[Receipt]) -> None:
         self._count_forgotten(len(batch.items))
@@ -382,6 +388,7 @@ async def run(
     settings: Settings, database: Database, now: Now, stop: asyncio.Event, beat: Callable[[], None]
 ) -> None:
     """The ingest role of `hub serve`; `database` acts as hub_ingest."""
+    gc.set_threshold(YOUNG_OBJECTS)
     async with database.transaction(ACTOR, now()) as conn:
         secret = await session_secret(conn)
     links = Links(settings, secret)

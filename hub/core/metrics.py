@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -17,6 +17,8 @@ from prometheus_client.registry import Collector
 ASK_TIMEOUT_S = 1.0
 MAX_ANSWER_BYTES = 4 << 20
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+TASKS = Gauge("hub_process_tasks", "tasks of the event loop; a number that only grows is a leak")
 
 
 def _folder(data_dir: Path) -> Path:
@@ -31,6 +33,7 @@ async def offered(data_dir: Path, process: str) -> AsyncIterator[None]:
     path = _folder(data_dir) / f"{process}.metrics"
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        TASKS.set(len(asyncio.all_tasks()))
         with contextlib.suppress(ConnectionError):
             writer.write(generate_latest())
             await writer.drain()

@@ -1,0 +1,231 @@
+"""Half an hour of fifty Holters with people coming and going: memory, files, connections, sessions and tasks stay."""
+
+import asyncio
+import contextlib
+import math
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from aiohttp import ClientError, ClientSession
+from scipy import stats
+
+from hub.core import clock
+from tests.load import pages, server, ward, weights
+from tests.load.figures import Figure, exactly, say
+from tests.load.ward import TAPE_S, Ward
+from tests.load.weights import MIB, NOT_OURS, Scales
+from tests.nemesis import installation, store, telling
+from tests.nemesis.fleet import Setup
+from tests.nemesis.tape import Tape
+
+GROWTH_PERCENT_H: Final = 2.0
+BLOCK_S: Final = 60.0  # memory of so long is one point: what garbage does within it is no growth
+CONFIDENCE: Final = 0.95
+READY_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, how many."""
+
+    devices: int = 50
+    soak_s: float = float(os.environ.get("SOAK_S", "1800"))
+    warm_s: float = float(os.environ.get("SOAK_WARM_S", "420"))
+    viewers: int = 6  # at a time, each for some seconds
+    look_s: float = 20.0
+    seed: int = 20_260_106
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What may leak, at one instant."""
+
+    at_s: float
+    connections: int
+    sessions: int  # at the broker
+    tasks: Mapping[str, int]  # of asyncio, by process
+
+
+async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+    async with server.running(folder / "pg") as postgres:
+        async with (
+            installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,
+            ward.populated(hub, plan.devices) as (database, worn),
+        ):
+            setup = Setup(ward.make_wearers(worn), hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=0)
+            async with (
+                ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched,
+                weights.weighing(hub, 5.0) as scales,
+            ):
+                return await _soak(watched, scales, plan)
+
+
+async def _soak(watched: Ward, scales: Scales, plan: Plan) -> list[Figure]:
+    """Warm up, count at rest, soak with viewers, count at rest again."""
+    async with _coming_and_going(watched, plan):
+        await asyncio.sleep(plan.warm_s)
+    before = await _counted_at_rest(watched)
+    since_s = clock.monotonic_s()
+    async with _coming_and_going(watched, plan) as looks:
+        await asyncio.sleep(plan.soak_s)
+    until_s = clock.monotonic_s()
+    after = await _counted_at_rest(watched)
+    say(f"  {looks[0]} looks of viewers")
+    truths, drained_s = await ward.end(watched)
+    return [
+        Figure("devices", plan.devices),
+        Figure("soak after warm-up", until_s - since_s, "s"),
+        Figure("live pages opened and closed", looks[0], at_least=1),
+        *growth(scales, since_s, until_s),
+        *_leaks(before, after, scales, since_s),
+        Figure("drained after the end", drained_s, "s"),
+        *await ward.examined(watched, truths),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _coming_and_going(watched: Ward, plan: Plan) -> AsyncIterator[list[int]]:
+    """Viewers open live pages and boards, stay a while, leave politely or not."""
+    looks = [0]
+    async with telling.session(watched.hub) as http:
+        await telling.sign_in(http, "doctor")
+        tasks = [
+            asyncio.create_task(_viewer(watched, http, random.Random(f"{plan.seed}/{number}"), plan, looks))
+            for number in range(plan.viewers)
+        ]
+        try:
+            yield looks
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+async def _viewer(
+    watched: Ward, http: ClientSession, rng: random.Random, plan: Plan, looks: list[int]
+) -> None:
+    while True:
+        recording = rng.choice(watched.worn).recording_id
+        path = "/api/board" if rng.random() < 0.3 else f"/api/recordings/{recording}/live"
+        with contextlib.suppress(ClientError, TimeoutError):
+            async with asyncio.timeout(rng.uniform(0.1, 2.0) * plan.look_s):
+                async with http.ws_connect(path, headers={"Origin": watched.hub.base}) as socket:
+                    looks[0] += 1
+                    async for message in socket:
+                        if isinstance(message.data, str):
+                            await socket.send_json({"type": "ack", "sample": pages.ACK_SAMPLES})
+
+
+async def _counted_at_rest(watched: Ward) -> list[Counts]:
+    """Some counts while nobody looks."""
+    await asyncio.sleep(READY_S)
+    return [await _count(watched) for _ in range(5)]
+
+
+async def _count(watched: Ward) -> Counts:
+    await asyncio.sleep(1.0)
+    async with await store.connect(watched.witness_dsn) as admin:
+        cursor = await admin.execute(
+            "SELECT count(*) AS rows FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            " AND application_name LIKE 'hub_%'"
+        )
+        row = await cursor.fetchone()
+    async with telling.session(watched.hub) as http, http.get("/metrics") as answer:
+        text = await answer.text()
+    return Counts(
+        clock.monotonic_s(),
+        int(str(row["rows"])) if row else 0,
+        await _broker_sessions(watched),
+        _tasks(text),
+    )
+
+
+def _tasks(metrics: str) -> dict[str, int]:
+    """Asyncio tasks of each process, as /metrics tells them."""
+    found = re.findall(r'^hub_process_tasks\{process="([^"]+)"\} ([\d.e+]+)$', metrics, re.MULTILINE)
+    return {process: int(float(count)) for process, count in found}
+
+
+async def _broker_sessions(watched: Ward) -> int:
+    """Connected clients of mosquitto, counted by its sockets; the devices' are as many as there are devices."""
+    broker = watched.hub.children()["mosquitto"]
+    return sum(one.status == "ESTABLISHED" for one in broker.net_connections("tcp"))
+
+
+def growth(scales: Scales, since_s: float, until_s: float) -> list[Figure]:
+    """Memory of each process and of all, percent per hour by a line through minutes, with its confidence."""
+    names = [name for name in scales.names() if name not in NOT_OURS]
+    series = {name: [(w.at_s, w.memory_bytes) for w in scales.of(name)] for name in names}
+    rounds = [weights_ for weights_ in scales.rounds if set(names) <= set(weights_)]
+    series["all together"] = [
+        (row["hub"].at_s, sum(row[name].memory_bytes for name in names)) for row in rounds
+    ]
+    figures = []
+    for name, points in series.items():
+        inside = [(at_s, size) for at_s, size in points if since_s <= at_s < until_s]
+        figures += _growth(name, inside, bound=GROWTH_PERCENT_H if name == "all together" else None)
+    return figures
+
+
+def _growth(name: str, points: Sequence[tuple[float, int]], bound: float | None) -> list[Figure]:
+    minutes = _minutes(points)
+    if len(minutes) < 4:
+        return [Figure(f"memory of {name}: growth", math.nan, "%/h", at_most=bound)]
+    at_h, sizes = np.array([at for at, _ in minutes]) / 3600, np.array([size for _, size in minutes])
+    line = stats.linregress(at_h, sizes)
+    percent = 100 / float(sizes.mean())
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(minutes) - 2) * line.stderr) * percent
+    slope = float(line.slope) * percent
+    undecided = bound is not None and slope + half > bound
+    return [
+        Figure(f"memory of {name}", float(sizes.mean()) / MIB, "MiB PSS"),
+        Figure(
+            f"memory of {name}: growth", slope, f"%/h, 95 % ±{half:.2f}", at_most=bound, undecided=undecided
+        ),
+    ]
+
+
+def _minutes(points: Sequence[tuple[float, int]]) -> list[tuple[float, float]]:
+    """Medians of blocks."""
+    blocks: dict[int, list[tuple[float, int]]] = {}
+    for at_s, size in points:
+        blocks.setdefault(int((at_s - points[0][0]) // BLOCK_S), []).append((at_s, size))
+    return [
+        (float(np.mean([at for at, _ in block])), float(np.median([size for _, size in block])))
+        for block in blocks.values()
+    ]
+
+
+def _leaks(before: Sequence[Counts], after: Sequence[Counts], scales: Scales, since_s: float) -> list[Figure]:
+    """More than before, at rest, counted as the least of some counts: what comes and goes is not leaked."""
+    figures = [
+        _more("connections to PostgreSQL", [c.connections for c in before], [c.connections for c in after]),
+        _more("connections of the broker", [c.sessions for c in before], [c.sessions for c in after]),
+    ]
+    for name in sorted(before[0].tasks):
+        figures.append(
+            _more(
+                f"tasks of {name}",
+                [c.tasks.get(name, 0) for c in before],
+                [c.tasks.get(name, 0) for c in after],
+            )
+        )
+    for name in scales.names():
+        files = scales.of(name)
+        at_first = [w.files for w in files if w.at_s < since_s][-3:]
+        figures.append(_more(f"files of {name}", at_first, [w.files for w in files][-3:]))
+        figures.append(exactly(f"restarts of {name}", len({w.pid for w in files}) - 1))
+    if not before[0].tasks:
+        figures.append(Figure("tasks of asyncio", math.nan, at_least=1))
+    return figures
+
+
+def _more(what: str, before: Sequence[int], after: Sequence[int]) -> Figure:
+    more = min(after) - min(before) if before and after else math.nan
+    return Figure(f"{what}: more than before ({min(before, default=0)})", more, at_most=0)

@@ -36,7 +36,7 @@ class Plan:
 SHORT: Final = Plan(recorded_s=900.0, thin_s=4.0)
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     async with server.running(folder / "pg") as postgres:
         async with (
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,

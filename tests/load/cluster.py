@@ -33,7 +33,7 @@ class Plan:
 SHORT: Final = Plan(devices=6, calm_s=4.0)
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     password = secrets.token_hex(8)
     users = [nats.hub_user("hub", password)]
     users += [nats.device_user(*account) for account in ward.device_accounts(plan.devices)]

@@ -55,7 +55,7 @@ class NotPermitted(RuntimeError):
     """This process may not make a mount namespace."""
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     with small_disk(folder / "data") as data_dir:
         return await _run(folder, data_dir, plan)
 

@@ -59,7 +59,7 @@ class Scene:
     outage_s: float
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     async with server.running(folder / "pg") as postgres:
         async with (
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,

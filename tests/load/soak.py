@@ -52,7 +52,7 @@ class Counts:
     tasks: Mapping[str, int]  # of asyncio, by process
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     async with server.running(folder / "pg") as postgres:
         async with (
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,
@@ -208,14 +208,12 @@ def _leaks(before: Sequence[Counts], after: Sequence[Counts], scales: Scales, si
         _more("connections to PostgreSQL", [c.connections for c in before], [c.connections for c in after]),
         _more("connections of the broker", [c.sessions for c in before], [c.sessions for c in after]),
     ]
-    for name in sorted(before[0].tasks):
-        figures.append(
-            _more(
-                f"tasks of {name}",
-                [c.tasks.get(name, 0) for c in before],
-                [c.tasks.get(name, 0) for c in after],
-            )
+    figures += [
+        _more(
+            f"tasks of {name}", [c.tasks.get(name, 0) for c in before], [c.tasks.get(name, 0) for c in after]
         )
+        for name in sorted(before[0].tasks)
+    ]
     for name in scales.names():
         files = scales.of(name)
         at_first = [w.files for w in files if w.at_s < since_s][-3:]

@@ -38,7 +38,7 @@ class Plan:
 SHORT: Final = Plan(devices=8, calm_s=3.0)
 
 
-async def run(folder: Path, plan: Plan = Plan()) -> list[Figure]:
+async def run(folder: Path, plan: Plan) -> list[Figure]:
     async with server.running(folder / "pg") as postgres:
         settings = {"HUB_DSN": postgres.dsn, "HUB_INGEST_PROCESSES": str(PROCESSES)}
         async with (

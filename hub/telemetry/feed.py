@@ -8,9 +8,10 @@ looks, the device is asked every few seconds to send short packets (`watch`); it
 import asyncio
 import contextlib
 import json
+import math
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -41,6 +42,15 @@ Now = Callable[[], datetime]
 
 
 _TROUBLE: Final = ("ok", "slow", "unseen", "away", "blocked")  # least first
+
+
+def _trouble(word: Mapping[str, Any]) -> tuple[int, float]:
+    """To find the worst; of equals, the one that lasts longest."""
+    since_at = word["since_at"]
+    since_s = datetime.fromisoformat(since_at).timestamp() if since_at else math.inf
+    return _TROUBLE.index(word["state"]), -since_s
+
+
 _WELL: Final = {"state": "ok", "why": None, "since_at": None}
 
 
@@ -127,7 +137,7 @@ class Feed:
         for word in self.hub_health.values():
             if now_s - word["heard_s"] <= SILENT_AFTER_S:
                 told = {"state": word["state"], "why": word["why"], "since_at": word["away_since_at"]}
-                worst = max(worst, told, key=lambda one: _TROUBLE.index(one["state"]))
+                worst = max(worst, told, key=_trouble)
         return worst
 
     def on_alarm(self, alarm_id: UUID, recording_id: UUID | None) -> None:

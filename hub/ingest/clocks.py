@@ -15,6 +15,7 @@ from devices import sequencing
 WINDOW_S: Final = 60.0
 REMEMBERED_WINDOWS: Final = 10
 SLOTS_KEPT: Final = 36  # of ten minutes, from which the drift is taken
+NEWS_S: Final = 0.5
 STEP_S: Final = 1.0  # wall clock against a clock that never steps: more than this is no slewing
 
 
@@ -30,6 +31,7 @@ class Estimate(NamedTuple):
 class _Minutes:
     window: int
     best: Estimate
+    told_s: float  # the least that was handed out
     earlier: tuple[float, ...] = ()
 
 
@@ -46,16 +48,20 @@ class ClockBook:
         window, new = int(clock_s // WINDOW_S), Estimate(clock_s, received_s - clock_s, device_s)
         minutes = self._clocks.get(key)
         if minutes is None:
-            self._clocks[key] = _Minutes(window, new)
+            self._clocks[key] = _Minutes(window, new, new.offset_s)
             return new
+        done = None
         if window > minutes.window:
             done = minutes.best
             minutes.earlier = (*minutes.earlier, done.offset_s)[-REMEMBERED_WINDOWS:]
             minutes.window, minutes.best = window, new
-            return done
-        if window == minutes.window and new.offset_s < minutes.best.offset_s:
+        elif window == minutes.window and new.offset_s < minutes.best.offset_s:
             minutes.best = new
-        return None
+        if new.offset_s < minutes.told_s - NEWS_S:  # all before were late: that is news at once
+            done = new
+        if done is not None:
+            minutes.told_s = min(minutes.told_s, done.offset_s)
+        return done
 
     def offset_s(self, key: Hashable) -> float:
         """The offset as far as it is known now; 0 of a clock never heard."""
@@ -71,6 +77,7 @@ class ClockBook:
         for minutes in self._clocks.values():
             minutes.best = minutes.best._replace(offset_s=minutes.best.offset_s + by_s)
             minutes.earlier = tuple(offset_s + by_s for offset_s in minutes.earlier)
+            minutes.told_s += by_s
 
 
 @dataclass(slots=True)

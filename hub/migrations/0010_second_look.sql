@@ -37,7 +37,9 @@ CREATE TABLE vital_told (
     at timestamptz NOT NULL,
     PRIMARY KEY (device_id, code, told)
 );
+CREATE INDEX ON vital_told (at);
 GRANT SELECT, INSERT, UPDATE ON vital_told TO hub_ingest;
+GRANT SELECT (told, at), DELETE ON vital_told TO hub_app; -- a job forgets deliveries that come no more
 -- By the hub's clock; the device's may be off by up to a day.
 CREATE OR REPLACE FUNCTION patient_vitals(of_patient uuid, from_at timestamptz, to_at timestamptz) RETURNS SETOF vital
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -11,6 +11,7 @@ from hub.people import access
 
 LONGEST: Final = timedelta(days=31)
 LISTED: Final = 50_000
+TOLD_FOR: Final = timedelta(days=7)  # longer than a broker keeps what nobody acknowledged
 RECENT: Final = timedelta(hours=24)
 AHEAD: Final = timedelta(hours=1)  # a device's clock may run ahead
 PACKED_AFTER: Final = timedelta(days=75)  # values are stored up to 60 days late, and a chunk is a week
@@ -45,3 +46,8 @@ async def pack_vitals(conn: Connection, at: datetime) -> bool:
     """Compress the oldest week of values that can be, if any: only TimescaleDB can (hub/core/timescale.py)."""
     row = await db.one(conn, "SELECT hub_pack_vitals(%s) AS packed", (at - PACKED_AFTER,))
     return bool(row["packed"])
+
+
+async def forget_told(conn: Connection, at: datetime) -> None:
+    """Deliveries of values without a time of their own, so old that the broker does not send them again."""
+    await db.run(conn, "DELETE FROM vital_told WHERE at < %s AND told LIKE '~%%'", (at - TOLD_FOR,))

@@ -18,10 +18,12 @@ TIMER = actor.job("recordings.overdue")
 TAKEN_WITHIN_S = 5.0
 OVERDUE_EVERY_S = 2.0
 COMPACTOR = actor.job(compaction.JOB)
-COMPACT_EVERY_S = 15.0
+COMPACT_EVERY_S = 30.0
 LEDGER_EVERY_S = 10.0
 PACKER = actor.job("vitals.pack")
 PACK_EVERY_S = 600.0
+FORGETTER = actor.job("vitals.told")
+TOLD_EVERY_S = 3600.0
 
 
 async def send_command(context: Context, payload: dict[str, Any]) -> None:
@@ -88,6 +90,18 @@ async def enqueue_compaction(context: Context) -> None:
         await metrics.count_stored(conn)
 
 
+async def forget_days(context: Context) -> None:
+    """Days whose packets are all in blocks need no partition."""
+    async with context.db.transaction(COMPACTOR, context.at) as conn:
+        await compaction.forget_days(conn, context.at)
+
+
+async def forget_told(context: Context) -> None:
+    """What values without a time of their own were given, once nobody sends them again."""
+    async with context.db.transaction(FORGETTER, context.at) as conn:
+        await vitals.forget_told(conn, context.at)
+
+
 async def pack_vitals(context: Context) -> None:
     """Where TimescaleDB keeps them: compress the oldest that no late value can fall among."""
     async with context.db.transaction(PACKER, context.at) as conn:
@@ -108,6 +122,8 @@ JOBS: dict[str, JobKind] = {
 EVERY: Every = {
     "recordings.overdue": (OVERDUE_EVERY_S, close_overdue),
     compaction.JOB: (COMPACT_EVERY_S, enqueue_compaction),
+    "packets.forget-days": (PACK_EVERY_S, forget_days),
     "vitals.pack": (PACK_EVERY_S, pack_vitals),
+    "vitals.told": (TOLD_EVERY_S, forget_told),
     "telemetry.ledger": (LEDGER_EVERY_S, count_ledger),
 }

@@ -52,8 +52,12 @@ class Times:
         return max(told_s, true_s - since_s)  # no clock shows a time before 1970
 
 
-AHEAD = st.sampled_from((-56 * YEAR_S, -40 * 86_400.0, -3 * 3600.0, 0.0, 2.5, 7200.0, 30 * 3600.0, 10 * YEAR_S))
-SETS = st.lists(st.tuples(st.integers(0, SECONDS), st.sampled_from((-YEAR_S, -3600.0, 45.0, 3600.0))), max_size=2)
+AHEAD = st.sampled_from(
+    (-56 * YEAR_S, -40 * 86_400.0, -3 * 3600.0, 0.0, 2.5, 7200.0, 30 * 3600.0, 10 * YEAR_S)
+)
+SETS = st.lists(
+    st.tuples(st.integers(0, SECONDS), st.sampled_from((-YEAR_S, -3600.0, 45.0, 3600.0))), max_size=2
+)
 TIMES = st.builds(
     Times,
     AHEAD,
@@ -172,9 +176,19 @@ async def test_a_value_without_a_usable_time_is_stored_once(town: Town, at: date
         await ingest(engine, [again], later)
     async with town.databases.app.transaction(JOB, later) as conn:
         found = await vitals.vitals(conn, JOB, later, town.worn.patient_id, at - timedelta(hours=1), later)
-    assert [(row["value"], row["at"]) for row in found] == [
-        (97.0, now + timedelta(seconds=min(0.0, time_s)))
-    ]
+    assert [(row["value"], row["at"]) for row in found] == [(97.0, now + timedelta(seconds=min(0.0, time_s)))]
+
+
+async def test_what_was_told_is_forgotten_when_nobody_sends_it_again(town: Town, at: datetime) -> None:
+    once = message(town.worn, "vitals", vital(0.0), at)._replace(delivery=7)
+    await ingest(town.engine, [once], at)
+    left = []
+    for later in (timedelta(days=6), timedelta(days=8)):
+        async with town.databases.app.transaction(JOB, at) as conn:
+            await vitals.forget_told(conn, at + later)
+        async with await world.connect(town.databases.admin_dsn) as admin:
+            left += await (await admin.execute("SELECT count(*) AS rows FROM vital_told")).fetchall()
+    assert [row["rows"] for row in left] == [1, 0]  # type: ignore[call-overload]
 
 
 async def test_the_same_value_measured_twice_is_two(town: Town, at: datetime) -> None:

@@ -7,13 +7,14 @@ which they began; also those that came and went meanwhile.
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from hub.core import clock, db, disk, errors, metrics, tls
 from hub.core.db import Connection, Database
@@ -36,6 +37,8 @@ UNWRITTEN_KEPT: Final = 200
 FORGET_WORD_S: Final = 60.0
 SPACE_EVERY_S: Final = 600.0
 SPACE_KEPT: Final = 144  # a day
+
+INCIDENTS = Gauge("hub_incidents", "what is broken now", ["kind", "priority"])
 
 Key = tuple[str, str]  # kind, subject
 Now = Callable[[], datetime]
@@ -101,6 +104,9 @@ class Watch:
             elif key not in now and key not in (self._written or ()):
                 self._past.append((key, one, at))
         self.present = now
+        INCIDENTS.clear()
+        for kind, count in Counter(kind for kind, _ in now).items():
+            INCIDENTS.labels(kind, KINDS[kind].priority).set(count)
 
     def sight(self, at: datetime) -> Sight:
         """The picture of this instant."""
@@ -135,7 +141,11 @@ class Watch:
 
     def _words(self, now_s: float) -> tuple[Mapping[str, Any], ...]:
         """The newest word of each process that runs; what a process said that has ended is forgotten after a while."""
-        words = (word | {"silent_s": now_s - word["heard_s"]} for word in self._feed.hub_health.values())
+        words = [
+            word | {"silent_s": now_s - word["heard_s"]}
+            for word in self._feed.hub_health.values()
+            if {"process", "shards"} <= word.keys()  # an ingest process of another version may say less
+        ]
         return tuple(word for word in words if word["silent_s"] < FORGET_WORD_S)
 
     async def _probe(self) -> None:

@@ -171,3 +171,19 @@ async def test_a_wearable_is_paired_with_a_resident_and_freed_again(
     assert not (await desk.json("GET", "/api/devices/dev-000"))["device"]["in_use"]
     records = await desk.json("POST", "/api/devices/holter-1/unpair", {}, status=409)
     assert records["error"]["code"] == "device_busy"
+
+
+async def test_the_history_of_a_device_that_comes_and_goes_stays_short(
+    town: Town, operators: Serving, at: datetime
+) -> None:
+    """A row for each change and none for each sign of life; the newest 200 are kept."""
+    await fleet(town, at, 1)
+    async with await world.connect(town.databases.admin_dsn) as admin:
+        for n in range(250):
+            await admin.execute(
+                "UPDATE device_state SET connected = NOT connected, last_seen_at = %s WHERE device_id = 'dev-000'",
+                (at + n * SECOND,),
+            )
+            await admin.execute("UPDATE device_state SET last_seen_at = last_seen_at + interval '1 ms'")
+        found = await admin.execute("SELECT count(*) AS kept, max(at) AS newest FROM device_history")
+        assert await found.fetchone() == {"kept": 200, "newest": at + 249 * SECOND}

@@ -29,7 +29,7 @@ function Detail({ device, changed }: { device: DeviceDetail; changed: () => void
   return (
     <>
       <section class="card">
-        <div class="card-head"><h2>{device.name} <span class="mono">{device.id}</span></h2><Hands device={device} /></div>
+        <div class="card-head"><h2>{device.name} <span class="mono">{device.id}</span></h2>{device.hand.length > 0 && <Hands device={device} />}</div>
         <Facts rows={[
           [t('admin.device.state'), device.retired_at
             ? <State shape="stopped" at={device.retired_at}>{t('admin.device.state.retired')}</State>

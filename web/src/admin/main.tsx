@@ -1,4 +1,4 @@
-// Administration: devices, what was set aside, what is broken, people and rights, agreements, routing rules, audit, the hub's health.
+// Administration: devices, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
 import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
 import { place } from '../core/place';
@@ -12,6 +12,7 @@ import { HealthSection } from './health';
 import { hub, useHub } from './hub';
 import { HubBanner, IncidentsSection } from './incidents';
 import { PeopleSection } from './people';
+import { RetentionSection } from './retention';
 import { RoutingSection } from './routing';
 import { SetAsideSection } from './set-aside';
 
@@ -24,6 +25,7 @@ const SECTIONS = {
   people: { roles: ['organisation_admin'], Section: PeopleSection },
   agreements: { roles: ['organisation_admin'], Section: AgreementsSection },
   routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: RoutingSection },
+  retention: { roles: ['organisation_admin'], Section: RetentionSection },
   audit: { roles: ['auditor'], Section: AuditSection },
   health: { roles: [], Section: HealthSection },
 } as const satisfies Record<string, { roles: readonly string[]; Section: ComponentType }>;

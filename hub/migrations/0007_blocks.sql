@@ -272,6 +272,40 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM ecg_storage s JOIN recording r ON r.id = s.recording_id
 $$;
 
+-- Days before `before` that hold no packet any more lose their partition; how many. Nothing is waited for: what is in use
+-- now is in use, and whoever comes meanwhile waits a moment only.
+CREATE FUNCTION hub_forget_days(before date) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    old date;
+    child text;
+    in_use boolean;
+    gone int := 0;
+BEGIN
+    IF NOT hub_is_job() THEN
+        RAISE insufficient_privilege;
+    END IF;
+    FOR old IN SELECT day FROM ecg_day WHERE day < before ORDER BY day LIMIT 50 LOOP
+        child := 'ecg_packet_' || to_char(old, 'YYYYMMDD');
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', child) INTO in_use;
+        CONTINUE WHEN in_use;
+        BEGIN
+            EXECUTE format('LOCK TABLE ecg_packet, %I IN ACCESS EXCLUSIVE MODE', child);
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I)', child) INTO in_use;
+            IF NOT in_use THEN
+                EXECUTE format('DROP TABLE %I', child);
+                DELETE FROM ecg_day WHERE day = old;
+                gone := gone + 1;
+            END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
+    END LOOP;
+    RETURN gone;
+END $$;
+REVOKE ALL ON FUNCTION hub_forget_days(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_forget_days(date) TO hub_app;
+
 -- Compresses the oldest chunk of vitals that ends before an instant; whether there was one. Only TimescaleDB has any.
 CREATE FUNCTION hub_pack_vitals(before timestamptz) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
 REVOKE ALL ON FUNCTION hub_pack_vitals(timestamptz) FROM PUBLIC;

@@ -28,6 +28,9 @@ MARGIN_S: Final = 30  # behind the newest sample there may be packets still on t
 PACKETS: Final = 600  # taken in one transaction, at most
 SWEPT: Final = 150  # recordings enqueued at a time, and how far apart, so that other jobs find their turn
 APART: Final = timedelta(milliseconds=100)
+FORGOTTEN_AFTER: Final = timedelta(
+    days=75
+)  # no packet is stored that is so old when it comes (hub/ingest/accounting.py)
 _SINT16_LE: Final = np.dtype("<i2")
 
 
@@ -67,6 +70,12 @@ async def enqueue_due(conn: Connection, at: datetime) -> int:
         recording_id = str(row["recording_id"])
         await enqueue(conn, at, JOB, recording_id, {"recording_id": recording_id}, at + number * APART)
     return len(due)
+
+
+async def forget_days(conn: Connection, at: datetime) -> int:
+    """Drop the partitions of old days from which every packet is gone into blocks; how many."""
+    row = await db.one(conn, "SELECT hub_forget_days(%s) AS gone", ((at - FORGOTTEN_AFTER).date(),))
+    return int(row["gone"])
 
 
 async def boots_of(conn: Connection, recording_id: UUID) -> list[int]:

@@ -243,6 +243,29 @@ async def test_the_newest_samples_of_a_running_recording_stay_hot(town: Town, at
         assert len(await db.rows(conn, "SELECT FROM job WHERE kind = %s", (compaction.JOB,))) == 1
 
 
+async def test_an_old_day_loses_its_partition_when_it_is_empty_and_not_before(
+    town: Town, at: datetime
+) -> None:
+    async def days() -> list[Any]:
+        async with await world.connect(town.databases.admin_dsn) as admin:
+            found = await db.rows(admin, "SELECT day FROM ecg_day ORDER BY day")
+            parts = await db.rows(admin, "SELECT FROM pg_inherits WHERE inhparent = 'ecg_packet'::regclass")
+        assert len(parts) == len(found)
+        return [row["day"] for row in found]
+
+    worn, later = town.worn, at + timedelta(days=80)
+    await send(town.engine, worn, [waveform(worn, at, SIGNAL[:, :BLOCK])], at)
+    await send(town.engine, town.other, [waveform(town.other, later, SIGNAL[:, :BLOCK])], later)
+    for compacted in (False, True):
+        if compacted:
+            await compact(town.databases.app, later, worn.recording_id)
+        async with town.databases.app.transaction(DESK, later) as conn:
+            assert await compaction.forget_days(conn, later) == compacted
+        assert await days() == ([later.date()] if compacted else [at.date(), later.date()])
+    whole = await monitoring.stored_signal(town.databases.admin_dsn, worn.recording_id)
+    assert np.array_equal(whole, SIGNAL[:, :BLOCK])
+
+
 async def test_storage_is_counted_and_a_reopened_block_is_not_counted_twice(town: Town, at: datetime) -> None:
     worn = await another(town, at)
     parts = cut(worn, at, SIGNAL[:, :BLOCK], (1000, BLOCK))

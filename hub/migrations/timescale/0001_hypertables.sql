@@ -54,6 +54,25 @@ CREATE OR REPLACE FUNCTION hub_ensure_day(day date) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS
 $$ INSERT INTO ecg_day VALUES (day) ON CONFLICT DO NOTHING $$;
 CREATE OR REPLACE FUNCTION hub_ensure_month(month date) RETURNS void LANGUAGE sql AS $$ SELECT $$;
+-- A chunk of packets is dropped once nothing before its end is hot any more.
+CREATE OR REPLACE FUNCTION hub_forget_days(before date) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    before_at timestamptz := before::timestamp AT TIME ZONE 'UTC';
+    gone int := 0;
+BEGIN
+    IF NOT hub_is_job() THEN
+        RAISE insufficient_privilege;
+    END IF;
+    IF NOT EXISTS (SELECT FROM ecg_packet WHERE at < before_at) THEN
+        PERFORM drop_chunks('ecg_packet', older_than => before_at);
+        DELETE FROM ecg_day WHERE day < before;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+    RETURN gone;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 0;
+END $$;
 
 -- Compression is in the community edition only; without it everything else stands. Packets live for minutes and blocks are
 -- packed already, so it is for vitals. A policy would need an owner who may log in, and its own clock: the hub's timer

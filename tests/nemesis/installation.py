@@ -17,7 +17,7 @@ from hub.core.db import Database
 from tests import parts
 
 ROOT: Final = Path(__file__).parents[2]
-READY_WITHIN_S: Final = 120.0
+READY_WITHIN_S: Final = 240.0  # a guard only: a loaded machine may take its time
 STOP_WITHIN_S: Final = 60.0
 PORTS: Final = ("HUB_HTTP_PORT", "HUB_MQTT_PORT", "HUB_MQTT_DEVICES_PORT")
 

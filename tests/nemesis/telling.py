@@ -33,7 +33,7 @@ from tests.nemesis.town import DESK, PASSWORD, Worn
 Told = dict[str, dict[str, int]]  # device -> produced, stored, declared_lost, waiting
 
 COUNTS: Final = ("produced", "stored", "declared_lost", "waiting")
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0  # a guard only
 BROWSER: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 

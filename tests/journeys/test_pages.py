@@ -48,7 +48,7 @@ PAGES: Mapping[str, Callable[[Study], Sequence[str]]] = {
     "doctor": desk,
     "senior": lambda _: ("/reading",),
     "devices": admin("devices", "devices&device=holter-01", "set-aside", "incidents", "health"),
-    "admin": admin("people", "agreements", "routing"),
+    "admin": admin("people", "agreements", "routing", "retention"),
     "auditor": admin("audit"),
 }
 

@@ -268,7 +268,8 @@ def _step(group: Sequence[_Chunk]) -> list[Live]:
     for chunk, new, outcome in zip(group, states, outcomes, strict=True):
         run = chunk.run
         run.state = new
-        run.rate_bpm, run.quality = outcome.rate_bpm, outcome.quality
+        if outcome.decided_until >= 0:  # a short packet may decide nothing, which says nothing of the signal
+            run.rate_bpm, run.quality = outcome.rate_bpm, outcome.quality
         run.beats += outcome.beats.tolist()
         run.findings += outcome.findings
         found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]

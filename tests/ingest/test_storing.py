@@ -12,9 +12,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices import event, senml
+from devices import event, packet, senml
 from devices.event import Event
 from devices.senml import Measurement
+from ecg.synthetic import Segment, Synthesiser
 from hub.core import db
 from hub.ingest.engine import ACTOR, Engine
 from hub.ingest.tick import Sorted
@@ -148,7 +149,10 @@ async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_secon
     await send(town.engine, town.worn, [two], at)
     assert acks.due(100.4) == []
     assert len(acks.due(102.3)) == 1
-    for told_at_s in (math.inf, 103.0):  # the last word to devices that leave is not the last to those that stay
+    for told_at_s in (
+        math.inf,
+        103.0,
+    ):  # the last word to devices that leave is not the last to those that stay
         await send(town.engine, town.worn, [two], at)
         assert len(acks.due(told_at_s)) == 1
 
@@ -212,8 +216,6 @@ async def test_a_message_that_breaks_the_hub_is_set_aside_and_the_others_are_sto
 
 async def test_a_new_owner_of_the_shard_goes_on_where_the_old_one_stopped(town: Town, at: datetime) -> None:
     """Beats found by two engines one after the other are those of a single one."""
-    from ecg.synthetic import Segment, Synthesiser
-
     worn = town.worn
     heart = Synthesiser(7, monitoring.FS_HZ, monitoring.LEADS, (Segment("sinus", 60.0, 70.0),))
     samples = heart.samples(0, 40 * monitoring.FS_HZ)
@@ -233,6 +235,18 @@ async def test_a_new_owner_of_the_shard_goes_on_where_the_old_one_stopped(town: 
     late = await beats(Engine(town.databases.ingest), packets[20:])
     assert len(early + late) > 35
     assert np.all(np.diff(early + late) > 0.4 * monitoring.FS_HZ)
+
+
+async def test_short_packets_say_what_long_ones_do_of_rate_and_quality(town: Town, at: datetime) -> None:
+    """While somebody watches, packets are shorter than what the analyser decides at once."""
+    heart = Synthesiser(7, monitoring.FS_HZ, monitoring.LEADS, (Segment("sinus", 60.0, 70.0),))
+    samples, told = heart.samples(0, 10 * monitoring.FS_HZ), []
+    for one in cut(town.worn, at, samples, range(50, 2_501, 50), uv_per_lsb=heart.uv_per_lsb):
+        await town.engine.take([message(town.worn, "ecg", packet.encode(one), at)], at, may_load=True)
+        told += [json.loads(text) for _, text in town.engine.seconds()]
+    assert len(told) > 7
+    for second in told[4:]:
+        assert second["quality"] == ["good"] * 3 and 65 < second["rate_bpm"] < 75
 
 
 async def test_nobodys_device_is_nobodys_data(town: Town, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Fifty Holters with large buffers and fifty with small ones, on flapping lines, while the hub is killed over and over.
+"""Fifty Holters, half of them with small buffers, on flapping lines, while the hub is killed over and over: a small run.
 
 Six faults here, 200 of all kinds in `make prove ONLY=nemesis`; NEMESIS_SEED chooses their order.
 """
@@ -12,7 +12,7 @@ from tests.nemesis.run import Plan
 
 # Small buffers of few seconds, so that something is lost in a short while, too.
 PLAN: Final = Plan(
-    int(os.environ.get("NEMESIS_SEED", "1")), 6, small_s=4.0, pause_s=(0.5, 2.5), flap_s=(10.0, 2.0),
+    int(os.environ.get("NEMESIS_SEED", "1")), 6, devices=50, small_s=4.0, pause_s=(0.5, 2.5), flap_s=(10.0, 2.0),
     blackout_every_s=10.0,
 )  # fmt: skip
 

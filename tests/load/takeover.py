@@ -35,7 +35,7 @@ class Plan:
     seed: int = 20_260_101
 
 
-SHORT: Final = Plan(devices=8, calm_s=3.0)
+SHORT: Final = Plan(devices=6, calm_s=1.5)
 
 
 async def run(folder: Path, plan: Plan) -> list[Figure]:

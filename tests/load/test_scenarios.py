@@ -1,0 +1,49 @@
+"""The load scenarios in small: order and outcome. `make prove` runs them in full and judges times and memory."""
+
+import asyncio
+import ctypes
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import pytest
+
+from tests.load.disk import CLONE_NEWNS
+from tests.load.figures import Figure, all_kept, exactly, percentile
+
+ROOT = Path(__file__).parents[2]
+GUARD_S = 150
+
+
+def _may_mount() -> bool:
+    """Tried by a child: a process can't go back."""
+    child = os.fork()
+    if not child:
+        os._exit(ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["nats", "disk"])
+async def test_nothing_is_lost_nor_acknowledged_too_early(name: str) -> None:
+    if name == "disk" and not _may_mount():
+        pytest.skip("a small disk of its own needs root and a mount namespace")
+    command = (sys.executable, "-m", "tests.load", name, "short")
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=STDOUT)
+    async with asyncio.timeout(GUARD_S):
+        said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+def test_a_bound_that_is_missed_or_was_not_measured_fails() -> None:
+    kept = [Figure("told", 5.0, "s"), Figure("in time", 9.9, "s", at_most=10), exactly("lost", 0)]
+    assert all_kept(kept)
+    for missed in (
+        exactly("lost", 1),
+        Figure("seen", 0, at_least=1),
+        Figure("never", float("nan"), at_most=1),
+    ):
+        assert not all_kept([*kept, missed])
+    late = Figure("late", float("inf"), "s", at_most=10)
+    assert not all_kept([*kept, late]) and all_kept([*kept, late], judges_measures=False)
+    assert percentile([3.0, 1.0, 2.0], 0.95) == 3.0

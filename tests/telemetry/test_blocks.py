@@ -124,7 +124,7 @@ async def places(town: Town, worn: Worn) -> tuple[int, int]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     print_blob=True,

@@ -19,6 +19,8 @@ export interface Overview {
   rows: Int16Array[];
   /** Per column how much is not stored: 0 nothing, 255 all. */
   missing: Uint8Array;
+  /** Per lead what its lane shows, in steps of the recorder. */
+  ranges: (readonly [number, number])[];
 }
 
 export interface OverviewView {
@@ -50,10 +52,11 @@ export function parseOverview(bytes: ArrayBuffer): Overview {
     { from: string; to: string; newest_at: string; columns: number; leads: string[]; uv_per_lsb: number };
   const values = 2 * header.columns * header.leads.length;
   const extremes = new Int16Array(bytes.slice(8 + length, 8 + length + 2 * values));
+  const rows = header.leads.map((_, lead) => extremes.subarray(2 * lead * header.columns, 2 * (lead + 1) * header.columns));
   return {
     from_ms: Date.parse(header.from), to_ms: Date.parse(header.to), newest_ms: Date.parse(header.newest_at),
     columns: header.columns, leads: header.leads, uv_per_lsb: header.uv_per_lsb,
-    rows: header.leads.map((_, lead) => extremes.subarray(2 * lead * header.columns, 2 * (lead + 1) * header.columns)),
+    rows, ranges: rows.map((row) => rangeOf(row, header.uv_per_lsb)),
     missing: new Uint8Array(bytes, 8 + length + 2 * values, header.columns),
   };
 }
@@ -172,7 +175,7 @@ function rangeOf(row: Int16Array, uv_per_lsb: number): readonly [number, number]
 function drawLead(plot: Plot, lead: number): void {
   const { pen, palette, view: { data } } = plot;
   const row = data.rows[lead]!;
-  const [low, high] = rangeOf(row, data.uv_per_lsb);
+  const [low, high] = data.ranges[lead]!;
   const [top, tall] = lane(plot, lead);
   const y = (value: number): number => top + 2 + (1 - Math.min(1, Math.max(0, (value - low) / (high - low)))) * (tall - 4);
   pen.fillStyle = palette.trace;

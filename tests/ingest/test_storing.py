@@ -241,7 +241,7 @@ async def test_short_packets_say_what_long_ones_do_of_rate_and_quality(town: Tow
     """While somebody watches, packets are shorter than what the analyser decides at once."""
     heart = Synthesiser(7, monitoring.FS_HZ, monitoring.LEADS, (Segment("sinus", 60.0, 70.0),))
     samples, told = heart.samples(0, 10 * monitoring.FS_HZ), []
-    for one in cut(town.worn, at, samples, range(50, 2_501, 50), uv_per_lsb=heart.uv_per_lsb):
+    for one in cut(town.worn, at, samples, range(40, 2_481, 40), uv_per_lsb=heart.uv_per_lsb):
         await town.engine.take([message(town.worn, "ecg", packet.encode(one), at)], at, may_load=True)
         told += [json.loads(text) for _, text in town.engine.seconds()]
     assert len(told) > 7

@@ -12,14 +12,12 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import psycopg
-
 from devices import sequencing
 from hub.alarms import sos
-from hub.alarms.findings import Found, finding_json, store_findings
-from hub.alarms.raising import Cause, cause_of, is_alarm, raise_alarm, raise_from_finding, source_key
+from hub.alarms.findings import Found, finding_json
+from hub.alarms.raising import Cause, cause_of, is_alarm, raise_alarm, source_key
 from hub.alarms.unstored import Unstored
-from hub.core import actor, db, errors
+from hub.core import actor, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
@@ -31,6 +29,7 @@ from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordin
 from hub.ingest.clocks import DeviceClocks, OwnClock
 from hub.ingest.days import Days
 from hub.ingest.decoding import TELEHUB, Item, Received, decode, device_of, hub_failure
+from hub.ingest.found import store_found
 from hub.ingest.happenings import Happening
 from hub.ingest.measurements import tells_of_the_clock
 from hub.ingest.presence import Presence
@@ -61,7 +60,9 @@ class Engine:
         self._backlogs, self._own_clock, self._to_shift_s = Backlogs(), OwnClock(), 0.0
         self.unstored = Unstored()
         self._found: dict[object, tuple[Recording, Found]] = {}
-        self._over: set[UUID] = set()  # recordings closed by others, whose saved states go with the next commit
+        self._over: set[UUID] = (
+            set()
+        )  # recordings closed by others, whose saved states go with the next commit
         self._changed: set[bytes] = set()  # recordings being analysed that somebody may have closed
 
     async def take(self, received: Sequence[Received], at: datetime, may_load: bool) -> tuple[Sorted, bool]:
@@ -343,7 +344,7 @@ class Engine:
         if estimates:
             await save_estimates(conn, estimates)
         if found:
-            await _store_found(conn, at, list(found.values()))
+            await store_found(conn, ACTOR, at, list(found.values()))
         for one in batch.happenings:
             if one.event.kind == sos.SOS and one.recording is not None:
                 await raise_alarm(conn, ACTOR, at, one.recording, self._sos_cause(one))
@@ -375,22 +376,6 @@ class Engine:
             state.backlog_s = presence.backlog_s(missing_s, age_s - self._timeline.offset_s(key))
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended), at)
-
-
-async def _store_found(conn: Connection, at: datetime, found: Sequence[tuple[Recording, Found]]) -> None:
-    """Findings and their alarms; one that can't be stored holds up neither the others nor the samples."""
-    try:
-        async with conn.transaction():
-            await store_findings(conn, at, [one for _, one in found])
-            for recording, one in found:
-                await raise_from_finding(conn, ACTOR, at, recording, one)
-    except Exception as failure:
-        if isinstance(failure, psycopg.Error) and db.why_away(failure):
-            raise
-        if len(found) == 1:
-            return log("ingest.spared", recording=str(found[0][0].id), failure=failure_place(failure))
-        for half in (found[: len(found) // 2], found[len(found) // 2 :]):
-            await _store_found(conn, at, half)
 
 
 def _each_alone(work: Callable[[T], R], things: Iterable[T]) -> list[R]:

@@ -181,7 +181,8 @@ async def devices(conn: Connection, actor: Actor, at: datetime) -> list[dict[str
         conn,
         "SELECT d.id, d.shard, d.kind, d.driver, d.name, d.retired_at, o.id AS organisation_id,"
         "  o.name AS organisation_name, o.name_en AS organisation_name_en, coalesce(s.connected, false) AS connected,"
-        "  s.last_seen_at, s.battery_percent, s.backlog_s, s.clock_offset_s, s.clock_drift_ppm, q.id IS NOT NULL AS in_use,"
+        "  s.last_seen_at, s.battery_percent, s.backlog_s, s.clock_offset_s, s.clock_drift_ppm,"
+        "  q.id IS NOT NULL AS in_use,"
         "  r.id AS recording_id, r.status AS recording_status, p.name AS patient_name"
         " FROM device d JOIN organisation o ON o.id = d.organisation_id"
         " LEFT JOIN device_state s ON s.device_id = d.id"

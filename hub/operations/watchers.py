@@ -59,7 +59,10 @@ def _database_slow(sight: Sight) -> Found | None:
 
 
 def _broker_away(sight: Sight) -> Found | None:
-    return {"": {}} if sight.broker_s is None and sight.broker_away_s >= BROKER_AWAY_S else NOTHING
+    """No connection; or one on which nothing comes, though ingest processes run and speak once a second."""
+    lost = sight.broker_s is None and sight.broker_away_s >= BROKER_AWAY_S
+    running = [name for name in _mute(sight) if sight.processes.get(name) is not None]
+    return {"": {}} if lost or (running and not _fresh(sight)) else NOTHING
 
 
 def _hears_words(sight: Sight) -> bool:
@@ -68,12 +71,19 @@ def _hears_words(sight: Sight) -> bool:
     return heard_s > WORD_WITHIN_S and sight.up_s > SETTLED_S
 
 
+def _mute(sight: Sight) -> set[str]:
+    """Ingest processes there should be, of which no word came."""
+    if not _hears_words(sight):
+        return set()
+    expected = {f"ingest-{number}" for number in range(1, sight.ingest_processes + 1)}
+    return expected - {str(word["process"]) for word in _fresh(sight)}
+
+
 def _ingest_missing(sight: Sight) -> Found | None:
     if not _hears_words(sight):
         return None
-    expected = {f"ingest-{number}" for number in range(1, sight.ingest_processes + 1)}
-    missing = expected - {str(word["process"]) for word in _fresh(sight)}
-    return {name: {"process": name} for name in sorted(missing)}
+    missing = [name for name in sorted(_mute(sight)) if sight.processes.get(name) is None]
+    return {name: {"process": name} for name in missing}
 
 
 def _ingest_blocked(sight: Sight) -> Found | None:
@@ -94,7 +104,9 @@ def _ingest_slow(sight: Sight) -> Found | None:
 
 
 def _shard_unread(sight: Sight) -> Found | None:
-    if not _hears_words(sight) or sight.database_away_s:  # locks are held in the database
+    if (
+        not _hears_words(sight) or not _fresh(sight) or sight.database_away_s
+    ):  # locks are held in the database
         return None
     read = {int(shard) for word in _fresh(sight) for shard in word["shards"]}
     unread = set(range(sight.shards)) - read

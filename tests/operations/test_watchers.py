@@ -38,7 +38,8 @@ BROKEN: list[tuple[str, str, Sight]] = [
     ("database-slow", "", spoken(commit_p99_s=0.9)),
     ("database-slow", "", replace(WELL, answer_s=1.5)),
     ("broker-away", "", replace(WELL, broker_s=None, broker_away_s=4)),
-    ("ingest-missing", "ingest-1", spoken(silent_s=6.5)),
+    ("broker-away", "", spoken(silent_s=6.5)),  # its process answers
+    ("ingest-missing", "ingest-1", replace(spoken(silent_s=6.5), processes={"ingest-1": None})),
     ("ingest-missing", "ingest-2", replace(WELL, ingest_processes=2)),
     ("ingest-blocked", "ingest-1", spoken(state="blocked")),
     ("ingest-slow", "ingest-1", spoken(state="slow")),

@@ -1,4 +1,4 @@
-"""Fifty Holters, half of them with small buffers, on flapping lines, while the hub is killed over and over: a small run.
+"""Fifty Holters, half of them with small buffers, on flapping lines, while the hub is killed over and over.
 
 Six faults here, 200 of all kinds in `make prove ONLY=nemesis`; NEMESIS_SEED chooses their order.
 """

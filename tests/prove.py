@@ -33,6 +33,7 @@ def _on(server: Path) -> Proof:
 
 
 FULL_COUNTS = {"TELEHUB_PROFILE": "prove"}
+LOAD = ("takeover", "nats", "backlog", "outage", "disk", "soak")
 PROOFS: Mapping[str, Proof] = {
     "fuzz": Proof(["tests/devices", "tests/core/test_mqtt_packets.py"], environ=FULL_COUNTS),
     "models": Proof(["tests/ingest", "tests/ecg/test_stream_laws.py"], rounds=5, environ=FULL_COUNTS),
@@ -44,6 +45,7 @@ PROOFS: Mapping[str, Proof] = {
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     "nemesis": Proof(program=["tests.nemesis", "--faults", "200"]),
+    **{name: Proof(program=["tests.load", name]) for name in LOAD},
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -17,7 +18,7 @@ from scipy import stats
 
 from hub.core import clock
 from tests.load import pages, server, ward, weights
-from tests.load.figures import Figure, exactly, say
+from tests.load.figures import Figure, exactly
 from tests.load.ward import TAPE_S, Ward
 from tests.load.weights import MIB, NOT_OURS, Scales
 from tests.nemesis import installation, store, telling
@@ -27,7 +28,8 @@ from tests.nemesis.tape import Tape
 GROWTH_PERCENT_H: Final = 2.0
 BLOCK_S: Final = 60.0  # memory of so long is one point: what garbage does within it is no growth
 CONFIDENCE: Final = 0.95
-READY_S: Final = 10.0
+REST_S: Final = 10.0
+HALVES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,11 @@ class Plan:
     """How long, how many."""
 
     devices: int = 50
-    soak_s: float = float(os.environ.get("SOAK_S", "1800"))
-    warm_s: float = float(os.environ.get("SOAK_WARM_S", "420"))
+    soak_s: float = float(os.environ.get("SOAK_S", "1740"))
+    warm_s: float = float(os.environ.get("SOAK_WARM_S", "240"))
     viewers: int = 6  # at a time, each for some seconds
     look_s: float = 20.0
     seed: int = 20_260_106
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What may leak, at one instant."""
-
-    at_s: float
-    connections: int
-    sessions: int  # at the broker
-    tasks: Mapping[str, int]  # of asyncio, by process
 
 
 async def run(folder: Path, plan: Plan) -> list[Figure]:
@@ -67,23 +59,25 @@ async def run(folder: Path, plan: Plan) -> list[Figure]:
 
 
 async def _soak(watched: Ward, scales: Scales, plan: Plan) -> list[Figure]:
-    """Warm up, count at rest, soak with viewers, count at rest again."""
+    """Warm up, count at rest, soak with viewers, count at rest, once more."""
     async with _coming_and_going(watched, plan):
         await asyncio.sleep(plan.warm_s)
-    before = await _counted_at_rest(watched)
+    counts, looks = [await _counted_at_rest(watched, scales)], 0
     since_s = clock.monotonic_s()
-    async with _coming_and_going(watched, plan) as looks:
-        await asyncio.sleep(plan.soak_s)
+    for _ in range(HALVES):
+        async with _coming_and_going(watched, plan) as seen:
+            await asyncio.sleep(plan.soak_s / HALVES)
+        counts.append(await _counted_at_rest(watched, scales))
+        looks += seen[0]
     until_s = clock.monotonic_s()
-    after = await _counted_at_rest(watched)
-    say(f"  {looks[0]} looks of viewers")
     truths, drained_s = await ward.end(watched)
     return [
         Figure("devices", plan.devices),
         Figure("soak after warm-up", until_s - since_s, "s"),
-        Figure("live pages opened and closed", looks[0], at_least=1),
+        Figure("live pages opened and closed", looks, at_least=1),
         *growth(scales, since_s, until_s),
-        *_leaks(before, after, scales, since_s),
+        *_leaks(counts),
+        *_restarts(scales),
         Figure("drained after the end", drained_s, "s"),
         *await ward.examined(watched, truths),
     ]
@@ -122,38 +116,43 @@ async def _viewer(
                             await socket.send_json({"type": "ack", "sample": pages.ACK_SAMPLES})
 
 
-async def _counted_at_rest(watched: Ward) -> list[Counts]:
-    """Some counts while nobody looks."""
-    await asyncio.sleep(READY_S)
-    return [await _count(watched) for _ in range(5)]
+async def _counted_at_rest(watched: Ward, scales: Scales) -> dict[str, int]:
+    """What may leak, by name, while nobody looks: the least of some counts, since what comes and goes is not leaked."""
+    await asyncio.sleep(REST_S)
+    counts = [await _count(watched, scales) for _ in range(5)]
+    return {name: min(count.get(name, 0) for count in counts) for name in counts[0]}
 
 
-async def _count(watched: Ward) -> Counts:
+async def _count(watched: Ward, scales: Scales) -> dict[str, int]:
     await asyncio.sleep(1.0)
+    async with telling.session(watched.hub) as http, http.get("/metrics") as answer:
+        tasks = _tasks(await answer.text())
+    files = {f"files of {name}": weight.files for name, weight in scales.rounds[-1].items()}
+    return {
+        "connections to PostgreSQL": await _connections(watched),
+        "connections of the broker": await _broker_connections(watched),
+        **tasks,
+        **files,
+    }
+
+
+async def _connections(watched: Ward) -> int:
     async with await store.connect(watched.witness_dsn) as admin:
         cursor = await admin.execute(
-            "SELECT count(*) AS rows FROM pg_stat_activity WHERE backend_type = 'client backend'"
-            " AND application_name LIKE 'hub_%'"
+            "SELECT count(*) AS rows FROM pg_stat_activity WHERE application_name LIKE 'hub_%'"
         )
         row = await cursor.fetchone()
-    async with telling.session(watched.hub) as http, http.get("/metrics") as answer:
-        text = await answer.text()
-    return Counts(
-        clock.monotonic_s(),
-        int(str(row["rows"])) if row else 0,
-        await _broker_sessions(watched),
-        _tasks(text),
-    )
+    return int(str(row["rows"])) if row else 0
 
 
 def _tasks(metrics: str) -> dict[str, int]:
     """Asyncio tasks of each process, as /metrics tells them."""
     found = re.findall(r'^hub_process_tasks\{process="([^"]+)"\} ([\d.e+]+)$', metrics, re.MULTILINE)
-    return {process: int(float(count)) for process, count in found}
+    return {f"tasks of {process}": int(float(count)) for process, count in found}
 
 
-async def _broker_sessions(watched: Ward) -> int:
-    """Connected clients of mosquitto, counted by its sockets; the devices' are as many as there are devices."""
+async def _broker_connections(watched: Ward) -> int:
+    """Of devices and of the hub."""
     broker = watched.hub.children()["mosquitto"]
     return sum(one.status == "ESTABLISHED" for one in broker.net_connections("tcp"))
 
@@ -202,28 +201,22 @@ def _minutes(points: Sequence[tuple[float, int]]) -> list[tuple[float, float]]:
     ]
 
 
-def _leaks(before: Sequence[Counts], after: Sequence[Counts], scales: Scales, since_s: float) -> list[Figure]:
-    """More than before, at rest, counted as the least of some counts: what comes and goes is not leaked."""
+def _leaks(counts: Sequence[Mapping[str, int]]) -> list[Figure]:
+    """A leak grows in each half; a pool that takes one more and keeps it grows once."""
+    names = list(counts[0])
+    halves = [
+        [after.get(name, 0) - before[name] for before, after in itertools.pairwise(counts)] for name in names
+    ]
     figures = [
-        _more("connections to PostgreSQL", [c.connections for c in before], [c.connections for c in after]),
-        _more("connections of the broker", [c.sessions for c in before], [c.sessions for c in after]),
+        Figure(f"{name}: more in each half (at first {counts[0][name]})", min(more), at_most=0)
+        for name, more in zip(names, halves, strict=True)
     ]
-    figures += [
-        _more(
-            f"tasks of {name}", [c.tasks.get(name, 0) for c in before], [c.tasks.get(name, 0) for c in after]
-        )
-        for name in sorted(before[0].tasks)
-    ]
-    for name in scales.names():
-        files = scales.of(name)
-        at_first = [w.files for w in files if w.at_s < since_s][-3:]
-        figures.append(_more(f"files of {name}", at_first, [w.files for w in files][-3:]))
-        figures.append(exactly(f"restarts of {name}", len({w.pid for w in files}) - 1))
-    if not before[0].tasks:
-        figures.append(Figure("tasks of asyncio", math.nan, at_least=1))
-    return figures
+    told = sum(name.startswith("tasks of ") for name in names)
+    return [*figures, Figure("processes that tell their tasks", told, at_least=1)]
 
 
-def _more(what: str, before: Sequence[int], after: Sequence[int]) -> Figure:
-    more = min(after) - min(before) if before and after else math.nan
-    return Figure(f"{what}: more than before ({min(before, default=0)})", more, at_most=0)
+def _restarts(scales: Scales) -> list[Figure]:
+    return [
+        exactly(f"restarts of {name}", len({weight.pid for weight in scales.of(name)}) - 1)
+        for name in scales.names()
+    ]

@@ -64,6 +64,8 @@ def trim(stored: Ranges, first: int, end: int) -> Ranges:
 
 def total(ranges: Ranges) -> int:
     """The number of samples in `ranges`."""
+    if len(ranges) == 1:
+        return ranges[0][1] - ranges[0][0]
     return sum(end - first for first, end in ranges)
 
 

@@ -4,7 +4,7 @@ For statements with a row for each of thousands of devices; a list would be conv
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -69,7 +69,8 @@ class Uuids(Column):
     oid, item_oid = 2951, 2950
 
     def __init__(self, values: Sequence[UUID]) -> None:
-        super().__init__(len(values), _joined(value.bytes for value in values))
+        plain = np.frombuffer(b"".join([value.bytes for value in values]), "V16")
+        super().__init__(len(values), _fixed(plain, "V16"))
 
 
 class Texts(Column):
@@ -78,15 +79,11 @@ class Texts(Column):
     oid, item_oid = 1009, 25
 
     def __init__(self, values: Sequence[str]) -> None:
-        super().__init__(len(values), _joined(value.encode() for value in values))
-
-
-def _joined(items: Iterable[bytes]) -> bytes:
-    """Items of any width, each with its length before it."""
-    parts: list[bytes] = []
-    for item in items:
-        parts += (len(item).to_bytes(4, "big"), item)
-    return b"".join(parts)
+        parts: list[bytes] = []
+        for value in values:
+            item = value.encode()
+            parts += (len(item).to_bytes(4, "big"), item)
+        super().__init__(len(values), b"".join(parts))
 
 
 def _register(column: type[Column]) -> None:

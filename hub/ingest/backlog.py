@@ -34,11 +34,14 @@ class Backlogs:
     ) -> float:
         """A boot's ledger went from one to the other; seconds of signal missing of all boots known here."""
         before, after = ledgers
-        device = self._devices.setdefault(device_id, _Device(since_s=now_s))
-        device.missing_s[key] = sequencing.total(sequencing.missing(after)) / fs_hz
-        if not device.missing_s[key]:
-            del device.missing_s[key]
-        came_s = regained(before, after) / fs_hz
+        device = self._devices.get(device_id)
+        if device is None:
+            device = self._devices[device_id] = _Device(since_s=now_s)
+        missing, came_s = sequencing.missing(after), regained(before, after) / fs_hz
+        if missing:
+            device.missing_s[key] = sequencing.total(missing) / fs_hz
+        elif device.missing_s:
+            device.missing_s.pop(key, None)
         if came_s:
             if not device.came or now_s - device.came[-1][0] > OVER_S:
                 device.came.clear()

@@ -338,7 +338,7 @@ class Engine:
     ) -> None:
         """Clocks, findings, alarms and analyser states, in the batch's transaction."""
         self._timeline.forget_all_but(self._analysis.boots)
-        estimates = self._timeline.learn(stored.boots, batch.arrivals)
+        estimates = self._timeline.learn(stored.boots, newest(batch.arrivals))
         if shifting_s:
             await shift_estimates(conn, self._timeline.recordings, shifting_s)
         if estimates:
@@ -357,11 +357,12 @@ class Engine:
         """What follows from a commit: acknowledgements, backlogs, recordings that began or are over."""
         recordings = {a.recording.id: a.recording for a in batch.arrivals}
         recordings |= {h.recording.id: h.recording for h in batch.happenings if h.recording is not None}
+        answered = stored.with_duplicates | stored.with_end
         for key, boot in stored.boots.items():
             recording, ledger = recordings[key[0]], boot.ledger
             self.acks.note(
                 recording.shard, recording.device_id, (key[0].bytes, key[1]), sequencing.next_sample(ledger),
-                sequencing.wanted(ledger), key in stored.with_duplicates or key in stored.with_end,
+                sequencing.wanted(ledger), key in answered,
             )  # fmt: skip
         for device, event_id in stored.event_ids:
             self.acks.note_event(device.shard, device.id, event_id, bool(stored.with_end))

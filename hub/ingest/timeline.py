@@ -40,21 +40,23 @@ class Timeline:
             self._anchors_us = {key: self._anchors_us[key] for key in needed if key in self._anchors_us}
             self._clocks, self._stored_clocks = ClockBook(), ClockBook()
 
-    def learn(self, boots: Mapping[Key, Boot], arrivals: Iterable[Arrival]) -> list[tuple[Key, Estimate]]:
+    def learn(
+        self, boots: Mapping[Key, Boot], newest_of: Mapping[Key, Arrival]
+    ) -> list[tuple[Key, Estimate]]:
         """The stored truth, and what the newest packets say of the clocks; estimates to be stored."""
         for key, boot in boots.items():
             if self._anchors_us.get(key) != boot.anchor_us:
                 self._anchors_us[key] = boot.anchor_us
                 self._clocks.forget(key)  # it was estimated on the guessed line
         estimates = []
-        for arrival in newest(arrivals).values():
+        for key, arrival in newest_of.items():
             packet, received_s = arrival.packet, arrival.received_s
-            line_s = self.line_s(arrival.key, packet.end_sample, packet.fs_hz)
+            line_s = self.line_s(key, packet.end_sample, packet.fs_hz)
             device_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
-            self._clocks.observe(arrival.key, line_s, received_s)
-            estimate = self._stored_clocks.observe(arrival.key, line_s, received_s, device_s)
+            self._clocks.observe(key, line_s, received_s)
+            estimate = self._stored_clocks.observe(key, line_s, received_s, device_s)
             if estimate is not None:
-                estimates.append((arrival.key, estimate))
+                estimates.append((key, estimate))
         return estimates
 
     def line_s(self, key: Key, sample: int, fs_hz: int) -> float:
@@ -87,8 +89,8 @@ def newest(arrivals: Iterable[Arrival]) -> dict[Key, Arrival]:
     """Of each boot the packet that ends last."""
     found: dict[Key, Arrival] = {}
     for arrival in arrivals:
-        known = found.get(arrival.key)
-        if known is None or arrival.packet.end_sample > known.packet.end_sample:
+        known = found.setdefault(arrival.key, arrival)
+        if known is not arrival and arrival.packet.end_sample > known.packet.end_sample:
             found[arrival.key] = arrival
     return found
 

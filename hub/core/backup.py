@@ -55,13 +55,14 @@ class Moment:
 async def take(source: Source, target: Path, base_max_age: timedelta, new_base: bool = False) -> Point:
     """Add a backup to the place: an increment, or a base where there is none that can be continued."""
     with place.opened(target) as repository:
+        await asyncio.to_thread(place.sweep, target)
         server = await _server(source)
         chain = None if new_base else await _continued(source, server, target, base_max_age)
         point = await _increment(source, server, target, chain, repository) if chain else None
         if point is None:
             point = await _new_chain(source, server, target, repository)
-        newest = place.chains(target)[-1].folder.name
-        await drop_slots(source, slots(repository), but=slot_name(repository, newest))
+        newest = (await asyncio.to_thread(place.chains, target))[-1]
+        await drop_slots(source, slots(repository), but=slot_name(repository, newest.folder.name))
     return point
 
 
@@ -105,7 +106,7 @@ _SERVER_SQL: Final = """
 
 async def _continued(source: Source, server: Server, target: Path, max_age: timedelta) -> Chain | None:
     """The newest chain if the server still has all log since its last point, and its base is not too old."""
-    found = place.chains(target)
+    found = await asyncio.to_thread(place.chains, target)
     if not found:
         return None
     chain, repository = found[-1], place.repository_id(target)
@@ -161,26 +162,30 @@ async def _add_point(
     """The log up to a quiet instant, then the files, which are stored before rows speak of them."""
     moment = await _moment(source, server.segment_bytes)
     segments = await backup_log.fetch(source, chain, slot, moment.end_segment_byte, server.segment_bytes)
-    before = place.listed_files(chain, chain.points[-1]) if chain.points else set()
     copied, damaged, added = await asyncio.to_thread(copy_files, source.store, target / "files")
     point_id = place.stamp(moment.at)
     keys = await asyncio.to_thread(_copy_keys, source.data_dir, chain.folder / "secret" / point_id)
-    lines = place.file_lines(before, copied)
-    sizes = sum((chain.wal / f"{name}.zst").stat().st_size for name in segments)
+    lines, of_base, size = await asyncio.to_thread(_sums, chain, segments, copied)
     point = Point(
         id=point_id, kind=kind, at=moment.at, lsn=moment.lsn, system_identifier=server.system_identifier,
         timeline=server.timeline, major=server.major, segment_bytes=server.segment_bytes, database=server.database,
         superuser=server.superuser, preload=server.preload,
-        base_sha256=place.file_sha256(chain.base / "backup_manifest"), segments=segments,
+        base_sha256=of_base, segments=segments,
         files_sha256=hashlib.sha256(lines).hexdigest(), file_count=len(copied), damaged_files=tuple(damaged),
-        keys=keys, facts=moment.facts, added_bytes=added + sizes + (_size(chain.base) if kind == "base" else 0),
+        keys=keys, facts=moment.facts, added_bytes=added + size,
     )  # fmt: skip
     await asyncio.to_thread(place.write_point, chain.folder, point, lines)
     return point
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _sums(chain: Chain, segments: Mapping[str, str], files: set[str]) -> tuple[bytes, str, int]:
+    """(which files came and went, hash of the base's manifest, bytes of base and log that this point adds)."""
+    first = not chain.points
+    before = set() if first else place.listed_files(chain, chain.points[-1])
+    new = [chain.wal / f"{name}.zst" for name in segments]
+    new += [path for path in chain.base.rglob("*") if path.is_file()] if first else []
+    size = sum(path.stat().st_size for path in new)
+    return place.file_lines(before, files), place.file_sha256(chain.base / "backup_manifest"), size
 
 
 async def _moment(source: Source, segment_bytes: int) -> Moment:
@@ -245,7 +250,11 @@ def copy_files(store: Store, target: Path) -> tuple[set[str], list[str], int]:
     for name in store.names():
         copy = target / name[:2] / name
         if not copy.exists():
-            if place.copy_hashed(store.path(name), copy) != name:
+            try:
+                same = place.copy_hashed(store.path(name), copy) == name
+            except FileNotFoundError:  # removed by a retention rule meanwhile
+                continue
+            if not same:
                 copy.unlink()
                 damaged.append(name)
                 continue

@@ -100,18 +100,22 @@ def stamp(at: datetime) -> str:
 
 @contextlib.contextmanager
 def opened(target: Path) -> Iterator[str]:
-    """Hold the place for one backup at a time; its id. Made if it isn't there, and what was left half is removed."""
+    """Hold the place for one backup at a time; its id. Made if it isn't there."""
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (target / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BackupError(f"another backup to {target} is running") from None
-        for left in [*target.glob(f"{UNFINISHED}*"), *target.glob(f"{REMOVED}*")]:
-            shutil.rmtree(left)
         if not (target / "repository.json").exists():
             _begin(target)
         yield repository_id(target)
+
+
+def sweep(target: Path) -> None:
+    """Remove what was left half; only while the place is held."""
+    for left in [*target.glob(f"{UNFINISHED}*"), *target.glob(f"{REMOVED}*")]:
+        shutil.rmtree(left)
 
 
 def _begin(target: Path) -> None:

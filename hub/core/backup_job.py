@@ -1,5 +1,6 @@
 """Backups by the clock: increments while the hub runs, a metric of their age, an incident when they stop coming."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -61,7 +62,7 @@ async def take(settings: Settings, facts: Mapping[str, Fact], target: Path, new_
         raise BackupError(f"PostgreSQL: {words}; a given server needs a login with REPLICATION") from None
     except OSError as failure:
         raise BackupError(f"{failure.filename or target}: {failure.strerror}") from None
-    backup_folder.remove_old(target, settings.backup_keep)
+    await asyncio.to_thread(backup_folder.remove_old, target, settings.backup_keep)
     return point
 
 
@@ -136,7 +137,7 @@ async def _due(conn: Connection, at: datetime, settings: Settings, target: Path)
         " max(at) FILTER (WHERE failure IS NULL) AS made,"
         " (SELECT max(pg_current_wal_lsn() - restart_lsn) FROM pg_replication_slots"
         "  WHERE starts_with(slot_name, %s) AND wal_status <> 'lost') AS held FROM backup",
-        (_slots(target),),
+        (await asyncio.to_thread(_slots, target),),
     )
     every = timedelta(hours=settings.backup_every_h)
     if row["failed"] is not None and at - row["failed"] < min(AGAIN_AFTER, every):

@@ -119,8 +119,9 @@ async def store_look(conn: Connection, at: datetime, work: Work, found: Iterable
     which is looked at by a job of its own.
     """
     recording = work.recording
+    # Not FOR UPDATE: the tick's rows refer to the recording, and live data never wait for a second look.
     row = await db.one(
-        conn, "SELECT whole_findings_at FROM recording WHERE id = %s FOR UPDATE", (recording.id,)
+        conn, "SELECT whole_findings_at FROM recording WHERE id = %s FOR NO KEY UPDATE", (recording.id,)
     )
     if stored_within(await _boot(conn, recording, work.boot.boot), work.stretch) != work.seen:
         return

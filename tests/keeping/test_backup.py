@@ -167,18 +167,23 @@ async def test_one_wrong_byte_anywhere_is_named(hub: Hub, tmp_path: Path) -> Non
         path.write_bytes(whole)
 
 
-async def test_rows_changed_behind_the_hubs_back_are_named(hub: Hub, tmp_path: Path) -> None:
+async def test_what_was_changed_behind_the_hubs_back_is_named(hub: Hub, tmp_path: Path) -> None:
     """The backup is whole; what is wrong was wrong in the hub already, and the proof says what."""
-    target = tmp_path / "backup"
+    target, files = tmp_path / "backup", hub.settings.data_dir / "files"
     await hub.back_up(target)
+    saved = set(files.glob("*/*"))
+    await hub.read_and_sign()
+    (rotten,) = set(files.glob("??/*")) - saved
+    flip(rotten)
     await hub.tamper("UPDATE audit SET object_id = 'another' WHERE id = (SELECT min(id) FROM audit)")
     await hub.tamper(
         "UPDATE ecg_packet SET samples = overlay(samples PLACING '\\x0101' FROM 5) WHERE first_sample = 250"
     )
     await hub.tamper("DELETE FROM ecg_packet WHERE first_sample = 500")
-    await hub.back_up(target)
+    assert (await hub.back_up(target)).damaged_files == (rotten.name,)
     found = faults(await restored(hub, Wanted(target, tmp_path / "scratch")))
-    assert found.keys() == {"samples", "Merkle roots", "report signatures", "audit chain"}
+    assert found.keys() == {"files", "samples", "Merkle roots", "report signatures", "audit chain"}
+    assert found["files"] == (f"{rotten.name} was already damaged in the hub",)
     assert "seal 1 of" in found["audit chain"][0]
     assert "250 samples are missing" in found["samples"][0]
 

@@ -24,6 +24,7 @@ from tests.nemesis.tape import Tape
 from tests.nemesis.town import DESK, Worn
 
 TAPE_S: Final = 600
+BEGUN_WITHIN_S: Final = 300.0
 DRAINED_WITHIN_S: Final = 180.0
 SHOWN: Final = 10  # broken promises, of maybe thousands
 
@@ -76,7 +77,8 @@ async def streaming(
     """The fleet plays; returns once every recording has begun."""
     async with fleet.playing(setup, folder / "fleet") as playing:
         ward = Ward(hub, database, witness_dsn, worn, setup.wearers, setup.tape, playing)
-        await until(lambda: all_begun(ward), 120.0)
+        took_s = await until(lambda: all_begun(ward), BEGUN_WITHIN_S, 1.0)
+        say(f"  {len(worn)} recordings have begun after {took_s:.0f} s")
         yield ward
 
 

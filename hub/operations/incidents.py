@@ -21,7 +21,7 @@ _COLUMNS: Final = (
     "  o.name AS owner_name, i.owned_at, i.resolved_at, i.outcome"
     " FROM incident i LEFT JOIN account o ON o.id = i.owner_id"
 )
-Words = dict[str, str]
+_ROOT_SQL: Final = "SELECT id FROM organisation WHERE parent_id IS NULL ORDER BY created_at LIMIT 1"
 
 
 async def read_incidents(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
@@ -33,7 +33,11 @@ async def read_incidents(conn: Connection, actor: Actor, at: datetime) -> list[d
         " ORDER BY i.gone_at IS NOT NULL, i.since_at DESC LIMIT %s",
         (at - LIST_FOR, LISTED),
     )
-    return [_incident(row) for row in found]
+    root = await db.maybe(conn, _ROOT_SQL)
+    everywhere = root is not None and await access.allows(
+        conn, actor, at, "incident.take", organisation_id=root["id"]
+    )
+    return [_incident(row) | {"may_handle": everywhere or row["device_id"] is not None} for row in found]
 
 
 async def take_incident(
@@ -76,8 +80,7 @@ async def _locked(conn: Connection, actor: Actor, at: datetime, incident_id: UUI
     row = await db.one(
         conn,
         "SELECT i.id, i.kind, i.subject, i.owner_id, i.resolved_at,"
-        "  coalesce(d.organisation_id, (SELECT id FROM organisation WHERE parent_id IS NULL"
-        "    ORDER BY created_at LIMIT 1)) AS organisation_id"
+        f"  coalesce(d.organisation_id, ({_ROOT_SQL})) AS organisation_id"
         " FROM incident i LEFT JOIN device d ON d.id = i.device_id WHERE i.id = %s FOR UPDATE OF i",
         (incident_id,),
     )

@@ -130,6 +130,7 @@ async def test_a_broker_that_is_away_becomes_an_incident_with_its_owner_and_outc
         await until(lambda: written(database, "broker-away"))
         listed = (await manager.json("GET", "/api/incidents"))["incidents"]
         path = f"/api/incidents/{next(one['id'] for one in listed if one['kind'] == 'broker-away')}"
+        assert not any(one["may_handle"] for one in listed)
         await manager.json("POST", f"{path}/take", {}, status=403)
         taken = (await root.json("POST", f"{path}/take", {}))["incident"]
         assert taken["owner"]["name"] == "own.organisation-admin"
@@ -158,7 +159,7 @@ async def test_a_device_s_incident_is_its_managers_and_a_failed_job_is_tried_aga
     async with serving.serve(database.app, tmp_path, lambda: at, routes.ROUTES) as pages:
         own, foreign = pages.as_(two.own, "device_manager"), pages.as_(two.foreign, "device_manager")
         (one,) = (await own.json("GET", "/api/incidents"))["incidents"]
-        assert (one["subject"], one["facts"][0]["value"]) == ("holter-1", 7200)
+        assert (one["subject"], one["facts"][0]["value"], one["may_handle"]) == ("holter-1", 7200, True)
         assert (await foreign.json("GET", "/api/incidents"))["incidents"] == []
         failed = (await own.json("GET", "/api/jobs/failed"))["jobs"]
         for job in failed:

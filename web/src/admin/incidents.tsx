@@ -92,8 +92,8 @@ function Handling({ one, changed }: { one: Incident; changed: () => void }) {
     <div class="actions">
       {one.owner ? <State shape="moving" at={one.owned_at}>{t('admin.incident.owned', { name: one.owner.name })}</State> : <State shape="waiting">{t('admin.incident.nobody')}</State>}
       {one.times > 1 && <span class="soft">{t('admin.incident.times', { count: one.times })}</span>}
-      {!mine && <Button kind={one.owner ? 'quiet' : 'primary'} busy={take.busy} onClick={take.run}>{t(one.owner ? 'admin.incident.takeOver' : 'admin.incident.take')}</Button>}
-      {(mine || !one.owner) && <Button onClick={() => setResolving(true)}>{t('admin.incident.resolve')}</Button>}
+      {one.may_handle && !mine && <Button kind={one.owner ? 'quiet' : 'primary'} busy={take.busy} onClick={take.run}>{t(one.owner ? 'admin.incident.takeOver' : 'admin.incident.take')}</Button>}
+      {one.may_handle && (mine || !one.owner) && <Button onClick={() => setResolving(true)}>{t('admin.incident.resolve')}</Button>}
       {take.error && <ErrorBanner error={take.error} />}
       {resolving && (
         <Confirm title={say(one.words)} confirm={t('admin.incident.resolve')} reason={t('admin.incident.outcome')} close={() => setResolving(false)}

@@ -38,7 +38,7 @@ export type Fact = { name: string; label: Bilingual; unit: Unit; value: number |
 type Broken = { kind: string; subject: string; since_at: string; priority: AlarmPriority; words: Bilingual; todo: Bilingual; facts: Fact[] };
 export type Told = Broken & { stored: boolean };
 export type Incident = Broken & {
-  id: string; device_id: string | null; times: number; last_at: string; gone_at: string | null; owner: { id: string; name: string } | null;
+  id: string; device_id: string | null; may_handle: boolean; times: number; last_at: string; gone_at: string | null; owner: { id: string; name: string } | null;
   owned_at: string | null; resolved_at: string | null; outcome: string | null;
 };
 export type HopState = 'works' | 'hurt' | 'broken' | 'unknown';

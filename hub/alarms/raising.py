@@ -117,6 +117,17 @@ async def raise_late_finding(
         await raise_from_finding(conn, actor, at, recording, found)
 
 
+async def _has_alarm(conn: Connection, recording: OfPatient, cause: Cause) -> bool:
+    """Whether somebody was told of this late episode already, whichever pass saw it."""
+    found = await db.maybe(
+        conn,
+        "SELECT 1 AS one FROM alarm WHERE recording_id = %s AND rule = %s AND onset_at <= %s"
+        " AND coalesce(gone_at, onset_at) >= %s LIMIT 1",
+        (recording.id, cause.rule, cause.onset_at, cause.onset_at),
+    )
+    return found is not None
+
+
 async def _raise_or_worsen(
     conn: Connection, actor: Actor, at: datetime, recording: OfPatient, cause: Cause
 ) -> None:
@@ -126,7 +137,7 @@ async def _raise_or_worsen(
         (cause.source_key,),
     )
     if known is None:
-        if is_alarm(cause):
+        if is_alarm(cause) and not (cause.late and await _has_alarm(conn, recording, cause)):
             await raise_alarm(conn, actor, at, recording, cause)
         return
     await db.run(

@@ -377,6 +377,8 @@ class Engine:
             state.backlog_s = presence.backlog_s(missing_s, age_s - self._timeline.offset_s(key))
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended), at)
+        for recording_id in stored.ended:  # what comes of it again is not live
+            self.bindings.forget_changed(None, recording_id)
 
 
 def _each_alone(work: Callable[[T], R], things: Iterable[T]) -> list[R]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from datetime import date as Date
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from hub.core import errors
@@ -21,7 +21,7 @@ ITEMS_MAX = 1000
 
 def to_json(value: Any) -> str:
     """JSON of a handler's answer: ids and dates as text, instants in UTC with `Z`."""
-    return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
@@ -32,6 +32,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_ENCODER: Final = json.JSONEncoder(default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _is_unprintable(character: str) -> bool:

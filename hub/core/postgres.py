@@ -196,18 +196,35 @@ def existing(folder: Path, binaries: Path | None = None) -> Cluster:
 async def wait_gone(cluster: Cluster) -> None:
     """Wait for a server of an earlier hub that was killed: it shuts down when it notices, or is made to.
 
-    One told to shut down while it recovers from the crash of a backend can wait for ever for its checkpointer.
+    One told to shut down while it recovers from the crash of a backend can wait for ever for its checkpointer; and of
+    one that was killed itself, processes may be left that hold its memory, which no new server likes.
     """
     begun_s, harder = clock.monotonic_s(), list(HARDER)
     async with asyncio.timeout(STOP_TIMEOUT_S):
-        while True:
-            pid = _server_pid(cluster.folder)
-            if pid is None or not _is_alive(pid, cluster.folder):
-                return
-            if harder and clock.monotonic_s() - begun_s > harder[0][0]:
+        while pids := _server_pids(cluster.folder):
+            number = harder.pop(0)[1] if harder and clock.monotonic_s() - begun_s > harder[0][0] else None
+            for pid in pids if number else ():
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, harder.pop(0)[1])
+                    os.kill(pid, number or 0)
             await asyncio.sleep(0.1)
+
+
+def _server_pids(folder: Path) -> list[int]:
+    """The server of this folder; if it is dead, what is left of it."""
+    pid = _server_pid(folder)
+    if pid is not None and _is_alive(pid, folder):
+        return [pid]
+    found = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
+    return [one for one in found if _works_in(one, folder)]
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Whether this is one of PostgreSQL's processes of that folder, where they all work."""
+    try:
+        own = Path(f"/proc/{pid}")
+        return (own / "comm").read_text() == "postgres\n" and (own / "cwd").readlink() == folder
+    except OSError:
+        return False
 
 
 def _server_pid(folder: Path) -> int | None:

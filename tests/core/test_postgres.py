@@ -1,8 +1,10 @@
 """The hub's own PostgreSQL: durable, closed to others, refused when there is none that fits."""
 
+import asyncio
 import signal
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -41,6 +43,24 @@ async def test_a_server_that_does_not_go_is_made_to_and_loses_nothing(
         await psycopg.AsyncConnection.connect(cluster.admin_dsn) as conn,
     ):
         await conn.execute("INSERT INTO kept VALUES (1)")
+
+
+async def test_what_is_left_of_a_killed_server_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that does not notice the death of its server holds the memory that the next one needs."""
+    monkeypatch.setattr(postgres, "HARDER", ((0.2, signal.SIGKILL),))
+    async with postgres.running(tmp_path / "pg") as cluster:
+        server = psutil.Process(int((cluster.folder / "postmaster.pid").read_text().split()[0]))
+        left = server.children()
+        for one in left:
+            one.suspend()
+        server.kill()
+        await asyncio.to_thread(psutil.wait_procs, [server], 30)
+        assert all(one.is_running() for one in left)
+        await postgres.wait_gone(cluster)
+    async with postgres.running(tmp_path / "pg") as cluster:
+        await (await psycopg.AsyncConnection.connect(cluster.admin_dsn)).close()
 
 
 async def test_acknowledged_is_on_disk_and_nobody_else_reaches_it(tmp_path: Path) -> None:

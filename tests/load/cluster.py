@@ -82,4 +82,5 @@ async def _measured(watched: Ward, cluster: Cluster, plan: Plan) -> list[Figure]
         Figure("packets stored out of order of index (NATS keeps no order)", out_of_order(commits)),
         Figure("drained after the end", drained_s, "s"),
         *await ward.examined(watched, truths),
+        *await ward.findings_examined(watched, truths),
     ]

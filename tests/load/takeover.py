@@ -57,6 +57,7 @@ async def run(folder: Path, plan: Plan) -> list[Figure]:
                     exactly("packets stored out of order of index", out_of_order(commits)),
                     Figure("drained after the end", drained_s, "s"),
                     *await ward.examined(watched, truths),
+                    *await ward.findings_examined(watched, truths),
                 ]
 
 
@@ -100,10 +101,10 @@ def takeover(
 
 
 def longest_gaps(commits: Mapping[Key, Sequence[Commit]], since_s: float, until_s: float) -> list[float]:
-    """Of each boot, the longest time between two commits that touches the time from since to until."""
+    """Of each boot, the longest time between two commits, ended by `until` at last, that touches the time since."""
     found = []
     for packets in commits.values():
         instants = sorted({packet.at_s for packet in packets})
-        pairs = [(a, b) for a, b in itertools.pairwise(instants) if b > since_s and a < until_s]
+        pairs = [(a, min(b, until_s)) for a, b in itertools.pairwise(instants) if b > since_s and a < until_s]
         found.append(max((b - a for a, b in pairs), default=until_s - since_s))
     return found

@@ -13,9 +13,10 @@ from uuid import UUID
 from devices.fields import Range
 from hub.core import clock, db
 from hub.core.db import Database
+from hub.ingest import record_pass
 from tests.load import witness
 from tests.load.figures import Figure, exactly, say
-from tests.nemesis import checkers, fleet, history, store, town
+from tests.nemesis import checkers, fleet, history, store, telling, town
 from tests.nemesis.checkers import Broken
 from tests.nemesis.fleet import Fleet, Setup, Wearer
 from tests.nemesis.history import Key, Truth, acknowledged
@@ -25,6 +26,7 @@ from tests.nemesis.town import DESK, Worn
 
 TAPE_S: Final = 600
 BEGUN_WITHIN_S: Final = 300.0
+LOOKED_WITHIN_S: Final = 240.0
 DRAINED_WITHIN_S: Final = 180.0
 SHOWN: Final = 10  # broken promises, of maybe thousands
 
@@ -134,6 +136,31 @@ async def examined(ward: Ward, truths: Sequence[Truth]) -> list[Figure]:
         exactly("samples lost", sum(one.discarded + one.held for one in truths) + _lost(broken)),
         exactly("broken promises (stored = made bit for bit, once, ledger exact)", len(broken)),
     ]
+
+
+async def findings_examined(ward: Ward, truths: Sequence[Truth]) -> list[Figure]:
+    """The findings of record beside those of the same samples in one piece, which no fault has touched."""
+    await until(lambda: _looked_again(ward), LOOKED_WITHIN_S, 1.0)
+    expected_all, broken = 0, list[Broken]()
+    async with await store.connect(ward.hub.admin_dsn) as admin:
+        for truth in truths:
+            expected = telling.undisturbed(ward.tape, truth.device, truth.produced, clock.now())
+            found = await store.read_findings(admin, truth.recording)
+            expected_all += len(expected)
+            broken += telling.check_findings(truth.device_id, found, expected) if expected or found else []
+    for one in broken[:SHOWN]:
+        say(f"  broken: {one}")
+    return [
+        Figure("findings of an undisturbed run", expected_all, at_least=1),
+        exactly("recordings whose findings of record differ from these", len(broken)),
+    ]
+
+
+async def _looked_again(ward: Ward) -> bool:
+    """Whether the record pass has nothing left to do."""
+    async with ward.database.transaction(DESK, clock.now()) as conn:
+        row = await db.one(conn, "SELECT count(*) AS jobs FROM job WHERE kind = %s", (record_pass.JOB,))
+    return bool(row["jobs"] == 0)
 
 
 def _lost(broken: Sequence[Broken]) -> int:

@@ -50,13 +50,16 @@ async def read_inheritance(conn: Connection, recordings: Mapping[UUID, Recording
 
 
 async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) -> None:
-    """Keep states for the next owner."""
+    """Keep states for the next owner; one that has come further is not replaced: a process that hung and lost its
+    shards may still have an older one to save.
+    """
     for one in snapshots:
         await db.run(
             conn,
             "INSERT INTO analyser_state (recording_id, boot, next_sample, state, saved_at)"
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (recording_id) DO UPDATE SET boot = excluded.boot,"
-            " next_sample = excluded.next_sample, state = excluded.state, saved_at = excluded.saved_at",
+            " next_sample = excluded.next_sample, state = excluded.state, saved_at = excluded.saved_at"
+            " WHERE (excluded.boot, excluded.next_sample) >= (analyser_state.boot, analyser_state.next_sample)",
             (one.recording_id, one.boot, one.next_sample, one.state, at),
         )
 

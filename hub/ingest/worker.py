@@ -18,6 +18,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from hub.core import clock, disk, errors
 from hub.core.db import Database
 from hub.core.logging import log
@@ -31,7 +33,9 @@ from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
-BUSY_TICK_S: Final = 0.06  # a tick costs something of its own, and analysis is cheapest for many devices at once
+BUSY_TICK_S: Final = (
+    0.06  # a tick costs something of its own, and analysis is cheapest for many devices at once
+)
 YOUNG_OBJECTS: Final = 50_000  # before the collector looks: packets on their way are no garbage
 BUSY_MESSAGES: Final = 30  # of one tick
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
@@ -311,7 +315,7 @@ class Worker:
         pause_s = PROBE_MOST_S if self.pressure.is_trying else PROBE_S
         while True:
             await asyncio.sleep(pause_s)
-            with contextlib.suppress(errors.Unavailable):
+            with contextlib.suppress(errors.Unavailable, psycopg.Error):
                 async with self._database.transaction(ACTOR, self._now()) as conn:
                     await conn.execute("SELECT pg_current_xact_id()")  # a standby, or read-only, says so here
                 break
@@ -330,17 +334,13 @@ class Worker:
             self._keep_limits()
             at = self._now()
             topic, word = telling.health_word(
-                self.pressure, clock.monotonic_s(), at, self._links.unacknowledged_max, self._is_behind,
+                self.pressure, clock.monotonic_s(), at, self._links.unacknowledged_max, bool(self._links.forgotten()),
                 shards=sorted(self._owned), pending=self._waiting, slowed_devices=self._slowing.slowed,
             )  # fmt: skip
             self._links.publish_word(topic, word)
             is_away = self.pressure.away_why is not None
             self._links.publish_live(telling.unstored_alarms(self.engine.unstored, at, is_away))
             await asyncio.sleep(WORD_EVERY_S)
-
-    @property
-    def _is_behind(self) -> bool:
-        return bool(self._links.forgotten())
 
     def _keep_limits(self) -> None:
         now_s, why = clock.monotonic_s(), None
@@ -361,7 +361,7 @@ class Worker:
             self.pressure.since_at, self.pressure.is_trying = None, True
 
     def _tell_devices(self, now_s: float) -> None:
-        state, _ = self.pressure.state(now_s, self._links.unacknowledged_max, self._is_behind)
+        state, _ = self.pressure.state(now_s, self._links.unacknowledged_max, bool(self._links.forgotten()))
         at_s = self._now().timestamp()
         here = partial(self.engine.devices_here, at_s)
         for (shard, device_id), command in telling.slowing_commands(

@@ -68,6 +68,31 @@ async def test_any_order_with_repeats_stores_identical_bytes(
 
 
 @REAL
+@given(deliveries(), st.integers(0, 2**32))
+async def test_processes_that_remember_an_older_ledger_store_identical_bytes(
+    town: Town, at: datetime, delivery: tuple[list[list[int]], list[list[int]]], turns: int
+) -> None:
+    """Two that both believe to own the shard, in turns and at once: what one remembers the other has changed."""
+    cuts, batches = delivery
+    worn, samples = await another(town, at), noise(LENGTH)
+    packets = [packet for bounds in cuts for packet in cut(worn, at, samples, bounds)]
+    pair = town.engine, Engine(town.databases.ingest)
+    pieces = [packets[number] for batch in batches for number in batch]
+    for place, packet in enumerate(pieces):
+        await send(pair[turns >> place & 1], worn, [packet], at)
+    await asyncio.gather(*(send(engine, worn, pieces, at) for engine in pair))
+    assert np.array_equal(await stored_signal(town.databases.admin_dsn, worn.recording_id), samples)
+    async with await world.connect(town.databases.admin_dsn) as admin:
+        row = await db.one(
+            admin,
+            "SELECT have::text AS have FROM recording_boot WHERE recording_id = %s",
+            (worn.recording_id,),
+        )
+    assert row["have"] == f"{{[0,{LENGTH})}}"
+    assert await reasons(town) == []
+
+
+@REAL
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=12))
 async def test_no_packet_reaches_a_recording_that_is_not_its_devices(
     town: Town, at: datetime, sent: list[tuple[int, int, int]]
@@ -255,3 +280,18 @@ async def test_nobodys_device_is_nobodys_data(town: Town, at: datetime) -> None:
     assert await reasons(town) == [("unknown-device", 1)]
     async with town.databases.ingest.transaction(ACTOR, at) as conn:
         assert await db.rows(conn, "SELECT recording_id FROM ecg_packet") == []
+
+
+async def test_a_process_that_lost_its_shard_replaces_no_newer_analyser(town: Town, at: datetime) -> None:
+    """It hung while another went on; what it still has to save is old."""
+    heart = Synthesiser(7, monitoring.FS_HZ, monitoring.LEADS, (Segment("sinus", 60.0, 70.0),))
+    packets = cut(town.worn, at, heart.samples(0, 3_000), range(250, 3_001, 250), uv_per_lsb=heart.uv_per_lsb)
+    hung, shard = Engine(town.databases.ingest), {town.worn.shard}
+    await send(hung, town.worn, packets[:4], at)
+    await hung.commit(Sorted([]), at, leaving=shard)
+    await send(town.engine, town.worn, packets[4:], at)
+    await town.engine.commit(Sorted([]), at, leaving=shard)
+    (before,) = await rows(town, "SELECT next_sample, state FROM analyser_state")
+    await hung.commit(Sorted([]), at + timedelta(minutes=5), leaving=shard)
+    assert await rows(town, "SELECT next_sample, state FROM analyser_state") == [before]
+    assert before["next_sample"] == 3_000

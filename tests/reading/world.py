@@ -18,6 +18,7 @@ LEADS = ("MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1", "MDC_ECG_LEAD_V5")
 FS_HZ = 250
 UV_PER_LSB = 5.0
 PACKET = 250  # samples
+ANEW_S = 600
 
 
 @dataclass(frozen=True)
@@ -191,18 +192,21 @@ async def store_ecg(
     seconds: int,
     lost: tuple[int, int] | None,
 ) -> None:
-    """Packets and ledger as the tick leaves them; packets inside `lost` (samples) never came."""
+    """Packets and ledger as the tick leaves them; packets inside `lost` (samples) never came.
+
+    The heart of a long recording begins anew every ten minutes.
+    """
     heart, anchor = Synthesiser(7, FS_HZ, LEADS, script, UV_PER_LSB), world.at - timedelta(seconds=seconds)
     total, have, packets = seconds * FS_HZ, [], []
+    signal = heart.samples(0, min(total, ANEW_S * FS_HZ)).astype("<i2")
     await db.run(conn, "SELECT hub_ensure_day(%s)", (anchor.date(),))
     await db.run(conn, "SELECT hub_ensure_day(%s)", (world.at.date(),))
     for first in range(0, total, PACKET):
         if lost and lost[0] <= first < lost[1]:
             continue
-        packets.append((
-            recording, first, anchor + timedelta(seconds=first / FS_HZ), PACKET,
-            heart.samples(first, PACKET).astype("<i2").tobytes(),
-        ))  # fmt: skip
+        begin = first % signal.shape[1]
+        samples = signal[:, begin : begin + PACKET].tobytes()
+        packets.append((recording, first, anchor + timedelta(seconds=first / FS_HZ), PACKET, samples))
         have.append(f"[{first},{first + PACKET})")
     await conn.cursor().executemany("INSERT INTO ecg_packet VALUES (%s, 1, %s, %s, %s, 0, %s)", packets)
     await db.run(

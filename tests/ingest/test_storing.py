@@ -1,5 +1,6 @@
 """What devices send is stored once, exactly, whatever the order; and only where it belongs."""
 
+import asyncio
 import json
 import math
 from dataclasses import replace
@@ -75,11 +76,11 @@ async def test_processes_that_remember_an_older_ledger_store_identical_bytes(
     """Two that both believe to own the shard, in turns and at once: what one remembers the other has changed."""
     cuts, batches = delivery
     worn, samples = await another(town, at), noise(LENGTH)
-    packets = [packet for bounds in cuts for packet in cut(worn, at, samples, bounds)]
+    packets = [one for bounds in cuts for one in cut(worn, at, samples, bounds)]
     pair = town.engine, Engine(town.databases.ingest)
     pieces = [packets[number] for batch in batches for number in batch]
-    for place, packet in enumerate(pieces):
-        await send(pair[turns >> place & 1], worn, [packet], at)
+    for place, piece in enumerate(pieces):
+        await send(pair[turns >> place & 1], worn, [piece], at)
     await asyncio.gather(*(send(engine, worn, pieces, at) for engine in pair))
     assert np.array_equal(await stored_signal(town.databases.admin_dsn, worn.recording_id), samples)
     async with await world.connect(town.databases.admin_dsn) as admin:

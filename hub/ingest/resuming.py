@@ -50,18 +50,30 @@ async def read_inheritance(conn: Connection, recordings: Mapping[UUID, Recording
 
 
 async def save(conn: Connection, at: datetime, snapshots: Iterable[Snapshot]) -> None:
-    """Keep states for the next owner; one that has come further is not replaced: a process that hung and lost its
-    shards may still have an older one to save.
+    """Keep states for the next owner, all in one statement: each would cost a turn of the loop that reads. One that
+    has come further is not replaced: a process that hung and lost its shards may still have an older one to save.
     """
-    for one in snapshots:
-        await db.run(
-            conn,
-            "INSERT INTO analyser_state (recording_id, boot, next_sample, state, saved_at)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (recording_id) DO UPDATE SET boot = excluded.boot,"
-            " next_sample = excluded.next_sample, state = excluded.state, saved_at = excluded.saved_at"
-            " WHERE (excluded.boot, excluded.next_sample) >= (analyser_state.boot, analyser_state.next_sample)",
-            (one.recording_id, one.boot, one.next_sample, one.state, at),
-        )
+    newest: dict[UUID, Snapshot] = {}
+    for one in sorted(snapshots, key=lambda one: (one.boot, one.next_sample)):
+        newest[one.recording_id] = one
+    kept = list(newest.values())
+    await db.run(
+        conn,
+        "INSERT INTO analyser_state (recording_id, boot, next_sample, state, saved_at)"
+        " SELECT recording_id, boot, next_sample, state, %s"
+        " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bytea[])"
+        " AS s (recording_id, boot, next_sample, state)"
+        " ON CONFLICT (recording_id) DO UPDATE SET boot = excluded.boot,"
+        " next_sample = excluded.next_sample, state = excluded.state, saved_at = excluded.saved_at"
+        " WHERE (excluded.boot, excluded.next_sample) >= (analyser_state.boot, analyser_state.next_sample)",
+        (
+            at,
+            [one.recording_id for one in kept],
+            [one.boot for one in kept],
+            [one.next_sample for one in kept],
+            [one.state for one in kept],
+        ),
+    )
 
 
 async def forget(conn: Connection, recording_ids: Iterable[UUID]) -> None:

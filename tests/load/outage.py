@@ -65,7 +65,9 @@ async def run(folder: Path, plan: Plan) -> list[Figure]:
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,
             ward.populated(hub, plan.devices) as (database, worn),
         ):
-            setup = Setup(ward.make_wearers(worn), hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=0)
+            setup = Setup(
+                ward.make_wearers(worn), hub.broker, Tape(plan.seed, TAPE_S, calm=True), plan.seed, links=0
+            )
             async with ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched:
                 figures = [Figure("devices", plan.devices), Figure("each outage", plan.outage_s, "s")]
                 async with watching(watched, plan.calm_s, plan.outage_s) as scene:

@@ -36,9 +36,18 @@ FULL_COUNTS = {"TELEHUB_PROFILE": "prove"}
 LOAD = ("takeover", "nats", "backlog", "outage", "disk", "soak")
 PROOFS: Mapping[str, Proof] = {
     "fuzz": Proof(["tests/devices", "tests/core/test_mqtt_packets.py"], environ=FULL_COUNTS),
-    "models": Proof(["tests/ingest", "tests/ecg/test_stream_laws.py"], rounds=5, environ=FULL_COUNTS),
+    "models": Proof(
+        ["tests/ingest", "tests/telemetry/test_blocks.py", "tests/ecg/test_stream_laws.py"],
+        rounds=5,
+        environ=FULL_COUNTS,
+    ),
     "faults": Proof(
-        ["tests/core/test_serve.py", "tests/core/test_supervisor.py", "tests/ingest"],
+        [
+            "tests/core/test_serve.py",
+            "tests/core/test_supervisor.py",
+            "tests/ingest",
+            "tests/telemetry/test_blocks.py",
+        ],
         rounds=5,
         environ={"TELEHUB_KILLS": "15"},
     ),

@@ -3,7 +3,6 @@
 The key (recording, pass, rule, version, boot, onset) makes a replay change nothing (design section 7).
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from ecg.rhythms import RULES
 from hub.core import db
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
+from hub.core.fields import to_json
 from hub.people import access
 from hub.telemetry.recordings import read_boots
 
@@ -43,24 +43,20 @@ class Found:
 
 
 async def store_findings(conn: Connection, at: datetime, found: Sequence[Found]) -> None:
-    """Keep findings; what is known already of an episode is replaced, its onset stays."""
-    for one in found:
-        f = one.finding
-        await db.run(
-            conn,
-            "INSERT INTO finding (recording_id, pass, rule, version, boot, onset_sample, offset_sample, onset_at,"
-            "  offset_at, priority, leads, numbers, quality, note, found_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (recording_id, pass, rule, version, boot, onset_sample) DO UPDATE SET"
-            "  offset_sample = excluded.offset_sample, offset_at = excluded.offset_at,"
-            "  priority = excluded.priority, leads = excluded.leads, numbers = excluded.numbers,"
-            "  quality = excluded.quality, note = excluded.note",
-            (
-                one.recording_id, one.pass_name, f.rule, f.version, one.boot, f.onset_sample, f.offset_sample,
-                one.onset_at, one.offset_at, f.priority, list(f.leads), json.dumps(dict(f.numbers)), f.quality,
-                f.note, at,
-            ),
-        )  # fmt: skip
+    """Keep findings, each episode named once; what is known already of one is replaced, its onset stays."""
+    await db.run(
+        conn,
+        "INSERT INTO finding (recording_id, pass, rule, version, boot, onset_sample, offset_sample, onset_at,"
+        "  offset_at, priority, leads, numbers, quality, note, found_at)"
+        " SELECT f.*, %s FROM jsonb_to_recordset(%s::jsonb) AS f (recording_id uuid, pass text, rule text,"
+        "  version int, boot bigint, onset_sample bigint, offset_sample bigint, onset_at timestamptz,"
+        "  offset_at timestamptz, priority text, leads text[], numbers jsonb, quality text, note text)"
+        " ON CONFLICT (recording_id, pass, rule, version, boot, onset_sample) DO UPDATE SET"
+        "  offset_sample = excluded.offset_sample, offset_at = excluded.offset_at,"
+        "  priority = excluded.priority, leads = excluded.leads, numbers = excluded.numbers,"
+        "  quality = excluded.quality, note = excluded.note",
+        (at, to_json([finding_json(one) | {"recording_id": one.recording_id} for one in found])),
+    )
 
 
 async def replace_findings_of_record(

@@ -5,6 +5,7 @@ the same. A high one latches: it stays open after its condition is gone, until s
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
@@ -58,6 +59,12 @@ async def raise_from_finding(
         await _raise_or_worsen(conn, actor, at, recording, cause)
     if found.finding.phase == "offset":
         await end_condition(conn, actor, at, source_key(recording.id, found), found.offset_at or at)
+
+
+async def with_alarm(conn: Connection, keys: Sequence[str]) -> set[str]:
+    """Which of these episodes have an alarm."""
+    found = await db.rows(conn, "SELECT source_key FROM alarm WHERE source_key = ANY(%s)", (list(keys),))
+    return {row["source_key"] for row in found}
 
 
 def source_key(recording_id: UUID, found: Found) -> str:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -42,6 +43,7 @@ from hub.ingest.timeline import Timeline, newest, save_estimates, shift_estimate
 ACTOR: Final = actor.job("ingest")
 LOAD_TIMEOUT_S: Final = 1.0
 FINDINGS_KEPT: Final = 10_000
+FOUND_OF_A_COMMIT: Final = 200
 HERE_WITHIN_S: Final = 60.0  # heard last
 OVER: Final = ("ended", "discarded")
 
@@ -113,6 +115,8 @@ class Engine:
         """
         # Taken at one instant: a saved state has told all its findings, and they are stored with it.
         found, snapshots = dict(self._found), self._analysis.snapshots(at.timestamp(), leaving)
+        if len(found) > FOUND_OF_A_COMMIT and not leaving:  # of a long outage: no transaction may take long
+            found, snapshots = dict(islice(found.items(), FOUND_OF_A_COMMIT)), []
         over = frozenset(self._over)
         due, shifting_s = self._presence_due(at.timestamp()), self._to_shift_s
         committed = False

@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 
 from hub.alarms.findings import Found, store_findings
-from hub.alarms.raising import raise_from_finding
+from hub.alarms.raising import raise_from_finding, source_key, with_alarm
 from hub.core import db
 from hub.core.actor import Actor
 from hub.core.db import Connection
@@ -21,8 +21,10 @@ async def store_found(
     try:
         async with conn.transaction():
             await store_findings(conn, at, [one for _, one in found])
-            for recording, one in found:
-                await raise_from_finding(conn, actor, at, recording, one)
+            known = await with_alarm(conn, [source_key(recording.id, one) for recording, one in found])
+            for recording, one in found:  # most findings only enter the list
+                if one.finding.priority is not None or source_key(recording.id, one) in known:
+                    await raise_from_finding(conn, actor, at, recording, one)
     except Exception as failure:
         if isinstance(failure, psycopg.Error) and db.why_away(failure):
             raise

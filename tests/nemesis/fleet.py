@@ -390,7 +390,10 @@ class Fleet:
         self._turn = asyncio.Lock()
 
     async def order(self, do: str, **facts: Any) -> Any:
-        """Have something done by the process (a row of ORDERS); its answer."""
+        """Have something done by the process (a row of ORDERS); its answer. Given, it is carried out whoever waits."""
+        return await asyncio.shield(asyncio.ensure_future(self._order(do, facts)))
+
+    async def _order(self, do: str, facts: Mapping[str, Any]) -> Any:
         assert self.process.stdin is not None and self.process.stdout is not None
         async with self._turn:
             self.process.stdin.write(json.dumps({"do": do, **facts}).encode() + b"\n")

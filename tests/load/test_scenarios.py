@@ -13,7 +13,7 @@ from tests.load.disk import CLONE_NEWNS
 from tests.load.figures import Figure, all_kept, exactly, percentile
 
 ROOT = Path(__file__).parents[2]
-GUARD_S = 150
+GUARD_S = 240
 
 
 def _may_mount() -> bool:

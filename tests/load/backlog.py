@@ -21,6 +21,7 @@ THIN: Final = Condition(up_kbit_s=200.0, down_kbit_s=200.0, delay_s=0.05)
 DELAY_S: Final = 3.0
 FAST_PER_S: Final = 2_000.0  # packets of backlog a device sends at most; its line and the hub decide
 DONE_WITHIN_S: Final = 840.0
+STATUS_S: Final = 6.0  # the page is told each two seconds
 SETTLED_S: Final = 10.0  # the page opens and asks for short packets
 
 
@@ -63,8 +64,9 @@ async def _measured(watched: Ward, words: Heard, page: Heard, plan: Plan) -> lis
     took_s = await outage.all_present(watched, truths, DONE_WITHIN_S)
     say(f"  all there after {took_s:.0f} s more")
     done_s = clock.now().timestamp()
+    await asyncio.sleep(STATUS_S)
     produced_s = sum(one.produced for one in truths) / FS_HZ
-    backlogs = [word["backlog_s"] for at_s, word in page.words if word["type"] == "status" and at_s < done_s]
+    backlogs = [word["backlog_s"] for _, word in page.words if word["type"] == "status"]
     truths, drained_s = await ward.end(watched)
     return [
         Figure("backlog", plan.recorded_s, "s of signal"),

@@ -103,7 +103,9 @@ def account(boot: Boot, packets: Iterable[tuple[M, WaveformPacket, float]]) -> A
     for message, packet, received_s in packets:
         first, count = packet.first_sample, packet.samples.shape[1]
         instant_us = at_us(boot.anchor_us, first, packet.fs_hz)
-        if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US and not _goes_on(ledger, packet):
+        if not -PAST_US <= instant_us - received_s * MICROSECOND <= FUTURE_US and not _goes_on(
+            ledger, packet
+        ):
             result.implausible.append(message)
             continue
         ledger, new = sequencing.receive(ledger, first, first + count, packet.oldest)

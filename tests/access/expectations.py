@@ -140,7 +140,12 @@ CALLS: dict[str, Call] = {
 }
 
 # Only for whoever holds the role at the root of the tree; nobody in a district does.
-ROOT_ONLY = {"PUT /api/retention", "PUT /api/routing", "GET /api/jobs/failed", "POST /api/jobs/{job_id}/retry"}
+ROOT_ONLY = {
+    "PUT /api/retention",
+    "PUT /api/routing",
+    "GET /api/jobs/failed",
+    "POST /api/jobs/{job_id}/retry",
+}
 # Only for the reader who has claimed the task: the case opens the patient.
 CLAIMANT_ONLY = {"GET /api/tasks/{task_id}/case", "POST /api/analyses/{analysis_id}/edits"}
 # The family member holds a grant on every patient, the reader on those whose task it has claimed.

@@ -1,6 +1,5 @@
 """Which stretches are looked at again: after any deliveries every complete one was seen as it is now, once."""
 
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,19 +1,15 @@
 // Administration: devices, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
 import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
+import { later } from '../core/later';
 import { place } from '../core/place';
 import { hasRole } from '../core/session';
 import { Shell, startPage } from '../core/shell';
-import { AgreementsSection } from './agreements';
 import './admin.css';
-import { AuditSection } from './audit';
 import { DevicesSection } from './devices';
 import { HealthSection } from './health';
 import { hub, useHub } from './hub';
 import { HubBanner, IncidentsSection } from './incidents';
-import { PeopleSection } from './people';
-import { RetentionSection } from './retention';
-import { RoutingSection } from './routing';
 import { SetAsideSection } from './set-aside';
 
 // Who sees what is decided by the hub; these only leave out what would be refused anyway. No role listed = everybody.
@@ -22,11 +18,11 @@ const SECTIONS = {
   devices: { roles: ['device_manager', 'technician', 'township_doctor', 'village_doctor'], Section: DevicesSection },
   'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
   incidents: { roles: OPERATORS, Section: IncidentsSection },
-  people: { roles: ['organisation_admin'], Section: PeopleSection },
-  agreements: { roles: ['organisation_admin'], Section: AgreementsSection },
-  routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: RoutingSection },
-  retention: { roles: ['organisation_admin'], Section: RetentionSection },
-  audit: { roles: ['auditor'], Section: AuditSection },
+  people: { roles: ['organisation_admin'], Section: later(async () => (await import('./people')).PeopleSection) },
+  agreements: { roles: ['organisation_admin'], Section: later(async () => (await import('./agreements')).AgreementsSection) },
+  routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: later(async () => (await import('./routing')).RoutingSection) },
+  retention: { roles: ['organisation_admin'], Section: later(async () => (await import('./retention')).RetentionSection) },
+  audit: { roles: ['auditor'], Section: later(async () => (await import('./audit')).AuditSection) },
   health: { roles: [], Section: HealthSection },
 } as const satisfies Record<string, { roles: readonly string[]; Section: ComponentType }>;
 type SectionName = keyof typeof SECTIONS;

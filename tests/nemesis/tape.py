@@ -20,8 +20,8 @@ UV_PER_LSB: Final = 5.0
 LEVELS: Final = 997  # prime; a level is no more than electrode offset to the analysis
 # Rhythms that are found, in a short round, and stretches without any: 100 s.
 SCRIPT: Final = (
-    Segment("sinus", 12.0, 72.0), Segment("vt", 6.0, 160.0), Segment("sinus", 30.0, 64.0),
-    Segment("sinus", 12.0, 50.0, pause_s=2.8), Segment("pvc", 12.0, 78.0), Segment("sinus", 28.0, 70.0),
+    Segment("sinus", 6.0, 72.0), Segment("vt", 6.0, 160.0), Segment("sinus", 30.0, 64.0),
+    Segment("sinus", 12.0, 50.0, pause_s=2.8), Segment("pvc", 12.0, 78.0), Segment("sinus", 34.0, 70.0),
 )  # fmt: skip
 # A crowd as it is: one short run of VT in ten minutes.
 CALM: Final = (Segment("sinus", 560.0, 70.0), Segment("vt", 6.0, 160.0), Segment("sinus", 34.0, 66.0))

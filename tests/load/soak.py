@@ -30,6 +30,9 @@ BLOCK_S: Final = 60.0  # memory of so long is one point: what garbage does withi
 CONFIDENCE: Final = 0.95
 REST_S: Final = 10.0
 HALVES: Final = 2
+RECORDED_S: Final = (
+    1_300.0  # twenty minutes wait in each device: the second look and compaction are warm, too
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Plan:
     """How long, how many."""
 
     devices: int = 50
-    soak_s: float = float(os.environ.get("SOAK_S", "1740"))
-    warm_s: float = float(os.environ.get("SOAK_WARM_S", "240"))
+    soak_s: float = float(os.environ.get("SOAK_S", "1560"))
+    warm_s: float = float(os.environ.get("SOAK_WARM_S", "420"))
     viewers: int = 6  # at a time, each for some seconds
     look_s: float = 20.0
     seed: int = 20_260_106
@@ -50,7 +53,8 @@ async def run(folder: Path, plan: Plan) -> list[Figure]:
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,
             ward.populated(hub, plan.devices) as (database, worn),
         ):
-            setup = Setup(ward.make_wearers(worn), hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=0)
+            wearers = ward.make_wearers(worn, recorded_s=RECORDED_S)
+            setup = Setup(wearers, hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=0)
             async with (
                 ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched,
                 weights.weighing(hub, 5.0) as scales,

@@ -12,13 +12,18 @@ The connection is a lease, too: PostgreSQL ends it when it hears nothing for som
 process that hangs, or whose machine is cut off, become free.
 """
 
+import asyncio
+import contextlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import psycopg
 
-from hub.core import clock, db
+from hub.core import clock, db, errors
+from hub.core.actor import Actor
 from hub.core.db import Connection, Database, conninfo
 
 LOCK_CLASS: Final = 0x7368_6472  # "shdr": first key of the advisory locks of shards
@@ -26,6 +31,7 @@ MEMBER_CLASS: Final = 0x6D65_6D62  # "memb": held shared by every process that t
 LEASE_S: Final = 5  # a process that is silent for so long has lost its shards
 RETURN_S: Final = 2.0  # after an outage everybody first takes back what was theirs
 SECRET_KEY: Final = "ingest-session-secret"
+ASKED_FOR_S, PAUSE_S = 2.0, 0.5
 
 _LEASE: Final = f"-c idle_session_timeout={LEASE_S}s"
 _SEEN: Final = """
@@ -43,6 +49,18 @@ async def session_secret(conn: Connection) -> str:
     )
     row = await db.one(conn, "SELECT value FROM installation WHERE key = %s", (SECRET_KEY,))
     return str(row["value"])
+
+
+async def known_secret(
+    database: Database, actor: Actor, now: Callable[[], datetime], beat: Callable[[], None]
+) -> str:
+    """The same as soon as the database tells it: a process may begin while it is away."""
+    while True:
+        beat()
+        with contextlib.suppress(errors.Unavailable, TimeoutError):
+            async with asyncio.timeout(ASKED_FOR_S), database.transaction(actor, now()) as conn:
+                return await session_secret(conn)
+        await asyncio.sleep(PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class Slowing:
 
     def __init__(self) -> None:
         self._until_s: dict[Device, float] = {}
+        self._inherited_until_s: dict[str, float] = {}  # shards whose former owner may have slowed devices
+        self._met: set[Device] = set()  # of these
         self._looked_s = 0.0
         self._well_since_s: float | None = None
 
@@ -44,12 +46,30 @@ class Slowing:
         self._looked_s = now_s
         if self._well_since_s is None:
             return self._slow(now_s, budget, here())
+        if self._inherited_until_s:
+            self._inherit(now_s, here())
         return self._lift(budget) if now_s - self._well_since_s >= LIFT_AFTER_S else []
+
+    def gained(self, shards: Iterable[str], now_s: float) -> None:
+        """Whoever owned these before, and may have been killed, slowed nobody for longer than this from now on."""
+        self._inherited_until_s |= dict.fromkeys(shards, now_s + SLOW_FOR_S)
 
     def forget(self, shards: Iterable[str]) -> None:
         """Another process speaks to these devices now; what they were told runs out by itself."""
         gone = set(shards)
         self._until_s = {device: s for device, s in self._until_s.items() if device[0] not in gone}
+        self._inherited_until_s = {
+            shard: s for shard, s in self._inherited_until_s.items() if shard not in gone
+        }
+        self._met = {device for device in self._met if device[0] not in gone}
+
+    def _inherit(self, now_s: float, here: Iterable[Device]) -> None:
+        """Devices of a shard that came to us count as slowed, once, until they are told to go on."""
+        self._inherited_until_s = {shard: s for shard, s in self._inherited_until_s.items() if s > now_s}
+        ours = {device for device in here if device[0] in self._inherited_until_s}
+        for device in ours - self._met:
+            self._until_s.setdefault(device, 0.0)  # if storing has trouble before that, it is told again
+        self._met = (self._met | ours) if self._inherited_until_s else set()
 
     def _slow(self, now_s: float, budget: int, here: Iterable[Device]) -> list[tuple[Device, float]]:
         due: list[tuple[Device, float]] = []

@@ -27,7 +27,7 @@ from hub.core.settings import Settings
 from hub.ingest import metrics, telling
 from hub.ingest.engine import ACTOR, Engine
 from hub.ingest.links import Links, Receipt
-from hub.ingest.locks import ShardLocks, session_secret
+from hub.ingest.locks import ShardLocks, known_secret
 from hub.ingest.pressure import Pressure, memory_bytes
 from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
@@ -158,6 +158,7 @@ class Worker:
             async with self._passing:
                 ours = self._locks.held | self._locks.leaving
                 lost = self._links.own(ours, self._locks.others_may_own, self._owned)
+                self._slowing.gained(_names(self._locks.held - self._owned), begun_s)
                 self._owned |= self._locks.held
                 if lost:
                     self._forget(lost)
@@ -389,8 +390,6 @@ async def run(
 ) -> None:
     """The ingest role of `hub serve`; `database` acts as hub_ingest."""
     gc.set_threshold(YOUNG_OBJECTS)
-    async with database.transaction(ACTOR, now()) as conn:
-        secret = await session_secret(conn)
-    links = Links(settings, secret)
+    links = Links(settings, await known_secret(database, ACTOR, now, beat))
     locks = ShardLocks(database, settings.shards)
     await Worker(database, links, locks, now, settings).run(stop, beat)

@@ -29,9 +29,10 @@ class Plan:
     calm_s: float = 40.0
     seed: int = 20_260_102
     kills_process: bool = True
+    has_episodes: bool = True  # long enough for the tape's to come
 
 
-SHORT: Final = Plan(devices=4, calm_s=1.5, kills_process=False)
+SHORT: Final = Plan(devices=4, calm_s=1.5, kills_process=False, has_episodes=False)
 
 
 async def run(folder: Path, plan: Plan) -> list[Figure]:
@@ -82,5 +83,5 @@ async def _measured(watched: Ward, cluster: Cluster, plan: Plan) -> list[Figure]
         Figure("packets stored out of order of index (NATS keeps no order)", out_of_order(commits)),
         Figure("drained after the end", drained_s, "s"),
         *await ward.examined(watched, truths),
-        *await ward.findings_examined(watched, truths),
+        *(await ward.findings_examined(watched, truths) if plan.has_episodes else ()),
     ]

@@ -49,7 +49,7 @@ async def running(folder: Path, devices: int, status: str = "requested") -> Asyn
     settings = Settings(
         data_dir=folder / "hub", mqtt_port=parts.free_port(), mqtt_devices_port=parts.free_port(), shards=16
     )
-    async with postgres.running(folder / "pg" / "data") as server, broker.running(settings):
+    async with postgres.running(folder / "pg" / "data") as server, broker.running(settings) as mosquitto:
         await migrate.migrate(server.admin_dsn, now())
         town = await world.build(server.admin_dsn)
         async with await world.connect(server.admin_dsn) as admin:
@@ -59,6 +59,10 @@ async def running(folder: Path, devices: int, status: str = "requested") -> Asyn
                 )
                 for n in range(devices)
             ]
+        broker.write_accounts(
+            settings, (broker.Account(one.username, broker.password_hash(one.password)) for one in worn)
+        )
+        broker.reload(mosquitto)
         yield Installation(server.admin_dsn, settings, tuple(worn), town)
 
 

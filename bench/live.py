@@ -16,6 +16,7 @@ from datetime import timedelta
 from itertools import pairwise
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from random import Random
 from statistics import quantiles
 from typing import Any
 
@@ -27,11 +28,12 @@ from devices import control
 from devices.simulator import Holter
 from devices.simulator.publish import Publish
 from hub.core import http
-from hub.simulate import Line, Virtual, make_device
+from hub.simulate import Line, Virtual, heart_signal
 from tests import world
 from tests.monitoring import Worn
 
 DEVICES = 50
+PLAIN = 1  # this one knows no `watch`
 WATCHED_S = int(os.environ.get("WATCHED_S", "40"))
 SETTLING_S = 10  # the page learns how late packets come
 STEP_S = 0.02
@@ -52,19 +54,13 @@ RECORD_FRAMES = """() => {
 Row = dict[str, Any]
 
 
-class Plain:
+class Plain(Holter):
     """A Holter that knows no `watch`: it goes on with packets of one second."""
 
-    def __init__(self, device: Holter) -> None:
-        self._device = device
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._device, name)
-
-    def on_message(self, topic: str, payload: bytes, now_s: float) -> list[Publish]:
-        if topic == "cmd" and control.decode_command(payload).kind == "watch":
+    def on_message(self, topic_kind: str, payload: bytes, now_s: float) -> list[Publish]:
+        if topic_kind == "cmd" and control.decode_command(payload).kind == "watch":
             return []
-        return self._device.on_message(topic, payload, now_s)
+        return super().on_message(topic_kind, payload, now_s)
 
 
 def run(watched_s: int = WATCHED_S) -> list[Row]:
@@ -76,7 +72,7 @@ async def _run(watched_s: int) -> list[Row]:
         async with running(Path(folder), DEVICES) as installation, hub(installation) as base:
             with _devices(installation):
                 async with browser() as opened:
-                    short, plain = installation.worn[0], installation.worn[1]
+                    short, plain = installation.worn[PLAIN - 1], installation.worn[PLAIN]
                     by_second = await _watched(opened, installation, base, plain, watched_s)
                     by_fifth = await _watched(opened, installation, base, short, watched_s)
     return [
@@ -137,10 +133,10 @@ def _play(worn: Sequence[Worn], broker: tuple[str, int], stop: Event) -> None:
     lines, began_s = [], now().timestamp()
     for number, one in enumerate(worn):
         virtual = Virtual(one.device_id, one.shard, one.password, heart="ectopic", seed=number)
-        device = make_device(virtual, boot=1)
-        assert isinstance(device, Holter)
+        kind = Plain if number == PLAIN else Holter
+        device = kind(virtual.id, *heart_signal(virtual), rng=Random(number), boot=1)
         device.resume(one.recording_id.bytes, began_s)
-        lines.append(Line(virtual, Plain(device) if number == 1 else device, broker))  # type: ignore[arg-type]
+        lines.append(Line(virtual, device, broker))
     while not stop.wait(STEP_S):
         for line in lines:
             line.step()

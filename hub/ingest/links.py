@@ -28,8 +28,9 @@ MAX_IDS: Final = 65_535  # unacknowledged messages of one session; the broker se
 class _Link:
     shard: str
     session: Session | None = None
-    retry_s: float = 0.0
     attempts: int = 0  # each at the next node of the broker
+    round_s: float = 0.0  # when a round of all nodes began
+    tried: int = 0  # nodes of this round
     connected_s: float = 0.0
     unacknowledged: int = 0  # messages of this connection
     forgotten: bool = False
@@ -39,6 +40,15 @@ class _Link:
     @property
     def is_open(self) -> bool:
         return self.session is not None and self.session.closed is None
+
+    def may_try(self, now_s: float, nodes: int) -> bool:
+        """Each node once a second: to find one down must not keep us from the next."""
+        if now_s - self.round_s >= RECONNECT_S:
+            self.round_s, self.tried = now_s, 0
+        if self.tried == nodes:
+            return False
+        self.tried += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +209,9 @@ class Links:
 
     def _connect(self, link: _Link) -> None:
         now_s = clock.monotonic_s()
-        if link.is_open or link.stopped or now_s < link.retry_s:
-            return
         nodes = self._settings.broker_addresses
+        if link.is_open or link.stopped or not link.may_try(now_s, len(nodes)):
+            return
         host, port = nodes[(int(link.shard, 16) + link.attempts) % len(nodes)]
         link.attempts += 1
         link.session = Session.connect(
@@ -209,11 +219,11 @@ class Links:
             clean=False, keepalive_s=KEEPALIVE_S,
         )  # fmt: skip
         link.session.subscribe([f"ingest/{link.shard}/+/+"])
-        link.connected_s, link.retry_s = now_s, now_s + RECONNECT_S
+        link.connected_s = now_s
         link.unacknowledged, link.forgotten, link.draining = 0, False, True
 
     def _leave(self, link: _Link) -> None:
         if link.session is not None:
             link.session.disconnect()
-        link.session, link.retry_s = None, 0.0
+        link.session, link.tried = None, 0
         link.unacknowledged, link.forgotten = 0, False

@@ -26,6 +26,7 @@ from hub.core import (
     http,
     jobs,
     lifecycle,
+    memory,
     metrics,
     pages,
     proofs,
@@ -210,6 +211,7 @@ ROLES: Mapping[str, Role] = {"web": run_web, "ingest": run_ingest, "jobs": run_j
 async def run_role(settings: Settings, run: Role, name: str, fd: int | None) -> None:
     """One process of the hub; a bug in a background task ends it, and the supervisor starts it again."""
     stop, broken = lifecycle.stop_on_signals(), asyncio.Event()
+    memory.settle()
 
     def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         failure = context.get("exception")
@@ -228,4 +230,6 @@ async def run_role(settings: Settings, run: Role, name: str, fd: int | None) -> 
 def plan(settings: Settings) -> lifecycle.Plan:
     """All children of `hub serve`, in the order in which they start."""
     ingest = [Part(f"ingest-{number}", "ingest") for number in range(1, settings.ingest_processes + 1)]
-    return lifecycle.Plan((Part("jobs", "jobs"), *ingest, Part("web", "web")), devices.broker_accounts)
+    # Not ingest, whose ticks need the same large arrays again and again.
+    jobs_part, web_part = (Part(name, name, memory.GIVES_BACK) for name in ("jobs", "web"))
+    return lifecycle.Plan((jobs_part, *ingest, web_part), devices.broker_accounts)

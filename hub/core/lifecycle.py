@@ -11,8 +11,8 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -50,6 +50,7 @@ class Part:
 
     name: str
     role: str
+    environ: Mapping[str, str] = field(default_factory=dict)  # what an operator set wins
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def _child(settings: Settings, part: Part, database: Database) -> Child:
         with contextlib.suppress(HubError):  # the database is away, too: the leases run out by themselves
             await jobs.release(database, clock.now(), job_owner(pid))
 
-    environ = _plain_environ() | settings.environ()
+    environ = {**part.environ, **_plain_environ(), **settings.environ()}
     return Child(part.name, command, environ=environ, on_end=free_leases if part.role == "jobs" else None)
 
 

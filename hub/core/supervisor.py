@@ -17,7 +17,7 @@ from typing import TextIO
 
 from prometheus_client import Counter
 
-from hub.core import clock, process
+from hub.core import clock, memory, process
 from hub.core.logging import failure_place, log
 
 BEAT_EVERY_S = 1.0
@@ -292,6 +292,10 @@ def _beat_of(fd: int | None) -> Callable[[], None]:
 
 
 async def _keep_beating(beat: Callable[[], None]) -> None:
+    collected_s = clock.monotonic_s()
     while True:
         await asyncio.sleep(BEAT_EVERY_S)
         beat()
+        if clock.monotonic_s() - collected_s >= memory.COLLECT_EVERY_S:
+            memory.collect()
+            collected_s = clock.monotonic_s()

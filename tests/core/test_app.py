@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 from hub import app
-from hub.core import jobs
+from hub.core import jobs, memory
+from hub.core.settings import Settings
 
 HUB = Path(app.__file__).parent
 
@@ -25,3 +26,8 @@ def test_every_kind_that_is_enqueued_has_a_handler() -> None:
     named = enqueued_by_name()
     assert named
     jobs.check(app.JOBS, {*named, *app.ENQUEUED})
+
+
+def test_all_but_ingest_give_freed_memory_back() -> None:
+    environs = {part.role: part.environ for part in app.plan(Settings()).parts}
+    assert environs == {"jobs": memory.GIVES_BACK, "ingest": {}, "web": memory.GIVES_BACK}

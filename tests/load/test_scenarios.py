@@ -5,12 +5,15 @@ import ctypes
 import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.load.disk import CLONE_NEWNS
 from tests.load.figures import Figure, all_kept, exactly, percentile
+from tests.load.soak import growth
+from tests.load.weights import Scales, Weight
 
 ROOT = Path(__file__).parents[2]
 GUARD_S = 240
@@ -46,3 +49,17 @@ def test_a_bound_that_is_missed_or_was_not_measured_fails() -> None:
     late = Figure("late", float("inf"), "s", at_most=10)
     assert not all_kept([*kept, late]) and all_kept([*kept, late], judges_measures=False)
     assert percentile([3.0, 1.0, 2.0], 0.95) == 3.0
+
+
+def _weighed(megabytes: Callable[[float], float]) -> Scales:
+    """Half an hour of a hub that weighs so much at each instant."""
+    instants = [5.0 * number for number in range(360)]
+    return Scales([{"hub": Weight(at, 1, 0, int(megabytes(at) * 1e6), 3)} for at in instants])
+
+
+def test_a_steady_growth_is_found_and_a_moment_of_much_is_none() -> None:
+    steps = _weighed(lambda at: 100.0 + (at % 60) / 10 + (30.0 if 800 < at < 830 else 0.0))
+    leak = _weighed(lambda at: 100.0 + at / 360 + (at % 60) / 10)
+    flat, growing = (growth(scales, 0.0, 1_800.0)[-1] for scales in (steps, leak))
+    assert flat.verdict == "kept" and abs(flat.value) < 0.01
+    assert growing.verdict == "MISSED" and 8.0 < growing.value < 11.0

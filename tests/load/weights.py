@@ -24,6 +24,7 @@ class Weight:
     at_s: float
     pid: int
     memory_bytes: int
+    own_bytes: int
     files: int
 
 
@@ -56,13 +57,25 @@ def weigh(found: Mapping[str, int]) -> dict[str, Weight]:
     weights = {}
     for name, pid in found.items():
         with contextlib.suppress(OSError, ValueError):
-            weights[name] = Weight(clock.monotonic_s(), pid, memory_bytes(pid), files(pid))
+            weights[name] = Weight(clock.monotonic_s(), pid, memory_bytes(pid), own_bytes(pid), files(pid))
     return weights
 
 
 def memory_bytes(pid: int) -> int:
+    """With its share of what it has in common with others."""
+    return _of_rollup(pid, "Pss:")
+
+
+def own_bytes(pid: int) -> int:
+    """Without pages of programs and libraries: their share changes with whoever else runs on this machine, and the
+    kernel takes and brings them as it likes.
+    """
+    return _of_rollup(pid, "Anonymous:")
+
+
+def _of_rollup(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     raise ValueError(f"process {pid} has no memory")
 

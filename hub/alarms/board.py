@@ -12,6 +12,9 @@ from hub.people.patients import age_years
 from hub.telemetry.feed import Watched
 
 SHOWN: Final = 500
+ALARMS_SHOWN: Final = (
+    30  # of each: a board tells them every second, and nobody may have seen to them for days
+)
 
 
 async def running(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
@@ -25,12 +28,14 @@ async def running(conn: Connection, actor: Actor, at: datetime) -> list[dict[str
         "  (SELECT coalesce(json_agg(json_build_object('id', a.id, 'rule', a.rule, 'priority', a.priority,"
         "     'handling', a.handling, 'owner_name', w.name,"
         "     'late', a.late, 'onset_at', a.onset_at) ORDER BY a.raised_at), '[]')"
-        "   FROM alarm a LEFT JOIN account w ON w.id = a.owner_id"
-        "   WHERE a.recording_id = r.id AND a.handling <> 'resolved') AS open_alarms"
+        "   FROM (SELECT * FROM alarm a WHERE a.recording_id = r.id AND a.handling <> 'resolved'"
+        "     ORDER BY a.owner_id IS NOT NULL, array_position(ARRAY['high', 'medium', 'low'], a.priority),"
+        "     a.raised_at DESC LIMIT %s) a LEFT JOIN account w ON w.id = a.owner_id) AS open_alarms,"
+        "  (SELECT count(*) FROM alarm a WHERE a.recording_id = r.id AND a.handling <> 'resolved') AS open_alarm_count"
         " FROM recording r JOIN patient p ON p.id = r.patient_id JOIN organisation o ON o.id = r.organisation_id"
         " LEFT JOIN device_state s ON s.device_id = r.device_id"
         " WHERE r.status IN ('recording', 'stopping') ORDER BY r.started_at LIMIT %s",
-        (SHOWN,),
+        (ALARMS_SHOWN, SHOWN),
     )
     return [_shown(row, at) for row in found]
 
@@ -47,7 +52,8 @@ def _shown(row: Row, at: datetime) -> dict[str, Any]:
         "name": row.pop("organisation_name"),
         "name_en": row.pop("organisation_name_en"),
     }
-    return row | {"patient": patient, "organisation": organisation}
+    left_out = row.pop("open_alarm_count") - len(row["open_alarms"])
+    return row | {"patient": patient, "organisation": organisation, "alarms_left_out": left_out}
 
 
 async def watched(conn: Connection, actor: Actor, at: datetime, recording_id: UUID) -> Watched:

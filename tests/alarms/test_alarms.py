@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from ecg.findings import Finding
-from hub.alarms import services, silence
+from hub.alarms import board, services, silence
 from hub.alarms.findings import Found, store_findings
 from hub.alarms.raising import raise_from_finding
 from hub.core import actor
@@ -180,3 +180,18 @@ async def test_a_foreign_doctor_takes_no_alarm(ward: Ward) -> None:
     (alarm,) = await ward.open()
     with pytest.raises(HubError, match="not_found"):
         await ward.own(ward.world.foreign.actor("township_doctor"), alarm["id"])
+
+
+async def test_a_board_shows_of_many_open_alarms_those_nobody_has(ward: Ward) -> None:
+    count = board.ALARMS_SHOWN + 3
+    episodes = [replace(HIGH, onset_sample=5_000 + number * 2_500) for number in range(count)]
+    for onset in episodes:
+        await ward.tell(onset, replace(onset, phase="offset", offset_sample=onset.onset_sample + 500))
+    doctor, _ = ward.doctors()
+    newest = (await ward.open())[0]["id"]
+    await ward.own(doctor, newest)
+    async with ward.databases.app.transaction(doctor, ward.at) as conn:
+        (row,) = await board.running(conn, doctor, ward.at)
+    shown = [alarm["id"] for alarm in row["open_alarms"]]
+    assert (len(shown), row["alarms_left_out"]) == (board.ALARMS_SHOWN, 3)
+    assert str(newest) not in shown

@@ -17,7 +17,7 @@ type OpenAlarm = { id: string; rule: string; priority: AlarmPriority; handling: 
 type BoardRow = {
   recording_id: string; patient: PatientBrief; organisation: Organisation; device_id: string; rate_bpm: number | null;
   quality: string[] | string | null; age_s: number | null; connected: boolean; battery_percent: number | null;
-  vitals: Record<string, VitalBrief>; open_alarms: OpenAlarm[];
+  vitals: Record<string, VitalBrief>; open_alarms: OpenAlarm[]; alarms_left_out: number;
 };
 type BoardState = { rows: readonly BoardRow[] | null; heard_ms: number; state: SocketState; storing: Storing };
 
@@ -75,7 +75,7 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
   const fresh = age_s !== null && age_s <= STALE_S;
   const worst = grouped(row.open_alarms);
   return (
-    <li class="tile card" data-recording={row.recording_id} data-open-alarms={row.open_alarms.length}>
+    <li class="tile card" data-recording={row.recording_id} data-open-alarms={row.open_alarms.length + row.alarms_left_out}>
       <div class="tile-head">
         <a href={`/live?recording=${row.recording_id}`} class="tile-name">{row.patient.name}</a>
         <span class="soft small">{t(`core.sex.${row.patient.sex}`)} · {t('core.age_years', { count: row.patient.age_years })} · {named(row.organisation)}</span>
@@ -90,6 +90,7 @@ function Tile({ row, elapsed_s }: { row: BoardRow; elapsed_s: number }) {
       </p>
       <ul class="tile-alarms small">
         {worst.map(({ alarm, times }) => <li key={alarm.id}><PriorityMark priority={alarm.priority} /> {ruleName(alarm.rule)}{times > 1 && ` × ${times}`} · {alarm.owner_name ? t('live.alarm.owned', { name: alarm.owner_name }) : t('live.alarm.unowned')}{alarm.stored === false && ` · ${t('live.alarm.unstored')}`}{alarm.late && alarm.onset_at && ` · ${t('live.alarm.late', { at: formatShort(alarm.onset_at) })}`}</li>)}
+        {row.alarms_left_out > 0 && <li class="soft">{t('live.board.more', { count: row.alarms_left_out })}</li>}
         {worst.length === 0 && <li class="soft">{t('live.alarms.none')}</li>}
       </ul>
     </li>

@@ -63,7 +63,7 @@ async def _measured(watched: Ward, cluster: Cluster, plan: Plan) -> list[Figure]
     await asyncio.sleep(plan.calm_s)
     node_s = clock.now().timestamp()
     await cluster.kill_node(0)
-    say("  SIGKILL to a node of the broker")
+    say(f"  SIGKILL to a node of the broker, which led {', '.join(_led(cluster, 0, node_s)) or 'no stream'}")
     await asyncio.sleep(plan.calm_s)
     await cluster.start_node(0)
     await asyncio.sleep(plan.calm_s)
@@ -80,8 +80,37 @@ async def _measured(watched: Ward, cluster: Cluster, plan: Plan) -> list[Figure]
     return [
         Figure("devices", len(watched.worn)),
         *figures,
+        *_elections(cluster, node_s, node_s + plan.calm_s),
         Figure("packets stored out of order of index (NATS keeps no order)", out_of_order(commits)),
         Figure("drained after the end", drained_s, "s"),
         *await ward.examined(watched, truths),
         *(await ward.findings_examined(watched, truths) if plan.has_episodes else ()),
+    ]
+
+
+def _led(cluster: Cluster, node: int, until_s: float) -> list[str]:
+    """Streams of which this node was the last to be elected."""
+    newest = {
+        one.name: one.node for one in cluster.elections() if one.kind == "stream" and one.at_s < until_s
+    }
+    return sorted(name for name, leader in newest.items() if leader == node)
+
+
+def _elections(cluster: Cluster, since_s: float, until_s: float) -> list[Figure]:
+    """How long NATS itself took: before, no device can be stored, whatever the hub does."""
+    took = {
+        kind: [
+            one.at_s - since_s
+            for one in cluster.elections()
+            if one.kind == kind and since_s < one.at_s < until_s
+        ]
+        for kind in ("stream", "consumer")
+    }
+    return [
+        Figure(
+            f"a node killed (kill -9): until NATS had elected {kind} leaders anew",
+            max(times, default=0.0),
+            "s",
+        )
+        for kind, times in took.items()
     ]

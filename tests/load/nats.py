@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hub.core import process
 from tests import parts
@@ -20,6 +22,19 @@ TEMPLATE: Final = Path(__file__).parents[2] / "deploy" / "nats.conf"
 STOP_TIMEOUT_S: Final = 10.0
 # What NATS makes of a subscription with QoS 1: messages come to the client on a subject of the server's own.
 OWN_SUBJECT: Final = "$MQTT.sub.>"
+# Who is elected says so in its log, in local time.
+ELECTED: Final = re.compile(
+    r"^\[\d+\] (\S+ \S+) .* cluster new (stream|consumer) leader for '(.*)'", re.MULTILINE
+)
+
+
+class Election(NamedTuple):
+    """A node became the leader of a stream, or of a consumer, which is a subscription's place in a stream."""
+
+    at_s: float
+    node: int
+    kind: str
+    name: str
 
 
 @dataclass
@@ -46,6 +61,16 @@ class Cluster:
         """kill -9."""
         self.processes[number].kill()
         await self.processes[number].wait()
+
+    def elections(self) -> list["Election"]:
+        """All there were, as the nodes tell them, in order."""
+        found = []
+        for number in range(NODES):
+            text = (self.folder / f"n{number}" / "nats.log").read_text(errors="replace")
+            for at, kind, name in ELECTED.findall(text):
+                at_s = datetime.strptime(at, "%Y/%m/%d %H:%M:%S.%f").astimezone().timestamp()
+                found.append(Election(at_s, number, kind, name.rpartition(" ")[2]))
+        return sorted(found)
 
     def memory_pids(self) -> list[int]:
         return [one.pid for one in self.processes if one.returncode is None]

@@ -38,7 +38,9 @@ class Stored:
     set_aside_recent: Mapping[str, int]  # by reason, first seen in the last 5 minutes
     devices: int
     devices_heard: int  # in the last half hour
-    devices_silent: int  # of those, for half a minute
+    devices_silent: (
+        int  # of those, for half a minute though somebody wears them: a free one may be quiet or off
+    )
     clocks_wrong: Mapping[str, float]  # device -> hub minus device, seconds
     audit_unsealed_s: float
     backup_age_s: float | None  # None: there is none
@@ -117,8 +119,10 @@ _COUNTS_SQL: Final = f"""
     FROM (
       SELECT count(*) AS devices, count(*) FILTER (WHERE s.last_seen_at > %(heard)s) AS heard,
         count(*) FILTER (WHERE s.last_seen_at > %(heard)s
-          AND (NOT s.connected OR s.last_seen_at < %(silent)s)) AS silent
-      FROM device v LEFT JOIN device_state s ON s.device_id = v.id WHERE v.retired_at IS NULL) d"""
+          AND (NOT s.connected OR s.last_seen_at < %(silent)s) AND q.id IS NOT NULL) AS silent
+      FROM device v LEFT JOIN device_state s ON s.device_id = v.id
+        LEFT JOIN device_pairing q ON q.device_number = v.number AND upper_inf(q.during)
+      WHERE v.retired_at IS NULL) d"""
 
 
 def _parameters(at: datetime) -> dict[str, Any]:

@@ -38,9 +38,7 @@ class Stored:
     set_aside_recent: Mapping[str, int]  # by reason, first seen in the last 5 minutes
     devices: int
     devices_heard: int  # in the last half hour
-    devices_silent: (
-        int  # of those, for half a minute though somebody wears them: a free one may be quiet or off
-    )
+    devices_silent: int  # of those, for half a minute though worn: a free one may be quiet or off
     clocks_wrong: Mapping[str, float]  # device -> hub minus device, seconds
     audit_unsealed_s: float
     backup_age_s: float | None  # None: there is none

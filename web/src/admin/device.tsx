@@ -122,8 +122,8 @@ function Recordings({ device }: { device: DeviceDetail }) {
   const columns: Column<Row>[] = [
     { name: 'at', label: t('admin.device.requested'), cell: (row) => opened(row) },
     { name: 'status', label: t('admin.device.state'), cell: (row) => translated(`admin.recording.${row.status}`, row.status) },
-    { name: 'stored', label: t('admin.ledger.stored'), numeric: true, cell: (row) => duration(row.stored_s) },
-    { name: 'waiting', label: t('admin.ledger.waiting'), numeric: true, cell: (row) => duration(row.waiting_s) },
+    { name: 'stored', label: t('live.ledger.stored'), numeric: true, cell: (row) => duration(row.stored_s) },
+    { name: 'waiting', label: t('live.ledger.waiting'), numeric: true, cell: (row) => duration(row.waiting_s) },
     { name: 'lost', label: t('admin.device.gaps'), numeric: true, cell: (row) => <Gaps held={row} /> },
   ];
   return <Table caption={t('admin.device.recordings')} rows={device.recordings} columns={columns} rowKey={(row) => row.requested_at} empty={<EmptyState title={t('admin.device.recordings.none')} />} />;

@@ -9,6 +9,7 @@ import { knownReason } from './reasons';
 import type { SetAside, SetAsideReason, SetAsideWhole } from './types';
 
 const PAGE = 100; // the hub's
+const BYTES_SHOWN = 4096; // the hub's
 const WORKING_S = 3; // while something is being taken once more
 
 type Answer = { items: SetAside[]; reasons: SetAsideReason[] };
@@ -137,7 +138,7 @@ function Opened({ item, close, changed }: { item: SetAside; close: () => void; c
         [t('admin.device.state'), <span data-testid="replay-state"><ItemState item={now} />{now.replay_reason && <> · {reasonWords(now.replay_reason)}</>}</span>],
         [t('admin.aside.topic'), <span class="mono">{now.topic}</span>],
         [t('admin.aside.times'), <>{count(now.times)} · <Time at={now.first_at} show="seconds" />{now.last_at !== now.first_at && <> – <Time at={now.last_at} show="seconds" /></>}</>],
-        [t('admin.aside.size'), t('admin.aside.bytes', { count: count(now.size_bytes) })],
+        [t('admin.aside.size'), t(now.size_bytes > BYTES_SHOWN ? 'admin.aside.bytes.first' : 'admin.aside.bytes', { count: count(now.size_bytes) })],
         now.detail ? [t('admin.aside.detail'), <span class="mono small">{now.detail}</span>] : null,
         now.discard_reason ? [t('admin.aside.discard.why'), now.discard_reason] : null,
       ]} />

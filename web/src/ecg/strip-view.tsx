@@ -43,7 +43,7 @@ function useWindow({ samples, boot, first, scale }: Props, width: number): { win
   const [state, setState] = useState<{ window: SampleWindow | null; error: ApiError | null }>({ window: null, error: null });
   const [round, setRound] = useState(0);
   const count = width > 0 ? samplesAcross(width, scale, samples.fs_hz) : 0;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (count === 0) return;
     let current = true;
     samples.read(boot, first, count).then(
@@ -67,7 +67,7 @@ export function StripView(props: Props) {
   const { window, error, retry } = useWindow(props, width);
   const view: View | null = window && { window, scale, beats, chosen_beat, extent, no_data: t('live.no-data'), clock: clockOf(window) };
   useEffect(() => { if (window) onWindow?.(window); }, [window]);
-  useEffect(() => effect(() => {
+  useLayoutEffect(() => effect(() => {
     void theme.value;
     requestAnimationFrame(() => { if (view && canvas.current) drawStrip(canvas.current, view); });
   }), [window, width, height_px, beats, chosen_beat, extent, scale.mm_per_mv, scale.mm_per_s, scale.px_per_mm, label]);

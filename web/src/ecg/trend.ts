@@ -37,6 +37,7 @@ const BOTTOM_PX = 20; // clock
 const LOWEST_BPM = 30;
 const JOIN_MS = 150_000; // points further apart are not joined: there was nothing between them
 const BREAK_MS = 20_000; // a gap this long breaks the line
+const LABEL_PX = 13; // a figure beside the axis and its distance from the next
 const TICK_PX: Record<string, number> = { high: 12, medium: 9, low: 6 };
 
 interface Plot {
@@ -103,7 +104,8 @@ function drawAxes(plot: Plot): void {
   pen.font = '11px system-ui, sans-serif';
   pen.textBaseline = 'middle';
   pen.textAlign = 'right';
-  for (let bpm = LOWEST_BPM; bpm <= plot.top_bpm; bpm += 30) {
+  const step_bpm = y(plot, LOWEST_BPM) - y(plot, LOWEST_BPM + 30) < LABEL_PX ? 60 : 30;
+  for (let bpm = LOWEST_BPM; bpm <= plot.top_bpm; bpm += step_bpm) {
     pen.fillStyle = palette.fine;
     pen.fillRect(LEFT_PX, y(plot, bpm), width - LEFT_PX - RIGHT_PX, 1);
     pen.fillStyle = palette.text;

@@ -114,7 +114,7 @@ function AlarmSection({ feed, stripOf }: { feed: Feed; stripOf: (alarm: Alarm) =
     <section class="alarm-section" aria-label={t('live.alarms.open')} data-testid="alarms" data-open={alarms?.length ?? ''}>
       {alarms !== null && alarms.length > 0 && <AlarmList alarms={alarms} changed={feed.reloadAlarms} openStrip={stripOf} />}
       {alarms === null && <p role="status">{t('live.alarms.reading')}</p>}
-      {alarms?.length === 0 && <p>{t('live.alarms.none')} {ageWords(ageOf(feed.newest.value))}</p>}
+      {alarms?.length === 0 && <p>{t('live.alarms.none')} <span class="sentence">{ageWords(ageOf(feed.newest.value))}</span></p>}
     </section>
   );
 }

@@ -52,11 +52,13 @@ function trendOf(data: Case, line: Line): Omit<View, 'cursor_ms'> {
   };
 }
 
+const TALL_PX = 1000; // on lower screens the trend leaves more to the strip below it
+
 export function RateTrend({ open }: { open: OpenCase }) {
   const data = open.data.value;
   const view = useMemo(() => trendOf(data, open.line), [data]);
   return (
-    <TrendView view={view} cursor_ms={open.line.instant_ms(open.place.value + open.across.value / 2)} height_px={148} label={t('reading.trend')}
+    <TrendView view={view} cursor_ms={open.line.instant_ms(open.place.value + open.across.value / 2)} height_px={innerHeight < TALL_PX ? 104 : 148} label={t('reading.trend')}
       describe={(at_ms, mean, low, high) => mean === null
         ? t('reading.trend.none', { at: formatClock(at_ms) })
         : t('reading.trend.at', { at: formatClock(at_ms), mean: Math.round(mean), low: Math.round(low ?? mean), high: Math.round(high ?? mean) })}

@@ -24,16 +24,18 @@ async def running(conn: Connection, actor: Actor, at: datetime) -> list[dict[str
         conn,
         "SELECT r.id AS recording_id, r.device_id, r.patient_id, p.name, p.sex, p.birth_date, o.id AS organisation_id,"
         "  o.name AS organisation_name, o.name_en AS organisation_name_en,"
-        "  coalesce(s.connected, false) AS connected, s.battery_percent,"
-        "  (SELECT coalesce(json_agg(json_build_object('id', a.id, 'rule', a.rule, 'priority', a.priority,"
-        "     'handling', a.handling, 'owner_name', w.name,"
-        "     'late', a.late, 'onset_at', a.onset_at) ORDER BY a.raised_at), '[]')"
-        "   FROM (SELECT * FROM alarm a WHERE a.recording_id = r.id AND a.handling <> 'resolved'"
-        "     ORDER BY a.owner_id IS NOT NULL, array_position(ARRAY['high', 'medium', 'low'], a.priority),"
-        "     a.raised_at DESC LIMIT %s) a LEFT JOIN account w ON w.id = a.owner_id) AS open_alarms,"
-        "  (SELECT count(*) FROM alarm a WHERE a.recording_id = r.id AND a.handling <> 'resolved') AS open_alarm_count"
+        "  coalesce(s.connected, false) AS connected, s.battery_percent, t.open_alarms, t.open_alarm_count"
         " FROM recording r JOIN patient p ON p.id = r.patient_id JOIN organisation o ON o.id = r.organisation_id"
         " LEFT JOIN device_state s ON s.device_id = r.device_id"
+        " CROSS JOIN LATERAL ("
+        "  SELECT coalesce(max(a.open_count), 0) AS open_alarm_count,"
+        "   coalesce(json_agg(json_build_object('id', a.id, 'rule', a.rule, 'priority', a.priority,"
+        "     'handling', a.handling, 'owner_name', w.name,"
+        "     'late', a.late, 'onset_at', a.onset_at) ORDER BY a.raised_at), '[]') AS open_alarms"
+        "  FROM (SELECT a.*, count(*) OVER () AS open_count FROM alarm a"
+        "    WHERE a.recording_id = r.id AND a.handling <> 'resolved'"
+        "    ORDER BY a.owner_id IS NOT NULL, array_position(ARRAY['high', 'medium', 'low'], a.priority),"
+        "    a.raised_at DESC LIMIT %s) a LEFT JOIN account w ON w.id = a.owner_id) t"
         " WHERE r.status IN ('recording', 'stopping') ORDER BY r.started_at LIMIT %s",
         (ALARMS_SHOWN, SHOWN),
     )

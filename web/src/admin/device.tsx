@@ -137,7 +137,7 @@ function opened(row: Row): ComponentChildren {
 function Commands({ device }: { device: DeviceDetail }) {
   if (device.commands.length === 0) return <p class="soft">{t('admin.device.commands.none')}</p>;
   return (
-    <ul class="plain-list stack-tight">
+    <ul class="plain-list stack-tight history" tabIndex={0} aria-label={t('admin.device.commands')}>
       {device.commands.map((one, index) => (
         <li key={index}>
           {translated(`admin.command.${one.command}`, one.command)}{' '}

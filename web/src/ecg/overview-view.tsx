@@ -89,6 +89,13 @@ function useSpan({ from_ms, to_ms, window_ms }: Props) {
   };
 }
 
+/** From when to when; a day or more needs the date of its end, too. */
+function spanWords([from_ms, to_ms]: Span): string {
+  const [from, to] = [formatInstant(from_ms, true), formatInstant(to_ms, true)];
+  const [day] = from.split(' ');
+  return `${from} – ${to.startsWith(day!) ? formatClock(to_ms, true) : to}`;
+}
+
 export function OverviewView(props: Props) {
   const { leads, from_ms, to_ms, window_ms, onJump } = props;
   const [canvas, width] = useWidth();
@@ -145,7 +152,7 @@ export function OverviewView(props: Props) {
         <Button aria-label={t('live.overview.closer')} title={t('live.overview.closer')} onClick={() => view.zoom(ZOOM, (window_ms[0] + window_ms[1]) / 2)}>＋</Button>
         <Button aria-label={t('live.overview.wider')} title={t('live.overview.wider')} disabled={view.isWhole} onClick={() => view.zoom(1 / ZOOM, (window_ms[0] + window_ms[1]) / 2)}>－</Button>
         <Button disabled={view.isWhole} onClick={view.reset}>{t('live.overview.whole')}</Button>
-        <span class="small soft figures" data-testid="overview-span">{formatInstant(span[0], true)} – {formatClock(span[1], true)}</span>
+        <span class="small soft figures" data-testid="overview-span">{spanWords(span)}</span>
       </div>
       <div class="ecg-trend" role="slider" tabIndex={0} aria-label={t('live.overview')} aria-valuemin={Math.round(from_ms)} aria-valuemax={Math.round(to_ms)}
         aria-valuenow={Math.round(shown)} aria-valuetext={formatInstant(shown, true)} style={{ height: `${height}px` }} onKeyDown={key} onBlur={() => setHover(null)}>

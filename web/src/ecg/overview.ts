@@ -39,6 +39,7 @@ const RIGHT_PX = 8;
 const TOP_PX = 18; // words of the cursor
 const BOTTOM_PX = 20; // clock
 const GAP_PX = 2; // a gap is never thinner
+const BEAT_MS = 800;
 const PART_PX = 5; // height of the mark of a column of which a part is missing
 const LEAST_RANGE_UV = 500; // a flat line stays flat
 const OUTLIERS = 0.02; // of the columns at each end do not stretch the scale; they are cut at the lane's edge
@@ -172,6 +173,11 @@ function rangeOf(row: Int16Array, uv_per_lsb: number): readonly [number, number]
   return [low - rest, high + rest];
 }
 
+/** Whether whole beats fall together into one column, so that leads are bands and not traces. */
+function isBand({ width, view }: Plot): boolean {
+  return (view.to_ms - view.from_ms) / plotWidth(width) > BEAT_MS;
+}
+
 function drawLead(plot: Plot, lead: number): void {
   const { pen, palette, view: { data } } = plot;
   const row = data.rows[lead]!;
@@ -179,6 +185,7 @@ function drawLead(plot: Plot, lead: number): void {
   const [top, tall] = lane(plot, lead);
   const y = (value: number): number => top + 2 + (1 - Math.min(1, Math.max(0, (value - low) / (high - low)))) * (tall - 4);
   pen.fillStyle = palette.trace;
+  if (isBand(plot)) pen.fillStyle = `color-mix(in srgb, ${palette.trace} 55%, ${palette.paper})`; // a bright wall dazzles; browsers without it keep the trace's
   for (let column = 0; column < data.columns; column++) {
     const [least, greatest] = [row[2 * column]!, row[2 * column + 1]!];
     if (least > greatest) continue;
@@ -197,9 +204,11 @@ function drawNames(plot: Plot): void {
 /** What the strip shows, never thinner than can be seen; and the cursor. */
 function drawWindow(plot: Plot): void {
   const { pen, palette, height, view } = plot;
-  const [left, right] = [x(plot, view.window_ms[0]), x(plot, view.window_ms[1])];
+  const end = plot.width - RIGHT_PX;
+  const left = Math.max(LEFT_PX, x(plot, view.window_ms[0])); // a window half outside is cut: the leads' names stand there
+  const right = Math.min(end, x(plot, view.window_ms[1]));
   const width = Math.max(3, right - left);
-  if (left + width > LEFT_PX && left < plot.width - RIGHT_PX) {
+  if (right > LEFT_PX && left < end) {
     pen.strokeStyle = palette.mark;
     pen.lineWidth = 2;
     pen.strokeRect(left - 1, TOP_PX + 1, width + 2, height - TOP_PX - BOTTOM_PX - 2);

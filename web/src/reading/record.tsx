@@ -74,7 +74,7 @@ function ChosenFinding({ open }: { open: OpenCase }) {
   const { findings } = open.data.value;
   const place = findings.findIndex((other) => keyOf(other) === open.finding.value);
   const finding = findings[place];
-  if (!finding) return <span class="chosen-finding soft small">{t('reading.chosen.none', { count: findings.length })}</span>;
+  if (!finding) return <span class="chosen-finding soft small">{findings.length > 0 && t('reading.chosen.none', { count: findings.length })}</span>;
   const included = open.draft.included.value.has(keyOf(finding));
   return (
     <span class="chosen-finding" data-testid="chosen-finding">

@@ -39,6 +39,7 @@ class Fleet:
     fs_hz: int
     leads: tuple[str, ...]
     seconds: int
+    first_second: int = 0  # of the boot
 
 
 def drive(fleet: Fleet, ready: Any, go: Any, told: Any) -> None:
@@ -55,7 +56,8 @@ def drive(fleet: Fleet, ready: Any, go: Any, told: Any) -> None:
         time.sleep(max(0.0, wait_s))
         mine = range(count * place // STEPS_PER_S, count * (place + 1) // STEPS_PER_S)
         for link in links:
-            link.send(messages.of(second, (n for n in mine if n % CONNECTIONS == link.number), link))
+            own = (n for n in mine if n % CONNECTIONS == link.number)
+            link.send(messages.of(fleet.first_second + second, own, link))
     for link in links:
         link.finish()
     told.put(late_s)
@@ -94,7 +96,7 @@ class _Messages:
         """A packet of this second without its recording and samples."""
         fleet, first = self._fleet, second * self._fleet.fs_hz
         samples = np.frombuffer(self._chunks[0], "<i2").reshape(len(fleet.leads), -1)
-        held, made_s = max(0, first - HELD_S * fleet.fs_hz), self._began_s + second - 1
+        held, made_s = max(0, first - HELD_S * fleet.fs_hz), self._began_s + second - fleet.first_second - 1
         one = WaveformPacket(
             _RECORDING, fleet.boot, second, first, held, made_s, fleet.fs_hz, fleet.leads, self._heart.uv_per_lsb,
             samples, 0, 90,

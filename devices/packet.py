@@ -134,13 +134,13 @@ def decode_any(payload: bytes) -> WaveformPacket:
 # The layout `encode` writes, plain samples: what nearly every packet is. Anything else, and anything out of bounds,
 # is left to `decode_any`.
 _WHOLE: Final = rb"[\x00-\x17]|\x18.|\x19..|\x1a.{4}|\x1b.{8}"
-_USUAL_HEAD: Final = re.compile(
+USUAL_HEAD: Final = re.compile(
     rb"\xad\x00\x01\x01\x50(.{16})\x02(%b)\x03(%b)\x04(%b)\x05\xfb(.{8})"
     rb"(\x06(?:%b)\x07[\x81-\x90](?:\x1a.{4})+\x08\xfb.{8})\x09\xd8\x4d(?:\x58(.)|\x59(..))"
     % (_WHOLE, _WHOLE, _WHOLE, _WHOLE),
     re.DOTALL,
 )
-_USUAL_TAIL: Final = re.compile(rb"\x0b(%b)\x0c(%b)\x0d(%b|\xf6)" % (_WHOLE, _WHOLE, _WHOLE), re.DOTALL)
+USUAL_TAIL: Final = re.compile(rb"\x0b(%b)\x0c(%b)\x0d(%b|\xf6)" % (_WHOLE, _WHOLE, _WHOLE), re.DOTALL)
 _VALUE_OF: Final = {
     1: 0x1F,
     2: 0xFF,
@@ -154,13 +154,13 @@ _FORMATS_KEPT: Final = 1024
 
 def _read_usual(payload: bytes) -> WaveformPacket | None:
     """The usual layout, read where its fields are; equal to `decode_any` in all it accepts."""
-    head = _USUAL_HEAD.match(payload)
+    head = USUAL_HEAD.match(payload)
     if head is None or len(payload) > fields.MAX_PAYLOAD_BYTES:
         return None
     recording, boot, sequence, first, time_at, made, short, long = head.groups()
-    at, form = head.end(), _format(made)
+    at, form = head.end(), format_of(made)
     end = at + (short[0] if long is None else int.from_bytes(long, "big"))
-    tail = _USUAL_TAIL.fullmatch(payload, end)
+    tail = USUAL_TAIL.fullmatch(payload, end)
     if tail is None or form is None or end == at or (end - at) % (2 * len(form.leads)):
         return None
     electrodes, held, battery = tail.groups()
@@ -186,7 +186,7 @@ def _read_usual(payload: bytes) -> WaveformPacket | None:
     )  # fmt: skip
 
 
-class _Format(NamedTuple):
+class Format(NamedTuple):
     """What does not change from packet to packet."""
 
     fs_hz: int
@@ -195,11 +195,11 @@ class _Format(NamedTuple):
 
 
 @functools.lru_cache(_FORMATS_KEPT)
-def _format(made: bytes) -> _Format | None:
+def format_of(made: bytes) -> Format | None:
     """Rate, leads and scale, if these bytes are just those three entries of a packet's map."""
     try:
         entries = fields.read_cbor(b"\xa3" + made)
-        return _Format(_fs_hz(entries), _leads(entries.get(KEY_LEADS)), _uv_per_lsb(entries))
+        return Format(_fs_hz(entries), _leads(entries.get(KEY_LEADS)), _uv_per_lsb(entries))
     except DecodeError:
         return None
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -41,7 +41,7 @@ class Int8s(Column):
 
     oid, item_oid = 1016, 20
 
-    def __init__(self, values: Sequence[int]) -> None:
+    def __init__(self, values: Sequence[int] | NDArray[np.int64]) -> None:
         super().__init__(len(values), _fixed(np.asarray(values, np.int64), ">i8"))
 
 
@@ -50,7 +50,7 @@ class Floats(Column):
 
     oid, item_oid = 1022, 701
 
-    def __init__(self, values: Sequence[float | None]) -> None:
+    def __init__(self, values: Sequence[float | None] | NDArray[np.float64]) -> None:
         super().__init__(len(values), _fixed(np.asarray(values, np.float64), ">f8"))
 
 
@@ -59,18 +59,23 @@ class Instants(Column):
 
     oid, item_oid = 1185, 1184
 
-    def __init__(self, values_us: Sequence[int]) -> None:
+    def __init__(self, values_us: Sequence[int] | NDArray[np.int64]) -> None:
         super().__init__(len(values_us), _fixed(np.asarray(values_us, np.int64) - _EPOCH_2000_US, ">i8"))
 
 
 class Uuids(Column):
-    """uuid[]"""
+    """uuid[]; of UUIDs, or of their octets as an array of V16."""
 
     oid, item_oid = 2951, 2950
 
-    def __init__(self, values: Sequence[UUID]) -> None:
-        plain = np.frombuffer(b"".join([value.bytes for value in values]), "V16")
+    def __init__(self, values: Sequence[UUID] | NDArray[np.void]) -> None:
+        plain = values if isinstance(values, np.ndarray) else uuid_octets(values)
         super().__init__(len(values), _fixed(plain, "V16"))
+
+
+def uuid_octets(values: Sequence[UUID]) -> NDArray[np.void]:
+    """As an array of V16."""
+    return np.frombuffer(b"".join([value.bytes for value in values]), "V16")
 
 
 class Texts(Column):

@@ -32,6 +32,7 @@ GOES_ON_S: Final = (
 LONGEST_BOOT_S: Final = 400 * 86_400  # no device runs longer without a restart
 
 Key = tuple[UUID, int]  # recording, boot
+N = TypeVar("N", int, NDArray[np.int64])
 M = TypeVar("M")  # whatever the caller knows a packet's message by
 
 
@@ -83,8 +84,8 @@ class Account(Generic[M]):
     implausible: list[M] = field(default_factory=list)  # those no time can be given to
 
 
-def at_us(anchor_us: int, sample: int, fs_hz: int) -> int:
-    """The instant of a sample on its boot's time line."""
+def at_us(anchor_us: N, sample: N, fs_hz: N | int) -> N:
+    """The instant of a sample on its boot's time line; of many in columns."""
     return anchor_us + (sample * MICROSECOND + fs_hz // 2) // fs_hz
 
 

@@ -4,7 +4,7 @@ An acknowledgement is a state, not a message: only the newest of each (recording
 one a device finds after an absence is that of the boot it sent last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
@@ -23,7 +23,6 @@ Key = tuple[bytes, int]  # recording, boot
 @dataclass(slots=True)
 class _Account:
     topic: str
-    sent_s: float = 0.0
     urgent: bool = False
     states: dict[Key, tuple[int, tuple[Range, ...]]] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
@@ -34,6 +33,8 @@ class AckBook:
 
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
+        self._told_s: dict[str, float] = {}
+        self.waiting: set[str] = set()  # devices that will be told of their boots
         self._queue: list[tuple[float, str]] = []  # heap: when to look at a device that has news, or earlier
         self._swept_s = 0.0
 
@@ -45,6 +46,7 @@ class AckBook:
         is_first = not account.states and not account.events
         had = account.states.pop(key, None)  # the newest goes last
         account.states[key] = (next_sample, wanted)
+        self.waiting.add(device_id)
         news_of_gap = bool(wanted) and (had is None or not had[1])
         self._await(device_id, account, is_first, urgent or news_of_gap)
 
@@ -54,19 +56,24 @@ class AckBook:
         account.events.append(event_id)
         self._await(device_id, account, is_first, urgent)
 
-    def due(self, now_s: float) -> list[tuple[str, bytes]]:
-        """Topics and payloads to publish now, retained, QoS 1; all there are at an infinite `now_s`."""
+    def due(
+        self, now_s: float, whole: Callable[[Key], int | None] = lambda _: None
+    ) -> list[tuple[str, bytes]]:
+        """Topics and payloads to publish now, retained, QoS 1; all there are at an infinite `now_s`. `whole` tells
+        the next sample of a boot of which nothing is missing: it may have come further since it was noted.
+        """
         messages: list[tuple[str, bytes]] = []
         while self._queue and self._queue[0][0] <= now_s:
             _, device_id = heappop(self._queue)
             account = self._accounts.get(device_id)
             if account is None or not (account.states or account.events):
                 continue
-            messages += [(account.topic, encode_ack(ack)) for ack in _acks(account)]
+            messages += [(account.topic, encode_ack(ack)) for ack in _acks(account, whole)]
             account.states, account.events = {}, []
+            self.waiting.discard(device_id)
             account.urgent = False
             if now_s < inf:  # else the devices that stay with us would never be told again
-                account.sent_s = now_s
+                self._told_s[device_id] = now_s
         if SWEEP_S <= now_s - self._swept_s < inf:
             self._sweep(now_s)
         return messages
@@ -76,21 +83,27 @@ class AckBook:
         if is_first or (urgent and not account.urgent):
             account.urgent |= urgent
             interval_s = URGENT_INTERVAL_S if account.urgent else INTERVAL_S
-            heappush(self._queue, (account.sent_s + interval_s, device_id))
+            heappush(self._queue, (self._told_s.get(device_id, 0.0) + interval_s, device_id))
+
+    def due_s(self, device_ids: Iterable[str]) -> list[float]:
+        """When devices may be told next."""
+        return [self._told_s.get(name, 0.0) + INTERVAL_S for name in device_ids]
+
+    def told(self, device_ids: Iterable[str], now_s: float) -> None:
+        """They were told by others."""
+        self._told_s.update(dict.fromkeys(device_ids, now_s))
 
     def _sweep(self, now_s: float) -> None:
         """Devices that fell silent need no memory."""
         self._swept_s = now_s
-        self._accounts = {
-            name: account
-            for name, account in self._accounts.items()
-            if account.states or account.events or now_s - account.sent_s < INTERVAL_S
-        }
+        self._accounts = {name: a for name, a in self._accounts.items() if a.states or a.events}
+        self._told_s = {name: told_s for name, told_s in self._told_s.items() if now_s - told_s < INTERVAL_S}
 
     def leave(self, shards: Iterable[str]) -> None:
         """Another process tells the devices of these."""
         prefixes = tuple(f"ack/{shard}/" for shard in shards)
         self._accounts = {d: a for d, a in self._accounts.items() if not a.topic.startswith(prefixes)}
+        self.waiting &= self._accounts.keys()
 
     def _account(self, shard: str, device_id: str) -> _Account:
         account = self._accounts.get(device_id)
@@ -99,8 +112,12 @@ class AckBook:
         return account
 
 
-def _acks(account: _Account) -> list[Ack]:
+def _acks(account: _Account, whole: Callable[[Key], int | None]) -> list[Ack]:
     """One for each boot; the events' ids ride on the first ones, 256 on each at most."""
+    for key in account.states:
+        next_sample = whole(key)
+        if next_sample is not None:
+            account.states[key] = next_sample, ()
     events = [tuple(account.events[at : at + MAX_RANGES]) for at in range(0, len(account.events), MAX_RANGES)]
     acks = [
         Ack(recording, boot, next_sample, wanted, events.pop(0) if events else ())

@@ -28,6 +28,11 @@ class Backlogs:
 
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
+        self.holding: set[str] = set()  # devices of which something is missing
+
+    def missing_s(self, device_id: str) -> float:
+        """Seconds of signal missing of all boots known here."""
+        return sum(self._devices[device_id].missing_s.values()) if device_id in self.holding else 0.0
 
     def note(
         self, device_id: str, key: tuple[UUID, int], ledgers: tuple[Ledger, Ledger], fs_hz: int, now_s: float
@@ -40,8 +45,11 @@ class Backlogs:
         missing, came_s = sequencing.missing(after), regained(before, after) / fs_hz
         if missing:
             device.missing_s[key] = sequencing.total(missing) / fs_hz
+            self.holding.add(device_id)
         elif device.missing_s:
             device.missing_s.pop(key, None)
+            if not device.missing_s:
+                self.holding.discard(device_id)
         if came_s:
             if not device.came or now_s - device.came[-1][0] > OVER_S:
                 device.came.clear()

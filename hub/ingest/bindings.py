@@ -15,6 +15,7 @@ from hub.core.db import Connection
 
 FORGET_ABSENT_S = 5.0  # what was not there is asked for again after this
 KEPT = 100_000  # devices or recordings in memory; beyond, all are forgotten and loaded anew
+OVER = ("ended", "discarded")  # states of a recording that nobody analyses live any more
 SCALE_TOLERANCE = 1e-6  # uv_per_lsb went through a 4-byte float
 
 

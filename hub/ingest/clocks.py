@@ -27,6 +27,14 @@ class Estimate(NamedTuple):
     device_s: float
 
 
+class Observed(NamedTuple):
+    """A clock in its newest minute, the least offset in that, and the offset taken from all minutes."""
+
+    minute: int
+    least_s: float
+    offset_s: float
+
+
 @dataclass(slots=True)
 class _Minutes:
     window: int
@@ -67,6 +75,11 @@ class ClockBook:
         """The offset as far as it is known now; 0 of a clock never heard."""
         minutes = self._clocks.get(key)
         return min((minutes.best.offset_s, *minutes.earlier)) if minutes else 0.0
+
+    def observed(self, key: Hashable) -> Observed:
+        """What is known of it now; nothing less than that is news in the same minute."""
+        minutes = self._clocks[key]
+        return Observed(minutes.window, minutes.best.offset_s, self.offset_s(key))
 
     def forget(self, key: Hashable) -> None:
         """Nothing more will come of this one."""
@@ -129,6 +142,11 @@ class DeviceClocks:
         """How much the hub's clock gains on it; None while nobody can say."""
         own = self._clocks.get(device_id)
         return own.drift_ppm if own else None
+
+    def observed(self, device_id: str) -> Observed:
+        """What is known of it now; nothing less than that is news in the same minute."""
+        own = self._clocks[device_id]
+        return Observed(own.window, own.best_s, self.offset_s(device_id))
 
     def forget(self, device_id: str) -> None:
         """It restarted: its clock may have been set."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+from math import inf
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -22,30 +23,29 @@ from hub.core import actor, errors
 from hub.core.db import Connection, Database
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
-from hub.ingest import presence, resuming, tick
+from hub.ingest import record_pass, resuming, tick
 from hub.ingest.acks import AckBook
 from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
-from hub.ingest.backlog import Backlogs
-from hub.ingest.bindings import Bindings, Recording, load_devices, load_recordings
-from hub.ingest.clocks import DeviceClocks, OwnClock
+from hub.ingest.bindings import OVER, Bindings, Recording, load_devices, load_recordings
+from hub.ingest.clocks import OwnClock
 from hub.ingest.days import Days
 from hub.ingest.decoding import TELEHUB, Item, Received, decode, device_of, hub_failure
 from hub.ingest.found import store_found
 from hub.ingest.happenings import Happening
-from hub.ingest.measurements import tells_of_the_clock
-from hub.ingest.presence import Presence
 from hub.ingest.resuming import Inheritance
-from hub.ingest.samples import Arrival, Ledgers
+from hub.ingest.runs import Went, store_runs
+from hub.ingest.samples import Arrival
+from hub.ingest.senders import Senders
 from hub.ingest.set_aside import SetAside
-from hub.ingest.tick import Sorted, Stored
-from hub.ingest.timeline import Timeline, newest, save_estimates, shift_estimates
+from hub.ingest.steady import Steady
+from hub.ingest.tick import Placed, Sorted, Stored
+from hub.ingest.timeline import Timeline, heard_of, newest, save_estimates, shift_estimates
 
 ACTOR: Final = actor.job("ingest")
 LOAD_TIMEOUT_S: Final = 1.0
 FINDINGS_KEPT: Final = 10_000
 FOUND_OF_A_COMMIT: Final = 200
 HERE_WITHIN_S: Final = 60.0  # heard last
-OVER: Final = ("ended", "discarded")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,10 +56,10 @@ class Engine:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.bindings, self.acks, self._days, self._ledgers = Bindings(), AckBook(), Days(), Ledgers()
-        self._analysis, self._timeline = LiveAnalysis(), Timeline()
-        self._presence, self._device_clocks = Presence(), DeviceClocks()
-        self._backlogs, self._own_clock, self._to_shift_s = Backlogs(), OwnClock(), 0.0
+        self.bindings, self._acks, self._days = Bindings(), AckBook(), Days()
+        self._analysis, self._timeline, self._steady = LiveAnalysis(), Timeline(), Steady()
+        self._senders = Senders(self._timeline, self._steady)
+        self._own_clock, self._to_shift_s = OwnClock(), 0.0
         self.unstored = Unstored()
         self._found: dict[object, tuple[Recording, Found]] = {}
         self._over: set[UUID] = (
@@ -70,6 +70,7 @@ class Engine:
     async def take(self, received: Sequence[Received], at: datetime, may_load: bool) -> tuple[Sorted, bool]:
         """Decode, bind and analyse; also whether everything could be decided (else: forget and ask again)."""
         now_s = at.timestamp()
+        runs, received = self._steady.part(received)
         names = {name for message in received if (name := device_of(message.topic)) is not None}
         complete = await self._load(self.bindings.missing_devices(names, now_s), load_devices, at, may_load)
         if not complete:
@@ -82,10 +83,13 @@ class Engine:
         if not complete:
             items = [one for one in items if all(map(self.bindings.knows, tick.named_recordings([one])))]
         self._finish_closed(at)
-        batch = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
+        batch = tick.sort_out(items, self.bindings, self._senders.clock_offset_s)
+        batch.runs = [Placed(0, 0, run) for run in runs]
+        _each_alone(self._senders.note_run, runs)
         await self._analyse(batch, at, may_load)
         self._keep_sos(batch.happenings, at)
-        _each_alone(self._note_presence, items)
+        _each_alone(self._senders.note, items)
+        _each_alone(self._steady.meet, batch.arrivals)
         return batch, complete
 
     def watch_clock(self, at: datetime, monotonic_s: float) -> None:
@@ -94,7 +98,7 @@ class Engine:
         if not by_s:
             return
         log("clock.stepped", by_s=round(by_s, 3))
-        for one in (self._timeline, self._device_clocks, self._presence, self._backlogs, self._analysis):
+        for one in (self._timeline, self._senders, self._analysis):
             one.shift(by_s)
         self.bindings.shift(by_s)
         self._to_shift_s += by_s
@@ -104,6 +108,15 @@ class Engine:
         known = [recording_id] if recording_id or device_id else [of for of, _ in self._analysis.boots]
         self._changed |= {of.bytes for of in known if of is not None and of in self._analysis}
         self.bindings.forget_changed(device_id, recording_id)
+        self._steady.forget_changed(device_id, recording_id)
+
+    def acknowledgements(self, now_s: float) -> list[tuple[str, bytes]]:
+        """Topics and payloads to publish now, retained, QoS 1; all there are at an infinite `now_s`."""
+        told = self._steady.told(now_s)
+        if now_s < inf:  # else the devices that stay with us would never be told again
+            self._acks.told([source.device.id for source, _ in told], now_s)
+        whole = [(source.ack_topic, source.ack(next_sample)) for source, next_sample in told]
+        return whole + self._acks.due(now_s, self._steady.next_sample)
 
     def seconds(self) -> list[tuple[Recording, str]]:
         """Live results to publish, as JSON."""
@@ -118,18 +131,27 @@ class Engine:
         if len(found) > FOUND_OF_A_COMMIT and not leaving:  # of a long outage: no transaction may take long
             found, snapshots = dict(islice(found.items(), FOUND_OF_A_COMMIT)), []
         over = frozenset(self._over)
-        due, shifting_s = self._presence_due(at.timestamp()), self._to_shift_s
+        due, shifting_s = self._senders.due(at.timestamp()), self._to_shift_s
         committed = False
         try:
             async with self._database.transaction(ACTOR, at) as conn:
-                stored = await tick.store(conn, at, batch, self._days, self._ledgers)
-                await self._store_rest(conn, at, batch, stored, found, snapshots, shifting_s)
-                if due:
-                    await presence.write(conn, due)
+                apart = self._steady.rows_of(
+                    [h.recording.id for h in batch.happenings if h.recording], {a.key for a in batch.arrivals}
+                )
+                went, masks = await store_runs(
+                    conn, self._steady, self._days, [p.run for p in batch.runs], apart
+                )
+                batch = batch.ordinary(masks)
+                known = self._steady.ledgers({a.key for a in batch.arrivals})
+                stored = await tick.store(conn, at, batch, self._days, known)
+                await self._store_rest(conn, at, batch, stored, went, found, snapshots, shifting_s)
+                if len(due):
+                    await self._senders.write(conn, due, at.timestamp())
             committed = True
         finally:
             self._days.settle(committed)
-        self._ledgers.settle(stored.boots)
+        self._steady.went_on(went.rows, went.end, went.oldest, self._acks)
+        self._steady.settle(stored.boots)
         told = [sos.source_key(h.device.id, h.event) for h in batch.happenings if h.event.kind == sos.SOS]
         for key, one in found.items():
             if self._found.get(key) is one:
@@ -139,22 +161,24 @@ class Engine:
         self.unstored.stored(told, at.timestamp())
         self._over -= over
         self._analysis.saved(snapshots, at.timestamp())
-        self._presence.written(due, at.timestamp())
+        self._senders.written(due, at.timestamp())
+        self._senders.note_went(went)
         self._after(batch, stored, at)
-        return stored
+        return replace(stored, samples=stored.samples + went.samples)
 
     async def commit_singly(self, batch: Sorted, at: datetime) -> list[Stored]:
         """After a failure that is not the database's: halve until the message that causes it is alone, and set
         that aside.
         """
-        half = len(batch.items) // 2
+        items = batch.plain_items()
+        half = len(items) // 2
         if half:
-            parts = (batch.items[:half], batch.items[half:])
+            parts = (items[:half], items[half:])
             return [stored for part in parts for stored in await self._commit_part(part, at)]
-        return [stored for item in batch.items for stored in await self._commit_part([item], at)]
+        return [stored for item in items for stored in await self._commit_part([item], at)]
 
     async def _commit_part(self, items: list[Item], at: datetime) -> list[Stored]:
-        part = tick.sort_out(items, self.bindings, self._device_clocks.offset_s)
+        part = tick.sort_out(items, self.bindings, self._senders.clock_offset_s)
         try:
             return [await self.commit(part, at)]
         except errors.HubError:
@@ -168,12 +192,13 @@ class Engine:
     def leave(self, shards: Set[str]) -> None:
         """Other processes own these now."""
         self._analysis.leave(shards)
-        self.acks.leave(shards)
+        self._acks.leave(shards)
+        self._steady.leave(shards)
         self.unstored.leave(shards)
 
     def devices_here(self, now_s: float) -> list[tuple[str, str]]:
         """(shard, id) of the devices that are there and understand commands."""
-        known = (self.bindings.devices.get(name) for name in self._presence.here(now_s - HERE_WITHIN_S))
+        known = (self.bindings.devices.get(name) for name in self._senders.here(now_s - HERE_WITHIN_S))
         return [(one.shard, one.id) for one in known if one is not None and one.driver == TELEHUB]
 
     @property
@@ -211,12 +236,13 @@ class Engine:
         return failure is None
 
     async def _analyse(self, batch: Sorted, at: datetime, may_load: bool) -> None:
-        arrivals = [a for a in batch.arrivals if a.recording.status not in OVER]
+        ordinary = [a for a in batch.arrivals if a.recording.status not in OVER]
+        arrivals = ordinary + [arrival for placed in batch.runs for arrival in self._steady.live(placed.run)]
         if not arrivals:
             return
         unknown = self._analysis.unknown(arrivals)
         replay = await self._take_up(unknown, at, may_load) if unknown else []
-        self._timeline.expect(arrivals)
+        self._timeline.expect(ordinary)
         self._keep_found(self._analysis.advance(replay), at)
         self._keep_found(self._analysis.advance(arrivals), at)
 
@@ -296,53 +322,23 @@ class Engine:
             }
         )
 
-    def _presence_due(self, now_s: float) -> list[presence.State]:
-        """What has to be written of devices, as far as it is known now."""
-        due = self._presence.due(now_s)
-        for state in due:
-            state.clock_offset_s = self._device_clocks.offset_s(state.device_id)
-            state.clock_drift_ppm = self._device_clocks.drift_ppm(state.device_id)
-            state.backlog_per_s = self._backlogs.per_s(state.device_id, now_s)
-        return due
-
-    def _note_presence(self, item: Item) -> None:
-        if item.device is None or item.refusal is not None:
-            return
-        device, received_s = item.device, item.received.received_s
-        kinds = {event.kind for event in item.events} if item.events else ()
-        if "offline" in kinds:
-            return self._presence.left(device.id, received_s)
-        state = self._presence.heard(device.id, received_s)
-        if "boot" in kinds:
-            self._device_clocks.forget(device.id)
-        for packet in item.packets:
-            end_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
-            self._device_clocks.observe(device.id, end_s, received_s)
-            state.battery_percent = packet.battery_percent or state.battery_percent
-        for event in item.events:
-            if event.sent_time_s is not None:
-                self._device_clocks.observe(device.id, event.sent_time_s, received_s)
-            if event.battery_percent is not None:
-                state.battery_percent = event.battery_percent
-        for measurement in item.measurements:
-            if measurement.code == tick.BATTERY_CODE and measurement.value is not None:
-                state.battery_percent = round(measurement.value)
-            if tells_of_the_clock(measurement, received_s):
-                self._device_clocks.observe(device.id, measurement.device_time_s, received_s)
-
     async def _store_rest(
         self,
         conn: Connection,
         at: datetime,
         batch: Sorted,
         stored: Stored,
+        went: Went,
         found: dict[object, tuple[Recording, Found]],
         snapshots: list[Snapshot],
         shifting_s: float,
     ) -> None:
         """Clocks, findings, alarms and analyser states, in the batch's transaction."""
-        self._timeline.forget_all_but(self._analysis.boots)
-        estimates = self._timeline.learn(stored.boots, newest(batch.arrivals))
+        if self._timeline.forget_all_but(self._analysis.boots):
+            self._steady.forget_changed()
+        heard = {key: heard_of(arrival) for key, arrival in newest(batch.arrivals).items()}
+        estimates = self._timeline.learn(stored.boots, heard | went.newest_with_news(self._steady))
+        await record_pass.enqueue_due(conn, at, *went.become_complete(self._steady))
         if shifting_s:
             await shift_estimates(conn, self._timeline.recordings, shifting_s)
         if estimates:
@@ -364,25 +360,20 @@ class Engine:
         answered = stored.with_duplicates | stored.with_end
         for key, boot in stored.boots.items():
             recording, ledger = recordings[key[0]], boot.ledger
-            self.acks.note(
+            self._acks.note(
                 recording.shard, recording.device_id, (key[0].bytes, key[1]), sequencing.next_sample(ledger),
                 sequencing.wanted(ledger), key in answered,
             )  # fmt: skip
         for device, event_id in stored.event_ids:
-            self.acks.note_event(device.shard, device.id, event_id, bool(stored.with_end))
+            self._acks.note_event(device.shard, device.id, event_id, bool(stored.with_end))
         for key, arrival in newest(batch.arrivals).items():
-            if key not in stored.boots:
-                continue
-            fs_hz, device_id = arrival.packet.fs_hz, arrival.recording.device_id
-            age_s = arrival.received_s - self._timeline.line_s(key, arrival.packet.end_sample, fs_hz)
-            ledgers = (stored.before[key].ledger, stored.boots[key].ledger)
-            missing_s = self._backlogs.note(device_id, key, ledgers, fs_hz, arrival.received_s)
-            state = self._presence.heard(device_id, arrival.received_s)
-            state.backlog_s = presence.backlog_s(missing_s, age_s - self._timeline.offset_s(key))
+            if key in stored.boots:
+                self._senders.note_stored(arrival, stored.before[key], stored.boots[key])
         self.bindings.mark_started(stored.started)
         self._keep_found(self._analysis.finish(stored.ended), at)
         for recording_id in stored.ended:  # what comes of it again is not live
             self.bindings.forget_changed(None, recording_id)
+            self._steady.forget_changed(None, recording_id)
 
 
 def _each_alone(work: Callable[[T], R], things: Iterable[T]) -> list[R]:

@@ -5,7 +5,10 @@ Kept in memory and written at most every 2 s for each device, at once when it co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hub.core.columns import Floats, Int8s, Texts
 from hub.core.db import Connection
@@ -14,73 +17,114 @@ INTERVAL_S: Final = 2.0
 LIVE_WITHIN_S: Final = 2.5  # a packet of a second, its way, and some jitter: no backlog
 
 
-@dataclass(slots=True)
-class State:
-    """A row of `device_state`."""
+_COLUMNS: Final = np.dtype(
+    [
+        ("connected", "?"), ("last_seen_s", "f8"), ("battery_percent", "i8"), ("backlog_s", "f8"),
+        ("written_s", "f8"), ("urgent", "?"),
+    ]
+)  # fmt: skip
+Rows = NDArray[np.int64]
+S = TypeVar("S", float, NDArray[np.float64])
 
-    device_id: str
-    last_seen_s: float
-    connected: bool = True
-    battery_percent: int | None = None
-    backlog_s: float | None = None
-    backlog_per_s: float | None = None
-    clock_offset_s: float | None = None
-    clock_drift_ppm: float | None = None
-    written_s: float = 0.0
-    urgent: bool = True
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Rows of `device_state` to be written, as they were at one instant."""
+
+    rows: Rows
+    device_ids: list[str]
+    columns: NDArray[np.void]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 class Presence:
-    """All devices of this process."""
+    """All devices of this process; columns are indexed by row."""
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
+        self._rows: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._columns = np.zeros(256, _COLUMNS)
 
-    def heard(self, device_id: str, received_s: float) -> State:
-        """A sign of life."""
-        state = self._states.get(device_id)
-        if state is None:
-            state = self._states[device_id] = State(device_id, received_s)
-        state.urgent |= not state.connected
-        state.connected, state.last_seen_s = True, received_s
-        return state
+    def row(self, device_id: str) -> int:
+        """The row of a device; a new one begins."""
+        known = self._rows.get(device_id)
+        return self._begin(device_id) if known is None else known
+
+    def heard(self, rows: Rows | int, received_s: NDArray[np.float64] | float) -> None:
+        """Signs of life."""
+        columns = self._columns
+        columns["urgent"][rows] |= np.logical_not(columns["connected"][rows])
+        columns["connected"][rows], columns["last_seen_s"][rows] = True, received_s
 
     def left(self, device_id: str, received_s: float) -> None:
         """The broker says its line broke."""
-        state = self._states.setdefault(device_id, State(device_id, received_s))
-        state.connected, state.urgent = False, True
+        is_new, row = device_id not in self._rows, self.row(device_id)
+        if is_new:
+            self._columns["last_seen_s"][row] = received_s
+        self._columns["connected"][row], self._columns["urgent"][row] = False, True
+
+    def batteries(self, rows: Rows, percent: NDArray[np.int64]) -> None:
+        """What devices say of their batteries; -1 says nothing."""
+        told = percent >= 0
+        self._columns["battery_percent"][rows[told]] = percent[told]
+
+    def battery(self, row: int, percent: int | None) -> None:
+        """The same of one device."""
+        if percent is not None:
+            self._columns["battery_percent"][row] = percent
+
+    def holds_back(self, rows: Rows | int, backlog_s: NDArray[np.float64] | float) -> None:
+        """Seconds of signal the devices still have."""
+        self._columns["backlog_s"][rows] = backlog_s
 
     def shift(self, by_s: float) -> None:
         """The hub's own clock was set."""
-        for state in self._states.values():
-            state.last_seen_s += by_s
-            state.written_s += by_s
+        self._columns["last_seen_s"] += by_s
+        self._columns["written_s"] += by_s
 
     def here(self, since_s: float) -> list[str]:
         """Devices that are connected and were heard since."""
-        return [s.device_id for s in self._states.values() if s.connected and s.last_seen_s >= since_s]
-
-    def due(self, now_s: float) -> list[State]:
-        """Rows to write now."""
+        columns = self._columns[: len(self._ids)]
         return [
-            state
-            for state in self._states.values()
-            if state.urgent or (state.last_seen_s > state.written_s and now_s - state.written_s >= INTERVAL_S)
+            self._ids[n] for n in np.flatnonzero(columns["connected"] & (columns["last_seen_s"] >= since_s))
         ]
 
-    def written(self, states: Sequence[State], now_s: float) -> None:
-        """They are committed."""
-        for state in states:
-            state.written_s, state.urgent = now_s, False
+    def due(self, now_s: float) -> Due:
+        """What is to be written now."""
+        columns = self._columns[: len(self._ids)]
+        old = (columns["last_seen_s"] > columns["written_s"]) & (now_s - columns["written_s"] >= INTERVAL_S)
+        rows = np.flatnonzero(columns["urgent"] | old)
+        return Due(rows, [self._ids[row] for row in rows], columns[rows])
+
+    def written(self, due: Due, now_s: float) -> None:
+        """It is committed; who came or went meanwhile is urgent still."""
+        columns = self._columns
+        columns["written_s"][due.rows] = now_s
+        columns["urgent"][due.rows] = columns["connected"][due.rows] != due.columns["connected"]
+
+    def _begin(self, device_id: str) -> int:
+        row = self._rows[device_id] = len(self._ids)
+        self._ids.append(device_id)
+        if row == len(self._columns):
+            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)])
+        self._columns[row] = (True, 0.0, -1, np.nan, 0.0, True)
+        return row
 
 
-def backlog_s(missing_s: float, age_s: float) -> float:
+def backlog_s(missing_s: S, age_s: S) -> S:
     """Seconds of signal a device still holds: what is missing before its newest sample, and how old that is."""
-    late_s = age_s if age_s > LIVE_WITHIN_S else 0.0
-    return missing_s + late_s
+    return missing_s + age_s * (age_s > LIVE_WITHIN_S)
 
 
-async def write(conn: Connection, states: Sequence[State]) -> None:
+async def write(
+    conn: Connection,
+    due: Due,
+    clock_offset_s: Sequence[float],
+    clock_drift_ppm: Sequence[float | None],
+    backlog_per_s: Sequence[float | None],
+) -> None:
     """Bring rows up to date."""
     await conn.execute(
         "INSERT INTO device_state (device_id, connected, last_seen_at, battery_percent, backlog_s, clock_offset_s,"
@@ -97,13 +141,13 @@ async def write(conn: Connection, states: Sequence[State]) -> None:
         "  backlog_per_s = excluded.backlog_per_s,"
         "  clock_drift_ppm = coalesce(excluded.clock_drift_ppm, device_state.clock_drift_ppm)",
         (
-            Texts([state.device_id for state in states]),
-            Int8s([state.connected for state in states]),
-            Floats([state.last_seen_s for state in states]),
-            Int8s([-1 if state.battery_percent is None else state.battery_percent for state in states]),
-            Floats([state.backlog_s for state in states]),
-            Floats([state.clock_offset_s for state in states]),
-            Floats([state.backlog_per_s for state in states]),
-            Floats([state.clock_drift_ppm for state in states]),
+            Texts(due.device_ids),
+            Int8s(due.columns["connected"]),
+            Floats(due.columns["last_seen_s"]),
+            Int8s(due.columns["battery_percent"]),
+            Floats(due.columns["backlog_s"]),
+            Floats(clock_offset_s),
+            Floats(backlog_per_s),
+            Floats(clock_drift_ppm),
         ),
     )

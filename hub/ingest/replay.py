@@ -23,7 +23,6 @@ from hub.ingest.bindings import Bindings, load_devices, load_recordings
 from hub.ingest.days import Days
 from hub.ingest.decoding import Item, Received, decode, device_of, hub_failure
 from hub.ingest.engine import ACTOR
-from hub.ingest.samples import Ledgers
 from hub.ingest.set_aside import SetAside
 from hub.ingest.tick import Sorted, Stored
 from hub.telemetry import set_asides
@@ -55,7 +54,7 @@ async def _replay_one(database: Database, at: datetime, row: Row) -> None:
         async with database.transaction(ACTOR, at) as conn:
             batch = await _sorted(conn, row)
             new_event = await _has_new_event(conn, batch)
-            stored = await tick.store(conn, at, batch, days, Ledgers())
+            stored = await tick.store(conn, at, batch, days, {})
             await _raise_sos(conn, at, batch)
             await _write_down(conn, at, row, stored, new_event)
     except (errors.HubError, psycopg.OperationalError):

@@ -1,9 +1,9 @@
 """Samples and their ledger in PostgreSQL: account for a batch, lock and update the ledgers, compare, COPY what is new.
 
 One set of statements for a whole batch, whatever the number of devices. The process remembers the ledgers it wrote
-last; an update takes the row lock and holds only if the row still is what was remembered. Where it is not (another
-process believes to own the shard, a person closed the recording) the row is read under its lock and the account is
-made anew. So the table stays the authority, and two processes write one after the other.
+last (`hub.ingest.steady`); an update takes the row lock and holds only if the row still is what was remembered. Where
+it is not (another process believes to own the shard, a person closed the recording) the row is read under its lock and
+the account is made anew. So the table stays the authority, and two processes write one after the other.
 """
 
 import struct
@@ -34,7 +34,6 @@ from hub.ingest.days import DAY_US, Days
 from hub.ingest.decoding import Item
 from hub.telemetry.blocks import Span, stored_pieces
 
-LEDGERS_KEPT: Final = 50_000
 _EPOCH_2000_US: Final = 946_684_800 * MICROSECOND
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = struct.pack(">h", -1)
@@ -55,19 +54,6 @@ class Arrival(NamedTuple):
 
 def arrival_of(item: Item, recording: Recording, packet: WaveformPacket) -> Arrival:
     return Arrival(item, recording, packet, (recording.id, packet.boot), item.received.received_s)
-
-
-class Ledgers:
-    """The ledgers as this process wrote them last. They may be out of date: what is written is compared with them."""
-
-    def __init__(self) -> None:
-        self.known: dict[Key, Boot] = {}
-
-    def settle(self, boots: Mapping[Key, Boot]) -> None:
-        """These are committed."""
-        if len(self.known) > LEDGERS_KEPT:
-            self.known.clear()
-        self.known.update(boots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +80,14 @@ def microseconds(at: datetime) -> int:
 
 
 async def store_samples(
-    conn: Connection, arrivals: Sequence[Arrival], days: Days, ledgers: Ledgers
+    conn: Connection, arrivals: Sequence[Arrival], days: Days, known: Mapping[Key, Boot]
 ) -> Stored:
-    """Store what is new of the packets and bring the ledger up to date."""
+    """Store what is new of the packets and bring the ledger up to date; `known` is what the rows are taken for."""
     grouped: dict[Key, list[Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.key, []).append(arrival)
     before: dict[Key, Boot] = {}
     accounts: dict[Key, Account[Item]] = {}
-    known: Mapping[Key, Boot] = ledgers.known
     todo = sorted(grouped.items(), key=lambda one: (one[0][0].int, one[0][1]))  # rows are locked in one order
     while todo:
         unknown = {key: own[0] for key, own in todo if key not in known}
@@ -270,7 +255,7 @@ async def _copy(conn: Connection, pieces: Sequence[Piece]) -> None:
     """COPY in binary, rows laid out by hand: the cheapest way in by far."""
     if not pieces:
         return
-    parts = [_COPY_HEAD]
+    parts: list[bytes] = []
     for recording_id, boot, first, at_us, electrodes_off, samples in pieces:
         parts += (
             _COPY_ROW.pack(
@@ -279,7 +264,11 @@ async def _copy(conn: Connection, pieces: Sequence[Piece]) -> None:
             ),
             samples.astype(_SINT16_LE, "C", copy=False).tobytes(),
         )  # fmt: skip
-    parts.append(_COPY_END)
+    await copy_rows(conn, parts)
+
+
+async def copy_rows(conn: Connection, parts: Sequence[bytes]) -> None:
+    """Rows of `ecg_packet` as COPY takes them in binary."""
     async with (
         conn.cursor() as cursor,
         cursor.copy(
@@ -287,4 +276,4 @@ async def _copy(conn: Connection, pieces: Sequence[Piece]) -> None:
             " FROM STDIN (FORMAT binary)"
         ) as copy,
     ):
-        await copy.write(b"".join(parts))
+        await copy.write(b"".join([_COPY_HEAD, *parts, _COPY_END]))

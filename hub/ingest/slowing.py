@@ -12,6 +12,7 @@ SLOW_FOR_S: Final = 120.0
 RENEW_BEFORE_S: Final = 60.0
 PER_S: Final = 250.0  # devices told each second
 LOOK_EVERY_S: Final = 0.2
+INHERIT_EVERY_S: Final = 5.0
 LIFT_AFTER_S: Final = 5.0  # of storing well: by then every device has heard what is committed
 
 Device = tuple[str, str]  # shard, id
@@ -24,7 +25,7 @@ class Slowing:
         self._until_s: dict[Device, float] = {}
         self._inherited_until_s: dict[str, float] = {}  # shards whose former owner may have slowed devices
         self._met: set[Device] = set()  # of these
-        self._looked_s = 0.0
+        self._looked_s = self._inherited_s = 0.0
         self._well_since_s: float | None = None
 
     @property
@@ -46,7 +47,8 @@ class Slowing:
         self._looked_s = now_s
         if self._well_since_s is None:
             return self._slow(now_s, budget, here())
-        if self._inherited_until_s:
+        if self._inherited_until_s and now_s - self._inherited_s >= INHERIT_EVERY_S:
+            self._inherited_s = now_s
             self._inherit(now_s, here())
         return self._lift(budget) if now_s - self._well_since_s >= LIFT_AFTER_S else []
 

@@ -79,7 +79,7 @@ def live_vitals(stored: Stored) -> list[Live]:
 
 def count(batch: Sorted, done: Iterable[Stored]) -> None:
     """A batch is committed."""
-    metrics.PACKETS.inc(len(batch.items))
+    metrics.PACKETS.inc(batch.messages)
     for stored in done:
         metrics.SAMPLES.inc(stored.samples)
         for one in stored.refused:

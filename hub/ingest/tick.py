@@ -5,10 +5,14 @@ committed, and then wholly: each of its parts is stored or set aside.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from itertools import compress
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hub.core import db
 from hub.core.db import Connection
@@ -19,11 +23,20 @@ from hub.ingest.days import Days
 from hub.ingest.decoding import Item, Refusal, hub_failure
 from hub.ingest.happenings import OF_THE_DEVICE, Happening
 from hub.ingest.measurements import Reading, Vital
-from hub.ingest.samples import Arrival, Ledgers, arrival_of
+from hub.ingest.samples import Arrival, arrival_of
 from hub.ingest.set_aside import SetAside, set_aside
+from hub.ingest.steady import Run
 from hub.telemetry import closing
 
 BATTERY_CODE: Final = "MDC_ATTR_VAL_BATT_CHARGE"
+
+
+class Placed(NamedTuple):
+    """A run, and how much of a batch's items and arrivals came before it."""
+
+    items_before: int
+    arrivals_before: int
+    run: Run
 
 
 @dataclass(slots=True)
@@ -35,6 +48,12 @@ class Sorted:
     readings: list[Reading] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     refused: list[SetAside] = field(default_factory=list)
+    runs: list[Placed] = field(default_factory=list)  # packets read in columns; not among the items
+
+    @property
+    def messages(self) -> int:
+        """How many messages these are."""
+        return len(self.items) + sum(len(one.run) for one in self.runs)
 
     def without(self, shards: Set[str]) -> "Sorted":
         """What came by the other shards' sessions."""
@@ -42,21 +61,57 @@ class Sorted:
         def kept(item: Item) -> bool:
             return item.received.shard not in shards
 
+        items, arrivals = [kept(item) for item in self.items], [kept(one.item) for one in self.arrivals]
+        runs = []
+        for items_before, arrivals_before, run in self.runs:
+            own = np.array([source.device.shard not in shards for source in run.sources], np.bool_)
+            if own.any():
+                before = sum(items[:items_before]), sum(arrivals[:arrivals_before])
+                runs.append(Placed(*before, run.only(own)))
         return Sorted(
-            [item for item in self.items if kept(item)],
-            [one for one in self.arrivals if kept(one.item)],
+            list(compress(self.items, items)),
+            list(compress(self.arrivals, arrivals)),
             [one for one in self.readings if kept(one.item)],
             [one for one in self.happenings if kept(one.item)],
             [one for one in self.refused if kept(one.item)],
+            runs,
         )
 
     def add(self, other: "Sorted") -> None:
         """Take in what came later."""
+        items, arrivals = len(self.items), len(self.arrivals)
+        self.runs += [
+            Placed(items + one.items_before, arrivals + one.arrivals_before, one.run) for one in other.runs
+        ]
         self.items += other.items
         self.arrivals += other.arrivals
         self.readings += other.readings
         self.happenings += other.happenings
         self.refused += other.refused
+
+    def plain_items(self) -> list[Item]:
+        """All messages on the ordinary way, in order of arrival."""
+        items, done = list[Item](), 0
+        for before, _, run in self.runs:
+            items += self.items[done:before]
+            items += map(run.item, range(len(run)))
+            done = before
+        return items + self.items[done:]
+
+    def ordinary(self, stored: Sequence[NDArray[np.bool_]]) -> "Sorted":
+        """Without its runs; what was not stored of them is among the arrivals."""
+        if all(mask.all() for mask in stored):
+            return replace(self, runs=[])
+        return replace(self, arrivals=self.plain_arrivals([~mask for mask in stored]), runs=[])
+
+    def plain_arrivals(self, chosen: Iterable[NDArray[np.bool_]]) -> list[Arrival]:
+        """The arrivals and, in their places among them, the chosen packets of each run."""
+        arrivals, done = list[Arrival](), 0
+        for (_, before, run), own in zip(self.runs, chosen, strict=True):
+            arrivals += self.arrivals[done:before]
+            arrivals += [run.arrival(int(place)) for place in np.flatnonzero(own)]
+            done = before
+        return arrivals + self.arrivals[done:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +201,14 @@ def _foreign(recording: Recording | None, device: Device) -> Refusal | None:
     return None
 
 
-async def store(conn: Connection, at: datetime, batch: Sorted, days: Days, ledgers: Ledgers) -> Stored:
-    """Bring a batch into the database; to be called within one transaction."""
+async def store(
+    conn: Connection, at: datetime, batch: Sorted, days: Days, known: Mapping[Key, Boot]
+) -> Stored:
+    """Bring a batch without runs into the database; to be called within one transaction. `known` are ledgers as
+    remembered.
+    """
     started = await _begin(conn, at, batch.arrivals)
-    kept = await samples.store_samples(conn, batch.arrivals, days, ledgers) if batch.arrivals else _NO_SAMPLES
+    kept = await samples.store_samples(conn, batch.arrivals, days, known) if batch.arrivals else _NO_SAMPLES
     boots, before, _ = await happenings.store_events(conn, at, batch.happenings)
     vitals = await measurements.store_vitals(conn, at, batch.readings, days) if batch.readings else None
     refused = [

@@ -2,16 +2,31 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from devices.sequencing import CLOCK_WINDOW_S
 from hub.core.db import Connection
 from hub.ingest.accounting import MICROSECOND, Boot, Key, anchor_for, at_us
-from hub.ingest.clocks import ClockBook, Estimate
+from hub.ingest.clocks import ClockBook, Estimate, Observed
 from hub.ingest.samples import Arrival, instant
 
 KEPT: Final = 50_000  # boots; beyond, all are learned anew
+
+
+class Heard(NamedTuple):
+    """What a packet tells of clocks: when its last sample was made by the device's, and when it arrived."""
+
+    end_sample: int
+    fs_hz: int
+    device_end_s: float
+    received_s: float
+
+
+def heard_of(arrival: Arrival) -> Heard:
+    packet = arrival.packet
+    made_s = packet.samples.shape[1] / packet.fs_hz
+    return Heard(packet.end_sample, packet.fs_hz, packet.device_time_s + made_s, arrival.received_s)
 
 
 class Timeline:
@@ -27,34 +42,36 @@ class Timeline:
             if arrival.key not in self._anchors_us:
                 self._anchors_us[arrival.key] = anchor_for(arrival.packet, arrival.received_s)
         for key, arrival in newest(arrivals).items():
-            line_s = self.line_s(key, arrival.packet.end_sample, arrival.packet.fs_hz)
-            self._clocks.observe(key, line_s, arrival.received_s)
+            self.hear(key, heard_of(arrival))
+
+    def hear(self, key: Key, heard: Heard) -> Observed:
+        """What a clock says; and what it is known to say now."""
+        self._clocks.observe(key, self.line_s(key, heard.end_sample, heard.fs_hz), heard.received_s)
+        return self._clocks.observed(key)
 
     def inherit(self, anchors_us: Mapping[Key, int]) -> None:
         """The stored truth of boots that a former owner of the shard worked on."""
         self._anchors_us |= anchors_us
 
-    def forget_all_but(self, needed: Iterable[Key]) -> None:
-        """Bound what is kept; what is being analysed can always be told the time of."""
-        if len(self._anchors_us) > KEPT:
-            self._anchors_us = {key: self._anchors_us[key] for key in needed if key in self._anchors_us}
-            self._clocks, self._stored_clocks = ClockBook(), ClockBook()
+    def forget_all_but(self, needed: Iterable[Key]) -> bool:
+        """Bound what is kept, if there is too much; what is being analysed can always be told the time of."""
+        if len(self._anchors_us) <= KEPT:
+            return False
+        self._anchors_us = {key: self._anchors_us[key] for key in needed if key in self._anchors_us}
+        self._clocks, self._stored_clocks = ClockBook(), ClockBook()
+        return True
 
-    def learn(
-        self, boots: Mapping[Key, Boot], newest_of: Mapping[Key, Arrival]
-    ) -> list[tuple[Key, Estimate]]:
+    def learn(self, boots: Mapping[Key, Boot], newest_of: Mapping[Key, Heard]) -> list[tuple[Key, Estimate]]:
         """The stored truth, and what the newest packets say of the clocks; estimates to be stored."""
         for key, boot in boots.items():
             if self._anchors_us.get(key) != boot.anchor_us:
                 self._anchors_us[key] = boot.anchor_us
                 self._clocks.forget(key)  # it was estimated on the guessed line
         estimates = []
-        for key, arrival in newest_of.items():
-            packet, received_s = arrival.packet, arrival.received_s
-            line_s = self.line_s(key, packet.end_sample, packet.fs_hz)
-            device_s = packet.device_time_s + packet.samples.shape[1] / packet.fs_hz
-            self._clocks.observe(key, line_s, received_s)
-            estimate = self._stored_clocks.observe(key, line_s, received_s, device_s)
+        for key, heard in newest_of.items():
+            line_s = self.line_s(key, heard.end_sample, heard.fs_hz)
+            self._clocks.observe(key, line_s, heard.received_s)
+            estimate = self._stored_clocks.observe(key, line_s, heard.received_s, heard.device_end_s)
             if estimate is not None:
                 estimates.append((key, estimate))
         return estimates

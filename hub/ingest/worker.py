@@ -33,14 +33,14 @@ from hub.ingest.slowing import Slowing
 from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
-BUSY_TICK_S: Final = (
-    0.06  # a tick costs something of its own, and analysis is cheapest for many devices at once
+MOST_TICK_S: Final = 0.2
+PER_MESSAGE_S: Final = (
+    0.001  # so much longer: a tick has a price of its own, and what is done for many is cheapest
 )
 YOUNG_OBJECTS: Final = 50_000  # before the collector looks: packets on their way are no garbage
-BUSY_MESSAGES: Final = 30  # of one tick
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
 PROBE_S, PROBE_MOST_S = 0.5, 4.0
-GATHER_S: Final = 0.15  # between the beginnings of two transactions, unless much waits
+GATHER_S: Final = 0.4  # between the beginnings of two transactions, unless much waits
 IDLE_S: Final = 1.0  # a commit without messages: presence, findings of recordings that are over
 LOCKS_EVERY_S: Final = 1.0
 WORD_EVERY_S: Final = 1.0
@@ -135,7 +135,7 @@ class Worker:
                 if self.pressure.may_store:
                     async with self._committing:
                         await self.engine.commit(Sorted([]), self._now(), leaving=names)
-                    self._links.publish(self.engine.acks.due(float("inf")))
+                    self._links.publish(self.engine.acknowledgements(float("inf")))
         self._links.leave(shards)
         self._forget(shards)
 
@@ -164,17 +164,17 @@ class Worker:
                     self._forget(lost)
                 self._renew(begun_s)
                 messages = await self._read()
-            self._links.publish(self.engine.acks.due(begun_s))
+            self._links.publish(self.engine.acknowledgements(begun_s))
             self._tell_devices(begun_s)
             beat()
             spent_s = clock.monotonic_s() - begun_s
             metrics.TICK_S.observe(spent_s)
-            tick_s = TICK_S if messages < BUSY_MESSAGES else BUSY_TICK_S
+            tick_s = min(MOST_TICK_S, max(TICK_S, messages * PER_MESSAGE_S))
             await asyncio.sleep(max(0.0, tick_s - spent_s))
 
     @property
     def _waiting(self) -> int:
-        return sum(len(batch.items) for batch, _ in self._pending)
+        return sum(batch.messages for batch, _ in self._pending)
 
     async def _read(self) -> int:
         """One pass over all sockets; the number of messages. What can't be stored soon is seen and forgotten; what
@@ -198,17 +198,17 @@ class Worker:
             return len(received)
         unstored = self._links.forgotten()
         if unstored and any(receipt.shard in unstored for receipt in receipts):
-            self._count_forgotten(len(batch.items))
+            self._count_forgotten(batch.messages)
             batch = batch.without(unstored)
-            self._count_forgotten(-len(batch.items))
+            self._count_forgotten(-batch.messages)
             receipts = [receipt for receipt in receipts if receipt.shard not in unstored]
-        if batch.items:
+        if batch.messages:
             self._pending.append((batch, receipts))
             self._has_pending.set()
         return len(received)
 
     def _forget_read(self, batch: Sorted, receipts: list[Receipt]) -> None:
-        self._count_forgotten(len(batch.items))
+        self._count_forgotten(batch.messages)
         self._links.forget(receipts)
         self._has_pending.set()
 
@@ -262,14 +262,14 @@ class Worker:
             done = await storing
         except errors.Unavailable as failure:
             self._links.forget(receipts)
-            self._count_forgotten(len(batch.items))
+            self._count_forgotten(batch.messages)
             self._go_away(str(failure.detail.get("why", "no-answer")))
             return False
         for receipt in receipts:
             receipt.acknowledge()
         now_s = clock.monotonic_s()
-        self.pressure.committed(now_s, now_s - begun_s, len(batch.items))
-        if batch.items and self.pressure.away_why is None:
+        self.pressure.committed(now_s, now_s - begun_s, batch.messages)
+        if batch.messages and self.pressure.away_why is None:
             self.pressure.is_trying = False
         self._links.publish_live([one for stored in done for one in telling.live_vitals(stored)])
         telling.count(batch, done)
@@ -277,7 +277,7 @@ class Worker:
 
     def _next_batch(self) -> tuple[Sorted, list[Receipt]]:
         whole, receipts = Sorted([]), list[Receipt]()
-        while self._pending and len(whole.items) < self.pressure.batch_messages:
+        while self._pending and whole.messages < self.pressure.batch_messages:
             batch, own = self._pending.popleft()
             whole.add(batch)
             receipts += own
@@ -291,7 +291,7 @@ class Worker:
                 except errors.HubError:
                     raise
                 except Exception:
-                    if not batch.items:
+                    if not batch.messages:
                         raise
                     return await self.engine.commit_singly(batch, self._now())
 
@@ -306,7 +306,7 @@ class Worker:
     def _hold_back(self) -> None:
         self.pressure.since_at = self.pressure.since_at or self._now()
         for batch, receipts in self._pending:
-            self._count_forgotten(len(batch.items))
+            self._count_forgotten(batch.messages)
             self._links.forget(receipts)
         self._pending.clear()
         self._has_pending.set()

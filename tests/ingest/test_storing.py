@@ -166,21 +166,21 @@ async def test_the_ledger_accounts_for_every_sample(town: Town, at: datetime) ->
 async def test_a_device_is_told_of_a_gap_at_once_and_of_progress_every_two_seconds(
     town: Town, at: datetime
 ) -> None:
-    samples, acks = noise(900), town.engine.acks
+    samples, acks = noise(900), town.engine.acknowledgements
     one, two, three = cut(town.worn, at, samples, (300, 600, 900))
     await send(town.engine, town.worn, [one], at)
-    assert len(acks.due(100.0)) == 1
+    assert len(acks(100.0)) == 1
     await send(town.engine, town.worn, [three], at)
-    assert len(acks.due(100.2)) == 1  # a gap
+    assert len(acks(100.2)) == 1  # a gap
     await send(town.engine, town.worn, [two], at)
-    assert acks.due(100.4) == []
-    assert len(acks.due(102.3)) == 1
+    assert acks(100.4) == []
+    assert len(acks(102.3)) == 1
     for told_at_s in (
         math.inf,
         103.0,
     ):  # the last word to devices that leave is not the last to those that stay
         await send(town.engine, town.worn, [two], at)
-        assert len(acks.due(told_at_s)) == 1
+        assert len(acks(told_at_s)) == 1
 
 
 async def test_a_wrong_device_clock_does_not_make_days_without_end(town: Town, at: datetime) -> None:

@@ -130,10 +130,14 @@ async def test_stopped_at_the_signal_check_nothing_is_read_and_the_device_is_fre
         300,
     )
     assert await use() == (False, None, None)
-    town.engine.bindings.forget()  # as NOTIFY makes a running worker do
-    town.engine.acks.due(at.timestamp() + 10)
+    town.engine.forget_changed(None, None)  # as NOTIFY makes a running worker do
+    town.engine.acknowledgements(at.timestamp() + 10)
     rest = await send(town.engine, worn, [waveform(worn, at, noise(200), first=300)], at)
-    assert (rest.samples, rest.refused, len(town.engine.acks.due(at.timestamp() + 20))) == (200, (), 1)
+    assert (rest.samples, rest.refused, len(town.engine.acknowledgements(at.timestamp() + 20))) == (
+        200,
+        (),
+        1,
+    )
     over = Event("e1", "end", at.timestamp(), recording=worn.recording_id.bytes, boot=1, counts=((1, 500),))
     await ingest(town.engine, [message(worn, "event", event.encode(over), at)], at)
     shown = (await desk.json("GET", f"{PATH}/{worn.recording_id}"))["recording"]

@@ -1,10 +1,11 @@
 """The ingest process: loops side by side over the engine, the shards' sessions and their locks.
 
-Reading, every 20 ms: all shards' sockets -> decode -> analyse -> publish live results. Storing: whatever has been
-read, one transaction at a time -> PUBACK and `ack`. Storage that fails or does not answer within two seconds is
-*away*: what was read is forgotten without acknowledgement, reading and analysing go on. When storage is back one
-session after the other connects anew, so that the broker sends again what nobody acknowledged while the rest is still
-seen live. Sharing: shards that others should have are drained, their analysers saved, and given up.
+Reading, every 20 ms or, with much to do, more rarely: all shards' sockets -> decode -> analyse -> publish live results.
+Storing: whatever has been read, one transaction at a time -> PUBACK and `ack`. Storage that fails or does not answer
+within two seconds is *away*: what was read is forgotten without acknowledgement, reading and analysing go on. When
+storage is back one session after the other connects anew, so that the broker sends again what nobody acknowledged
+while the rest is still seen live. Sharing: shards that others should have are drained, their analysers saved, and
+given up.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ PER_MESSAGE_S: Final = (
 YOUNG_OBJECTS: Final = 50_000  # before the collector looks: packets on their way are no garbage
 STORE_TIMEOUT_S: Final = 2.0  # design section 3: after this the database counts as away
 PROBE_S, PROBE_MOST_S = 0.5, 4.0
-GATHER_S: Final = 0.4  # between the beginnings of two transactions, unless much waits
+GATHER_S: Final = 0.5  # between the beginnings of two transactions, unless much waits
 IDLE_S: Final = 1.0  # a commit without messages: presence, findings of recordings that are over
 LOCKS_EVERY_S: Final = 1.0
 WORD_EVERY_S: Final = 1.0

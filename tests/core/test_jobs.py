@@ -168,3 +168,20 @@ async def test_timer_runs_and_survives_a_failure(worker: Callable[..., Worker]) 
 def test_kind_without_handler_is_refused() -> None:
     with pytest.raises(LookupError, match="lost"):
         jobs.check({"kept": JobKind(_idle)}, ["kept", "lost"])
+
+
+async def test_timers_that_begin_together_all_find_a_connection_for_their_work(
+    database: Databases, clock: Clock, tmp_path: Path
+) -> None:
+    """Each holds one for its lock while it works with another: with fewer they wait for one another."""
+    together, stop = asyncio.Barrier(12), asyncio.Event()
+
+    async def tick(context: Context) -> None:
+        async with context.db.transaction(jobs.WORKER, context.at):
+            await together.wait()
+        stop.set()
+
+    every: dict[str, tuple[float, jobs.TimerHandler]] = {f"timer {n}": (60.0, tick) for n in range(12)}
+    async with db.Database(database.app.dsn, "hub_app", jobs.connections(every)) as pool, asyncio.timeout(20):
+        own = Worker(pool, Store(tmp_path), Settings(), {"count": JobKind(_idle)}, clock, "one")
+        await jobs.run_worker(own, every, stop)

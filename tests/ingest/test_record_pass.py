@@ -1,5 +1,6 @@
 """The second look: what is found of record does not depend on how the samples came, and nobody is alarmed twice."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -181,3 +182,13 @@ async def alarms(town: Town) -> list[dict[str, Any]]:
     async with await world.connect(town.databases.admin_dsn) as admin:
         found = await admin.execute("SELECT * FROM alarm WHERE category = 'physiological' ORDER BY onset_at")
         return await found.fetchall()  # type: ignore[return-value]
+
+
+async def test_live_data_do_not_wait_for_a_second_look(town: Town, at: datetime) -> None:
+    """A new boot refers to the recording whose findings a look is putting in place."""
+    await send(town.engine, town.worn, packets(town.worn, at)[:1], at)
+    async with town.databases.app.transaction(record_pass.ACTOR, at) as conn:
+        work = await record_pass.read_work(conn, town.worn.recording_id, 1, 0)
+        await record_pass.store_look(conn, at, work, [])
+        stored = await send(town.engine, town.worn, [replace(packets(town.worn, at)[0], boot=2)], at)
+    assert stored.samples == PACKET_S * FS_HZ

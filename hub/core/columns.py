@@ -84,11 +84,23 @@ class Texts(Column):
     oid, item_oid = 1009, 25
 
     def __init__(self, values: Sequence[str]) -> None:
-        parts: list[bytes] = []
-        for value in values:
-            item = value.encode()
-            parts += (len(item).to_bytes(4, "big"), item)
-        super().__init__(len(values), b"".join(parts))
+        self._hold([text_item(value) for value in values])
+
+    @classmethod
+    def of_items(cls, items: Sequence[bytes]) -> "Texts":
+        """Of texts that `text_item` made before."""
+        made = cls.__new__(cls)
+        made._hold(items)
+        return made
+
+    def _hold(self, items: Sequence[bytes]) -> None:
+        super().__init__(len(items), b"".join(items))
+
+
+def text_item(value: str) -> bytes:
+    """A text with its length before it."""
+    item = value.encode()
+    return len(item).to_bytes(4, "big") + item
 
 
 def _register(column: type[Column]) -> None:

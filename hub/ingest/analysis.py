@@ -7,6 +7,7 @@ record pass's business. What it finds does not wait for storage.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -78,6 +79,7 @@ class _Chunk:
     parts: list[NDArray[np.int16]]
 
 
+SAVED_AT_ONCE: Final = 100
 NEVER: Final = float("-inf")  # a run's first commit saves it, so that a new owner knows where it began
 SAVE_EVERY_S: Final = 60.0  # of the clock, and of signal: a backlog brings hours of it in a minute
 
@@ -170,12 +172,15 @@ class LiveAnalysis:
         self._runs = {key: run for key, run in self._runs.items() if run.recording.shard not in shards}
 
     def snapshots(self, now_s: float, leaving: Set[str] = frozenset()) -> list[Snapshot]:
-        """States that are due to be saved, exactly as far as the findings told so far; all of shards that leave."""
-        return [
-            _snapshot(run)
+        """States that are due to be saved, exactly as far as the findings told so far; all of shards that leave. Of
+        thousands that began together some wait for the next transaction: none may take long.
+        """
+        due = (
+            run
             for run in self._runs.values()
             if _is_due(run, now_s, 0.0 if run.recording.shard in leaving else SAVE_EVERY_S)
-        ]
+        )
+        return [_snapshot(run) for run in (due if leaving else islice(due, SAVED_AT_ONCE))]
 
     def saved(self, snapshots: Iterable[Snapshot], now_s: float) -> None:
         """They are committed."""

@@ -28,6 +28,7 @@ class Backlogs:
 
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
+        self.moving: set[str] = set()  # devices of which something missing came lately
         self.holding: set[str] = set()  # devices of which something is missing
 
     def missing_s(self, device_id: str) -> float:
@@ -55,6 +56,7 @@ class Backlogs:
                 device.came.clear()
                 device.since_s = now_s
             device.came.append((now_s, came_s))
+            self.moving.add(device_id)
         return sum(device.missing_s.values())
 
     def per_s(self, device_id: str, now_s: float) -> float | None:
@@ -65,6 +67,8 @@ class Backlogs:
         while device.came and now_s - device.came[0][0] > OVER_S:
             device.came.popleft()
         over_s = min(OVER_S, now_s - device.since_s)
+        if not device.came:
+            self.moving.discard(device_id)
         if not device.came or over_s < AT_LEAST_S:
             return None
         return sum(came_s for _, came_s in device.came) / over_s
@@ -74,6 +78,7 @@ class Backlogs:
         for device in self._devices.values():
             device.came.clear()
             device.since_s += by_s
+        self.moving.clear()
 
 
 def regained(before: Ledger, after: Ledger) -> int:

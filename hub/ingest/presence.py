@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.core.columns import Floats, Int8s, Texts
+from hub.core.columns import Floats, Int8s, Texts, text_item
 from hub.core.db import Connection
 
 INTERVAL_S: Final = 2.0
@@ -20,6 +20,7 @@ LIVE_WITHIN_S: Final = 2.5  # a packet of a second, its way, and some jitter: no
 _COLUMNS: Final = np.dtype(
     [
         ("connected", "?"), ("last_seen_s", "f8"), ("battery_percent", "i8"), ("backlog_s", "f8"),
+        ("clock_offset_s", "f8"), ("clock_drift_ppm", "f8"),
         ("written_s", "f8"), ("urgent", "?"),
     ]
 )  # fmt: skip
@@ -34,6 +35,7 @@ class Due:
     rows: Rows
     device_ids: list[str]
     columns: NDArray[np.void]
+    names: Texts
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,6 +47,7 @@ class Presence:
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
         self._ids: list[str] = []
+        self._items: list[bytes] = []  # the same as items of an array of texts
         self._columns = np.zeros(256, _COLUMNS)
 
     def row(self, device_id: str) -> int:
@@ -75,6 +78,12 @@ class Presence:
         if percent is not None:
             self._columns["battery_percent"][row] = percent
 
+    def clock(self, row: int, offset_s: float, drift_ppm: float | None) -> None:
+        """What a device's clock is known to say."""
+        columns = self._columns
+        columns["clock_offset_s"][row] = offset_s
+        columns["clock_drift_ppm"][row] = np.nan if drift_ppm is None else drift_ppm
+
     def holds_back(self, rows: Rows | int, backlog_s: NDArray[np.float64] | float) -> None:
         """Seconds of signal the devices still have."""
         self._columns["backlog_s"][rows] = backlog_s
@@ -83,6 +92,7 @@ class Presence:
         """The hub's own clock was set."""
         self._columns["last_seen_s"] += by_s
         self._columns["written_s"] += by_s
+        self._columns["clock_offset_s"] += by_s
 
     def here(self, since_s: float) -> list[str]:
         """Devices that are connected and were heard since."""
@@ -96,7 +106,9 @@ class Presence:
         columns = self._columns[: len(self._ids)]
         old = (columns["last_seen_s"] > columns["written_s"]) & (now_s - columns["written_s"] >= INTERVAL_S)
         rows = np.flatnonzero(columns["urgent"] | old)
-        return Due(rows, [self._ids[row] for row in rows], columns[rows])
+        places = rows.tolist()
+        names = Texts.of_items([self._items[row] for row in places])
+        return Due(rows, [self._ids[row] for row in places], columns[rows], names)
 
     def written(self, due: Due, now_s: float) -> None:
         """It is committed; who came or went meanwhile is urgent still."""
@@ -107,9 +119,10 @@ class Presence:
     def _begin(self, device_id: str) -> int:
         row = self._rows[device_id] = len(self._ids)
         self._ids.append(device_id)
+        self._items.append(text_item(device_id))
         if row == len(self._columns):
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)])
-        self._columns[row] = (True, 0.0, -1, np.nan, 0.0, True)
+        self._columns[row] = (True, 0.0, -1, np.nan, np.nan, np.nan, 0.0, True)
         return row
 
 
@@ -118,13 +131,7 @@ def backlog_s(missing_s: S, age_s: S) -> S:
     return missing_s + age_s * (age_s > LIVE_WITHIN_S)
 
 
-async def write(
-    conn: Connection,
-    due: Due,
-    clock_offset_s: Sequence[float],
-    clock_drift_ppm: Sequence[float | None],
-    backlog_per_s: Sequence[float | None],
-) -> None:
+async def write(conn: Connection, due: Due, backlog_per_s: Sequence[float | None]) -> None:
     """Bring rows up to date."""
     await conn.execute(
         "INSERT INTO device_state (device_id, connected, last_seen_at, battery_percent, backlog_s, clock_offset_s,"
@@ -141,13 +148,13 @@ async def write(
         "  backlog_per_s = excluded.backlog_per_s,"
         "  clock_drift_ppm = coalesce(excluded.clock_drift_ppm, device_state.clock_drift_ppm)",
         (
-            Texts(due.device_ids),
+            due.names,
             Int8s(due.columns["connected"]),
             Floats(due.columns["last_seen_s"]),
             Int8s(due.columns["battery_percent"]),
             Floats(due.columns["backlog_s"]),
-            Floats(clock_offset_s),
+            Floats(due.columns["clock_offset_s"]),
             Floats(backlog_per_s),
-            Floats(clock_drift_ppm),
+            Floats(due.columns["clock_drift_ppm"]),
         ),
     )

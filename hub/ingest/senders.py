@@ -10,7 +10,7 @@ from hub.core.db import Connection
 from hub.ingest import presence
 from hub.ingest.accounting import MICROSECOND, Boot, at_us
 from hub.ingest.backlog import Backlogs
-from hub.ingest.clocks import DeviceClocks
+from hub.ingest.clocks import DeviceClocks, Observed
 from hub.ingest.decoding import Item
 from hub.ingest.measurements import tells_of_the_clock
 from hub.ingest.presence import Due, Presence
@@ -56,17 +56,17 @@ class Senders:
             self._clocks.forget(name)
             self._steady.listen_anew(name)
         for packet in item.packets:
-            self._clocks.observe(name, _end_s(packet), received_s)
+            self._hear(row, name, _end_s(packet), received_s)
             self._presence.battery(row, packet.battery_percent)
         for event in item.events:
             if event.sent_time_s is not None:
-                self._clocks.observe(name, event.sent_time_s, received_s)
+                self._hear(row, name, event.sent_time_s, received_s)
             self._presence.battery(row, event.battery_percent)
         for measurement in item.measurements:
             if measurement.code == BATTERY_CODE and measurement.value is not None:
                 self._presence.battery(row, round(measurement.value))
             if tells_of_the_clock(measurement, received_s):
-                self._clocks.observe(name, measurement.device_time_s, received_s)
+                self._hear(row, name, measurement.device_time_s, received_s)
 
     def note_run(self, run: Run) -> None:
         """The same of a run; the clocks are asked only where they say something new."""
@@ -75,12 +75,15 @@ class Senders:
         self._presence.batteries(rows, run.stack.battery_percent)
         for place in np.flatnonzero(run.has_news).tolist():
             source, heard = run.sources[place], run.heard(place)
-            self._clocks.observe(source.device.id, heard.device_end_s, heard.received_s)
-            self._steady.observed(
-                int(run.rows[place]),
-                self._timeline.hear(source.key, heard),
-                self._clocks.observed(source.device.id),
-            )
+            own = self._hear(int(rows[place]), source.device.id, heard.device_end_s, heard.received_s)
+            self._steady.observed(int(run.rows[place]), self._timeline.hear(source.key, heard), own)
+
+    def _hear(self, row: int, device_id: str, clock_s: float, received_s: float) -> Observed:
+        """What a device's own clock said, and what it is known to say now."""
+        self._clocks.observe(device_id, clock_s, received_s)
+        observed = self._clocks.observed(device_id)
+        self._presence.clock(row, observed.offset_s, self._clocks.drift_ppm(device_id))
+        return observed
 
     def note_stored(self, arrival: Arrival, before: Boot, after: Boot) -> None:
         """The newest packet of a boot is committed: what its device still holds back."""
@@ -119,14 +122,9 @@ class Senders:
         return self._presence.due(now_s)
 
     async def write(self, conn: Connection, due: Due, now_s: float) -> None:
-        names = due.device_ids
-        await presence.write(
-            conn,
-            due,
-            [self._clocks.offset_s(name) for name in names],
-            [self._clocks.drift_ppm(name) for name in names],
-            [self._backlogs.per_s(name, now_s) for name in names],
-        )
+        moving = self._backlogs.moving
+        per_s = [self._backlogs.per_s(name, now_s) if name in moving else None for name in due.device_ids]
+        await presence.write(conn, due, per_s)
 
     def written(self, due: Due, now_s: float) -> None:
         """It is committed."""

@@ -9,7 +9,8 @@ is compared with the ledger's rows either way.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from functools import cache
+from itertools import compress, repeat
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +30,8 @@ from hub.ingest.samples import Arrival, arrival_of
 from hub.ingest.timeline import Heard
 
 KEPT: Final = 50_000  # boots; beyond, all are met anew
+MOULDS_KEPT: Final = 1000
+FEW: Final = 12  # messages of one tick: to read columns of so few costs more than one by one
 NEVER: Final = float("inf")
 
 Rows = NDArray[np.int64]
@@ -41,6 +44,7 @@ _COLUMNS: Final = np.dtype(
         ("is_whole", "?"),  # nothing is missing below `stored_end`, and more may come
         ("is_known", "?"),  # the binding is as it was when the boot was met
         ("is_over", "?"),  # its recording is, nobody analyses it
+        ("shard", "i8"), ("mould", "i8"), ("length", "i8"),  # of a packet
         ("sender", "i8"),  # row of its device in `hub.ingest.presence`; -1 until that is known
         ("looks_new", "?"),  # its packets look different now
         # The least its clocks said in these minutes: what is above is no news (`hub.ingest.clocks`).
@@ -60,18 +64,15 @@ class Source:
     key: Key
     mould: Mould
     frame: bytes
-
-    @property
-    def ack_topic(self) -> str:
-        """Where its device hears what is stored."""
-        return f"ack/{self.device.shard}/{self.device.id}"
+    ack_topic: str  # where its device hears what is stored
+    recording_octets: bytes
 
     def ack(self, next_sample: int) -> bytes:
         """The acknowledgement of all below a sample that is not 0."""
-        recording_id, boot = self.key
+        boot = self.key[1]
         if not boot:
-            return encode_ack(Ack(recording_id.bytes, boot, next_sample))
-        return encode_progress(recording_id.bytes, boot, next_sample)
+            return encode_ack(Ack(self.recording_octets, boot, next_sample))
+        return encode_progress(self.recording_octets, boot, next_sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,63 +129,54 @@ class Steady:
         self.sources: list[Source] = []
         self._known: dict[Key, Boot] = {}  # as the ordinary way wrote them last
         self._rows: dict[Key, int] = {}
-        self._by_topic: dict[str, tuple[int, str, Mould, int]] = {}  # row, shard, mould and its length
+        self._by_topic: dict[str, int] = {}  # rows
+        self._moulds: list[Mould] = []
         self._named: dict[str | UUID, list[int]] = defaultdict(list)  # rows of a device or a recording
 
     # Reading
 
     def part(self, received: Sequence[Received]) -> tuple[list[Run], list[Received]]:
         """The runs among what came in one tick, and what has to take the ordinary way, in order."""
-        groups: dict[Mould, list[tuple[int, int]]] = {}
-        odd, by_topic = set[int](), self._by_topic
-        for place, message in enumerate(received):
-            known = by_topic.get(message.topic)
-            if known is None:
-                continue
-            row, shard, mould, length = known
-            if len(message.payload) != length or message.shard != shard:
-                odd.add(row)
-                self.columns["looks_new"][row] = True
-                continue
-            group = groups.get(mould)
-            if group is None:
-                group = groups[mould] = []
-            group.append((place, row))
-        if not groups:
+        if len(received) < FEW:
             return [], list(received)
+        shards, topics, payloads, received_s, _ = zip(*received, strict=True)
+        count, columns = len(received), self.columns
+        rows = np.fromiter(map(self._by_topic.get, topics, repeat(-1)), np.int64, count)
+        lengths = np.fromiter(map(len, payloads), np.int64, count)
+        shard = np.fromiter(map(_shard_number, shards), np.int64, count)
+        alike_rows = (rows >= 0) & (columns["length"][rows] == lengths) & (columns["shard"][rows] == shard)
+        odd = rows[(rows >= 0) & ~alike_rows]
+        columns["looks_new"][odd] = True
         runs: list[Run] = []
-        taken = np.zeros(len(received), np.bool_)
-        for mould, group in groups.items():
-            run, places = self._read(received, mould, group, odd)
-            if run is not None:
-                runs.append(run)
-                taken[places] = True
-        if taken.all():
-            return runs, []
-        return runs, list(compress(received, ~taken))
+        taken = np.zeros(count, np.bool_)
+        of_mould, times_s = np.where(alike_rows, columns["mould"][rows], -1), np.array(received_s)
+        for number in np.unique(of_mould[alike_rows]).tolist():
+            places = np.flatnonzero(of_mould == number)
+            messages = list(received) if len(places) == count else [received[n] for n in places.tolist()]
+            run, fits = self._read(self._moulds[number], messages, rows[places], times_s[places], odd)
+            runs += [run] if run is not None else []
+            taken[places[fits]] = True
+        return runs, [] if taken.all() else list(compress(received, ~taken))
 
     def _read(
-        self, received: Sequence[Received], mould: Mould, group: list[tuple[int, int]], odd: set[int]
-    ) -> tuple[Run | None, Rows]:
+        self, mould: Mould, messages: list[Received], rows: Rows, received_s: NDArray[np.float64], odd: Rows
+    ) -> tuple[Run | None, NDArray[np.bool_]]:
         """Of each source all packets or none, so that order is kept."""
-        places, rows = np.array(group, np.int64).T
-        messages = [received[place] for place, _ in group]
-        sources = [self.sources[row] for _, row in group]
+        sources = [self.sources[row] for row in rows.tolist()]
         stack = alike.read(mould, [m.payload for m in messages], [s.frame for s in sources])
         end, columns = stack.end_sample, self.columns
         columns["looks_new"][rows[~stack.fits]] = True
         fits = stack.fits & columns["is_known"][rows] & columns["is_whole"][rows]
         fits &= end < LONGEST_BOOT_S * mould.fs_hz
         fits &= follows(rows, stack.first_sample, end, columns["head"])
-        if not fits.all() or odd:
-            fits &= ~np.isin(rows, np.concatenate([rows[~fits], np.fromiter(odd, np.int64)]))
-        received_s = np.array([m.received_s for m in messages])
+        if not fits.all() or len(odd):
+            fits &= ~np.isin(rows, np.concatenate([rows[~fits], odd]))
         has_news = self._has_news(rows, stack, received_s)
-        run: Run | None = Run(messages, sources, rows, self.generation, stack, received_s, has_news)
-        if not fits.all():
-            run = run.only(fits) if run is not None and fits.any() else None
+        run = Run(messages, sources, rows, self.generation, stack, received_s, has_news)
         columns["head"][rows[fits]] = end[fits]
-        return run, places[fits]
+        if fits.all():
+            return run, fits
+        return (run.only(fits) if fits.any() else None), fits
 
     def meet(self, arrival: Arrival) -> None:
         """A packet that came the ordinary way: what follows it may be a run."""
@@ -195,17 +187,29 @@ class Steady:
         columns, row = self.columns, self._rows.get(key)
         if row is None or columns["looks_new"][row] or not columns["is_known"][row]:
             mould = alike.mould_of(payload)
-            if mould is None:
+            number = self._mould_number(mould)
+            if mould is None or number is None:
                 self._by_topic.pop(topic, None)
                 return
-            source = Source(device, recording, key, mould, alike.frame_of(mould, payload))
+            topic_of_acks = f"ack/{device.shard}/{device.id}"
+            frame, octets = alike.frame_of(mould, payload), recording.id.bytes
+            source = Source(device, recording, key, mould, frame, topic_of_acks, octets)
             row = self._new_row(source) if row is None else row
             self.sources[row], columns = source, self.columns
             columns["is_over"][row] = recording.status in OVER
+            columns["shard"][row] = _shard_number(device.shard)
+            columns["mould"][row], columns["length"][row] = number, mould.length
             columns["is_known"][row], columns["looks_new"][row] = True, False
-        mould = self.sources[row].mould
-        self._by_topic[topic] = row, device.shard, mould, mould.length
+        self._by_topic[topic] = row
         columns["head"][row] = arrival.packet.end_sample
+
+    def _mould_number(self, mould: Mould | None) -> int | None:
+        if mould in self._moulds:
+            return self._moulds.index(mould)
+        if mould is None or len(self._moulds) == MOULDS_KEPT:
+            return None
+        self._moulds.append(mould)
+        return len(self._moulds) - 1
 
     def _new_row(self, source: Source) -> int:
         row = len(self.sources)
@@ -342,6 +346,11 @@ class Steady:
             if source.device.shard in gone:
                 self.columns["is_whole"][row], self.columns["is_known"][row] = False, False
                 self.columns["ack_due_s"][row] = NEVER
+
+
+@cache
+def _shard_number(shard: str) -> int:
+    return int(shard, 16)
 
 
 def is_whole(ledger: Ledger) -> bool:

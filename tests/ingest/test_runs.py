@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Literal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices import control, event, packet
 from devices.event import Event
 from devices.packet import WaveformPacket
+from hub.ingest import steady
 from hub.ingest.decoding import Received
 from hub.ingest.engine import Engine
 from tests import monitoring, world
@@ -27,6 +29,12 @@ ODD: tuple[What, ...] = (
 )  # fmt: skip
 SIGNAL = noise(60 * FS_HZ)
 _names = count()
+
+
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a tick of so few messages is read one by one."""
+    monkeypatch.setattr(steady, "FEW", 1)
 
 
 @dataclass(frozen=True)

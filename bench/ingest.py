@@ -41,6 +41,7 @@ BEGINNING_S = 30  # of a boot: until its devices hold as much, and count as far,
 LOAD_S = 120
 COST_S = 10
 STEP_S = 8
+BEGUN_S = 12  # that thousands begin within one second happens in no district
 BEHIND_S = 2.5  # from the last packet sent until all is stored: more is falling behind
 PEER = "bare paho subscriber, acknowledging only"
 PEER_ROOT = "live/p"  # as long as the hub's, which does not listen there
@@ -279,7 +280,8 @@ async def _limit(bench: Bench, scale: float) -> list[Row]:
     async with _hub(bench.installation) as hub:
         for count in range(1_500, 12_001, 1_500):
             worn = await bench.wear(_scaled(count, scale))
-            last = await bench.load(worn, STEP_S * scale, hub=hub)
+            await bench.load(worn, BEGUN_S, hub=hub)
+            last = await bench.load(worn, STEP_S * scale, hub=hub, after_s=BEGUN_S)
             if last.drained_s > BEHIND_S or last.late_s > BEHIND_S or last.lost:
                 break
             sustained = last

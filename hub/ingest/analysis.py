@@ -79,7 +79,7 @@ class _Chunk:
     parts: list[NDArray[np.int16]]
 
 
-SAVED_AT_ONCE: Final = 100
+SAVED_AT_ONCE: Final = 60
 NEVER: Final = float("-inf")  # a run's first commit saves it, so that a new owner knows where it began
 SAVE_EVERY_S: Final = 60.0  # of the clock, and of signal: a backlog brings hours of it in a minute
 

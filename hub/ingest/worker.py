@@ -35,6 +35,9 @@ from hub.ingest.tick import Sorted, Stored
 
 TICK_S: Final = 0.02
 MOST_TICK_S: Final = 0.2
+OTHERS_SHARE: Final = (
+    0.5  # of the time that reading takes: a transaction has a dozen turns of the loop to wait for
+)
 PER_MESSAGE_S: Final = (
     0.001  # so much longer: a tick has a price of its own, and what is done for many is cheapest
 )
@@ -171,7 +174,7 @@ class Worker:
             spent_s = clock.monotonic_s() - begun_s
             metrics.TICK_S.observe(spent_s)
             tick_s = min(MOST_TICK_S, max(TICK_S, messages * PER_MESSAGE_S))
-            await asyncio.sleep(max(0.0, tick_s - spent_s))
+            await asyncio.sleep(max(tick_s - spent_s, spent_s * OTHERS_SHARE))
 
     @property
     def _waiting(self) -> int:

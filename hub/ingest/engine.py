@@ -151,6 +151,7 @@ class Engine:
         finally:
             self._days.settle(committed)
         self._steady.went_on(went.rows, went.end, went.oldest, self._acks)
+        self._senders.note_went(went)  # before `settle`, which may begin the table of boots anew
         self._steady.settle(stored.boots)
         told = [sos.source_key(h.device.id, h.event) for h in batch.happenings if h.event.kind == sos.SOS]
         for key, one in found.items():
@@ -162,7 +163,6 @@ class Engine:
         self._over -= over
         self._analysis.saved(snapshots, at.timestamp())
         self._senders.written(due, at.timestamp())
-        self._senders.note_went(went)
         self._after(batch, stored, at)
         return replace(stored, samples=stored.samples + went.samples)
 

@@ -7,7 +7,7 @@ record pass's business. What it finds does not wait for storage.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import islice
+from heapq import nsmallest
 from typing import Final
 from uuid import UUID
 
@@ -173,14 +173,15 @@ class LiveAnalysis:
 
     def snapshots(self, now_s: float, leaving: Set[str] = frozenset()) -> list[Snapshot]:
         """States that are due to be saved, exactly as far as the findings told so far; all of shards that leave. Of
-        thousands that began together some wait for the next transaction: none may take long.
+        thousands that began together some wait for the next transaction, the longest unsaved first: none may take long.
         """
         due = (
             run
             for run in self._runs.values()
             if _is_due(run, now_s, 0.0 if run.recording.shard in leaving else SAVE_EVERY_S)
         )
-        return [_snapshot(run) for run in (due if leaving else islice(due, SAVED_AT_ONCE))]
+        chosen = due if leaving else nsmallest(SAVED_AT_ONCE, due, key=lambda run: run.saved_s)
+        return [_snapshot(run) for run in chosen]
 
     def saved(self, snapshots: Iterable[Snapshot], now_s: float) -> None:
         """They are committed."""

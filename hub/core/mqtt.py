@@ -132,10 +132,11 @@ class Session:
         full = len(self._unsent) > MAX_UNSENT_BYTES // 2 or len(self.unacknowledged) >= MAX_UNACKNOWLEDGED
         if self.closed is not None or full:
             return False
-        packet_id = self._new_id() if qos else 0
+        packet_id = 0
         if qos:
+            packet_id = self._new_id()
             self.unacknowledged.add(packet_id)
-        self._send(publish_bytes(topic, payload, qos, retain, packet_id))
+        self._unsent += publish_bytes(topic, payload, qos, retain, packet_id)
         return True
 
     def ack(self, packet_ids: Iterable[int]) -> None:
@@ -249,6 +250,8 @@ class Session:
         for packet in packets:
             if type(packet) is Message:
                 self._inbox.append(packet)
+            elif type(packet) is Puback:
+                self.unacknowledged.discard(packet[0])
             else:
                 self._handle(packet)
 
@@ -259,8 +262,6 @@ class Session:
                 if code:
                     return self.close(f"refused: {REFUSALS.get(code, str(code))}")
                 self.state = "connected"
-            case Puback(packet_id):
-                self.unacknowledged.discard(packet_id)
             case Suback(packet_id, codes):
                 filters = self._subscribing.pop(packet_id, ())
                 refused = [name for name, code in zip(filters, codes, strict=False) if code > 1]

@@ -65,6 +65,7 @@ class Will(NamedTuple):
 
 
 Packet = Message | Connack | Puback | Suback | Pong
+_new = tuple.__new__  # of a NamedTuple, without the call of its own __new__
 
 
 def parse(buffer: bytearray) -> list[Packet]:
@@ -75,9 +76,12 @@ def parse(buffer: bytearray) -> list[Packet]:
     while available - start >= 2:
         head, length, body = data[start], data[start + 1], start + 2
         if length > 127:
-            length, body = _remaining_length(data, start + 1)
-            if body == 0:
-                break
+            if body < available and data[body] < 128:  # as nearly always
+                length, body = length & 0x7F | data[body] << 7, body + 1
+            else:
+                length, body = _remaining_length(data, start + 1)
+                if body == 0:
+                    break
         end = body + length
         if end > available:
             break
@@ -92,8 +96,6 @@ def parse(buffer: bytearray) -> list[Packet]:
 
 def _remaining_length(data: bytes, at: int) -> tuple[int, int]:
     """Length and where the body starts (2.2.3); (0, 0) if the bytes end before the length does."""
-    if at + 1 < len(data) and data[at + 1] < 128:  # as nearly always
-        return data[at] & 0x7F | data[at + 1] << 7, at + 2
     value = 0
     for i, octet in enumerate(data[at : at + 4]):
         value |= (octet & 0x7F) << (7 * i)
@@ -118,9 +120,8 @@ def _publish(data: bytes, head: int, body: int, end: int) -> Message:
     packet_id = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
     if qos and not packet_id:
         raise MalformedPacket("PUBLISH with packet id 0")
-    return Message(
-        _topic(data[topic_at:topic_end]), data[payload_at:end], qos, packet_id, head & 1 == 1, head & 8 == 8
-    )
+    topic, payload = _topic(data[topic_at:topic_end]), data[payload_at:end]
+    return _new(Message, (topic, payload, qos, packet_id, head & 1 == 1, head & 8 == 8))
 
 
 @functools.lru_cache(TOPICS_KEPT)
@@ -134,10 +135,10 @@ def _topic(raw: bytes) -> str:
 
 def _other(data: bytes, head: int, body: int, end: int) -> Packet:
     size = end - body
+    if head in (_PUBACK, _UNSUBACK) and size == 2:
+        return _new(Puback, (data[body] << 8 | data[body + 1],))
     if head == _CONNACK and size == 2:
         return Connack(bool(data[body] & 1), data[body + 1])
-    if head in (_PUBACK, _UNSUBACK) and size == 2:
-        return Puback(data[body] << 8 | data[body + 1])
     if head == _SUBACK and size > 2:
         return Suback(data[body] << 8 | data[body + 1], tuple(data[body + 2 : end]))
     if head == _PINGRESP and size == 0:
@@ -150,8 +151,14 @@ def _text(value: str | bytes) -> bytes:
     return len(raw).to_bytes(2, "big") + raw
 
 
+_topic_text = functools.lru_cache(TOPICS_KEPT)(_text)
+
+
 def _framed(head: int, body: bytes) -> bytes:
-    length, octets = len(body), bytearray([head])
+    length = len(body)
+    if length < 128:
+        return bytes((head, length)) + body
+    octets = bytearray([head])
     while length > 127:
         octets.append(length & 0x7F | 0x80)
         length >>= 7
@@ -197,8 +204,8 @@ def publish_bytes(
     topic: str, payload: bytes, qos: int = 0, retain: bool = False, packet_id: int = 0
 ) -> bytes:
     """PUBLISH (3.3); QoS 1 needs a packet id."""
-    number = packet_id.to_bytes(2, "big") if qos else b""
-    return _framed(_PUBLISH | qos << 1 | retain, _text(topic) + number + payload)
+    head, number = _PUBLISH | qos << 1 | retain, packet_id.to_bytes(2, "big") if qos else b""
+    return _framed(head, b"".join((_topic_text(topic), number, payload)))
 
 
 def puback_bytes(packet_ids: Iterable[int]) -> bytes:

@@ -23,6 +23,8 @@ SETTLES_S: Final = 0.5  # after connecting, until what waited at the broker begi
 DRAINED_MESSAGES: Final = 50  # of one poll: fewer are news, not a backlog
 MAX_IDS: Final = 65_535  # unacknowledged messages of one session; the broker sends no more (MQTT 2.3.1)
 
+_new = tuple.__new__  # of a NamedTuple, without the call of its own __new__
+
 
 @dataclass(slots=True, eq=False)
 class _Link:
@@ -79,6 +81,7 @@ class Links:
         self._settings, self._secret = settings, secret
         self._password = broker.hub_password(settings)
         self._links = {number: _Link(f"{number:02x}") for number in range(settings.shards)}
+        self._by_shard = {link.shard: link for link in self._links.values()}
 
     def own(self, shards: Set[int], others_may_own: bool, known: Set[int]) -> frozenset[int]:
         """Connect those of ours that are not; leave the others' if somebody else may have them now.
@@ -109,13 +112,12 @@ class Links:
             if link.draining and session.subscribed and now_s - link.connected_s > SETTLES_S:
                 link.draining = len(messages) > DRAINED_MESSAGES
             if messages:
+                shard = link.shard
                 received += [
-                    Received(
-                        link.shard, m.topic, m.payload, received_s, -m.packet_id if m.dup else m.packet_id
-                    )
-                    for m in messages
+                    _new(Received, (shard, topic, payload, received_s, -packet_id if dup else packet_id))
+                    for topic, payload, _, packet_id, _, dup in messages
                 ]
-                ids = [m.packet_id for m in messages if m.qos]
+                ids = [packet_id for _, _, qos, packet_id, _, _ in messages if qos]
                 link.unacknowledged += len(ids)
                 receipts.append(Receipt(link, session, ids))
         return received, receipts
@@ -164,7 +166,7 @@ class Links:
         """Retained, QoS 1, on the session of the topic's shard; those it could not take."""
         refused = []
         for topic, payload in messages:
-            session = self._session_of(topic.split("/")[1])
+            session = self._session_of(topic.split("/", 2)[1])
             if session is None or not session.publish(topic, payload, qos=1, retain=True):
                 refused.append((topic, payload))
         self.flush()
@@ -204,7 +206,7 @@ class Links:
         return sum(link.session is not None and link.session.subscribed for link in self._links.values())
 
     def _session_of(self, shard: str) -> Session | None:
-        link = self._links.get(int(shard, 16))
+        link = self._by_shard.get(shard)
         return link.session if link is not None else None
 
     def _connect(self, link: _Link) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,7 @@ class Mind:
     last_beat: int
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """Where the stretch lies on the recording and which half second comes next."""
 
     fs_hz: int
@@ -39,8 +40,7 @@ class Clock:
         return self.origin + hop * HOP * self.fs_hz // RATE_HZ
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became certain in this step, on the recording's sample index.
 
     beats: R extrema, ascending, each told once; beat_classes: one of N V Q per beat; quality: newest word per lead;
@@ -58,10 +58,19 @@ class Outcome:
     decided_until: int
 
 
+_NO_BEATS = np.empty(0, np.int64)
+
+
+@cache
 def empty_outcome(leads: int) -> Outcome:
     """Not enough new samples to decide anything."""
     nothing = np.empty((0, leads), np.uint8)
-    return Outcome(np.empty(0, np.int64), b"", None, (QUALITIES[UNREADABLE],) * leads, (), nothing, -1, -1)
+    return Outcome(_NO_BEATS, b"", None, (QUALITIES[UNREADABLE],) * leads, (), nothing, -1, -1)
+
+
+@cache
+def _words(codes: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(QUALITIES[code] for code in codes)
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
@@ -83,14 +92,20 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
 
 
 def decide(
-    mind: Mind, clock: Clock, rows: list[tuple[int, Candidate]], codes: NDArray[np.uint8], until: int | None
+    mind: Mind,
+    clock: Clock,
+    rows: list[tuple[int, Candidate]],
+    quality: list[list[int]],
+    codes: NDArray[np.uint8],
+    until: int | None,
 ) -> Outcome:
-    """Take the next half seconds: rows are (hop, candidate) in order, codes [lead, hop]; nothing from `until` on."""
-    quality = codes.T.tolist()
+    """Take the next half seconds: rows are (hop, candidate) in order, quality and codes [hop, lead] are the same;
+    nothing from `until` on.
+    """
     beats, kinds, told = list[int](), list[str](), list[Finding]()
-    row = 0
+    row, decided, now = 0, len(quality), clock.sample(clock.hop)
     for k, lead_codes in enumerate(quality):
-        start, now = clock.sample(clock.hop + k), clock.sample(clock.hop + k + 1)
+        start, now = now, clock.sample(clock.hop + k + 1)
         certain: list[Candidate] = []
         while row < len(rows) and rows[row][0] == k:
             certain += detection.offer(mind.detector, rows[row][1])
@@ -105,12 +120,23 @@ def decide(
             beats.append(sample)
             told += episodes.on_beat(mind.tracker, sample, kinds[-1])
         if until is not None and now > until:
-            quality = quality[:k]
+            decided, now = k, start
             break
         told += episodes.on_hop(mind.tracker, start, now, lead_codes)
         if min(lead_codes) >= UNREADABLE:
             detection.forget_rhythm(mind.detector)
-    return _outcome(mind, clock, quality, beats, kinds, told)
+    if not decided:
+        return empty_outcome(codes.shape[1])
+    return Outcome(
+        np.array(beats, np.int64) if beats else _NO_BEATS,
+        "".join(kinds).encode("ascii"),
+        episodes.rate_bpm(mind.tracker, now),
+        _words(tuple(quality[decided - 1])),
+        tuple(told),
+        codes[:decided],
+        clock.sample(clock.hop),
+        now,
+    )
 
 
 def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int, clean: bool) -> str:
@@ -120,27 +146,3 @@ def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int, cle
     mind.last_beat = sample
     kind = shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
     return kind if clean or kind == "N" else "Q"
-
-
-def _outcome(
-    mind: Mind,
-    clock: Clock,
-    quality: list[list[int]],
-    beats: list[int],
-    kinds: list[str],
-    told: list[Finding],
-) -> Outcome:
-    leads = len(mind.tracker.leads)
-    if not quality:
-        return empty_outcome(leads)
-    now = clock.sample(clock.hop + len(quality))
-    return Outcome(
-        np.array(beats, np.int64),
-        "".join(kinds).encode("ascii"),
-        episodes.rate_bpm(mind.tracker, now),
-        tuple(QUALITIES[code] for code in quality[-1]),
-        tuple(told),
-        np.array(quality, np.uint8),
-        clock.sample(clock.hop),
-        now,
-    )

@@ -51,13 +51,14 @@ def _take(d: Detector, c: Candidate, signal: float) -> None:
     d.last_place, d.last_height = c.place, c.height
     d.signal.append(min(max(c.height, LEARNT_FLOOR * signal), LEARNT_CAP * signal))
     del d.signal[0]
-    d.spares = [s for s in d.spares if s.place > c.place]
+    if d.spares:
+        d.spares = [s for s in d.spares if s.place > c.place]
 
 
 def overdue(d: Detector, now_place: int) -> list[Candidate]:
     """Beats found by looking back, when none has come for 1.6 median intervals."""
     found: list[Candidate] = []
-    if d.last_place < 0 or not d.rr_places:
+    if not d.spares or d.last_place < 0 or not d.rr_places:
         return found
     usual = sorted(d.rr_places)[len(d.rr_places) // 2]
     while d.spares and now_place - d.last_place > OVERDUE * usual:

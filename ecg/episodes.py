@@ -83,8 +83,10 @@ def _raise(
 
 
 def _close(t: Tracker, rule: str, offset: int) -> list[Finding]:
-    e = t.open.pop(rule, None)
-    return [] if e is None else [_told(t, rule, e, max(offset, e.onset))]
+    if rule not in t.open:
+        return []
+    e = t.open.pop(rule)
+    return [_told(t, rule, e, max(offset, e.onset))]
 
 
 def _pause(t: Tracker) -> list[Finding]:
@@ -130,7 +132,7 @@ def _rates(t: Tracker) -> list[Finding]:
             key = "lowest_rate_bpm" if sign < 0 else "highest_rate_bpm"
             extreme = rate if e is None else sign * max(sign * rate, sign * e.numbers[key])
             told += _raise(t, rule, first, {key: round(extreme, 1)}, urgent)
-        else:
+        elif e is not None:
             told += _close(t, rule, t.beats[-1])
     return told
 
@@ -142,13 +144,17 @@ _RATE_RULES: tuple[tuple[str, int, Priority | None], ...] = (
 )
 
 
+_FOUR_NORMAL = ["N"] * 4
+
+
 def _irregular(t: Tracker) -> list[Finding]:
-    if len(t.beats) < 4 or set(t.classes[-4:]) != {"N"}:
+    if len(t.beats) < 4 or t.classes[-4:] != _FOUR_NORMAL:
         return []
-    a, b, c = (t.beats[k] - t.beats[k - 1] for k in (-3, -2, -1))
+    start, first, second, last = t.beats[-4:]
+    a, b, c = first - start, second - first, last - second
     least = limit("irregular-rhythm", "change_share") * (a + b + c) / 3
     t.changes.append(int(abs(c - b) > least and abs(c - a) > least))
-    t.change_at.append(t.beats[-4])
+    t.change_at.append(start)
     window = int(limit("irregular-rhythm", "intervals"))
     del t.changes[:-window], t.change_at[:-window]
     if len(t.changes) < window:
@@ -162,6 +168,8 @@ def _irregular(t: Tracker) -> list[Finding]:
 
 def _ventricular_run(t: Tracker) -> list[Finding]:
     if t.classes[-1] != "V":
+        if "ventricular-run" not in t.open:
+            return []
         return _close(t, "ventricular-run", t.beats[-2] if len(t.beats) > 1 else t.beats[-1])
     e = t.open.get("ventricular-run")
     count = 1 if e is None else int(e.numbers["beats"]) + 1
@@ -239,7 +247,7 @@ def _unreadable(t: Tracker, start: int, now: int, readable: bool) -> list[Findin
 
 def _electrodes(t: Tracker, start: int, now: int) -> list[Finding]:
     rule = "electrode-off"
-    off = sum(code == OFF for code in t.quality)
+    off = t.quality.count(OFF)
     if off:
         t.off_since = start if t.off_since < 0 else t.off_since
         t.on_since = -1
@@ -247,7 +255,8 @@ def _electrodes(t: Tracker, start: int, now: int) -> list[Finding]:
             return []
         urgent: Priority | None = "medium" if off == len(t.quality) else None
         return _raise(t, rule, t.off_since, {"leads_off": float(off)}, urgent)
-    t.on_since = start if t.on_since < 0 else t.on_since
+    if t.on_since < 0:
+        t.on_since = start
     if rule not in t.open or now - t.on_since >= limit(rule, "end_s") * t.fs_hz:
         t.off_since = -1
         return _close(t, rule, t.on_since)

@@ -5,7 +5,8 @@ part; and its shape on up to three leads. Worked out for all candidates of a bat
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -24,8 +25,7 @@ SHAPE_FULL_SCALE = 127
 STEEP = 0.3  # of the steepest slope: where the QRS begins and ends
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A summit: `place` on the 128-Hz grid, `height` in levels, `sample` of its R extremum on the stream."""
 
     place: int
@@ -33,7 +33,7 @@ class Candidate:
     sample: int
     width_ms: float
     readable: tuple[bool, ...]
-    energies: tuple[int, ...]  # sum of squares of the shape at each shift
+    lengths: tuple[float, ...]  # root of the sum of squares of the shape at each shift, at least 1
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
     shifted: Real  # [lead * sample, shift]: the shape as seen at each shift
 
@@ -49,7 +49,7 @@ class Found:
     sample: NDArray[np.int64]
     width_ms: Real
     readable: NDArray[np.bool_]
-    energies: NDArray[np.int64]
+    lengths: Real
     shape: Shape
 
 
@@ -124,7 +124,7 @@ def describe(
         sample,
         _width_ms(np.abs(own[:, 2:] - own[:, :-2])),
         readable,
-        running_sum(squares, 2 * SHAPE_REACH + 1),
+        np.sqrt(np.maximum(running_sum(squares, 2 * SHAPE_REACH + 1), 1)),
         scaled,
     )
 
@@ -135,20 +135,19 @@ def shifted(shape: Shape) -> Real:
     return views.reshape(*shape.shape[:-2], shape.shape[-2] * (2 * SHAPE_REACH + 1), 2 * SHAPE_SLACK + 1)
 
 
-def moved(candidate: Candidate, places: int, samples: int) -> Candidate:
-    """The same summit on the line of a device that began whole seconds before or after its companions."""
-    if places == 0 and samples == 0:
-        return candidate
-    return replace(candidate, place=candidate.place + places, sample=candidate.sample + samples)
-
-
-def rows(found: Found) -> Iterator[tuple[int, int, Candidate]]:
-    """(device, hop, candidate) one by one, in time order per device."""
-    columns = (found.device, found.hop, found.place, found.height, found.sample, found.width_ms)
-    plain = [column.tolist() for column in (*columns, found.readable, found.energies)]
+def rows(
+    found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]
+) -> Iterator[tuple[int, int, Candidate]]:
+    """(device, hop, candidate) one by one, in time order per device; places and samples [device] are added, since
+    devices began whole seconds before or after each other.
+    """
+    columns = (
+        found.device, found.hop, found.place + places[found.device], found.height,
+        found.sample + samples[found.device], found.width_ms, found.readable, found.lengths,
+    )  # fmt: skip
     views = shifted(found.shape)
-    for device, hop, place, height, sample, width_ms, readable, energies, shape, view in zip(
-        *plain, found.shape, views, strict=True
+    for device, hop, place, height, sample, width_ms, readable, lengths, shape, view in zip(
+        *(column.tolist() for column in columns), found.shape, views, strict=True
     ):
-        known, sizes = tuple(readable), tuple(energies)
+        known, sizes = tuple(readable), tuple(lengths)
         yield device, hop, Candidate(place, height, sample, width_ms, known, sizes, shape, view)

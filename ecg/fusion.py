@@ -7,7 +7,8 @@ Elementwise arithmetic only, so a device's result does not depend on its compani
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -36,8 +37,7 @@ SMOOTH_COUNTS_TO = 0.2  # smooth noise lowers a weight no further: it may be VT,
 WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """What each lead remembers between steps; all [g, lead, ...]."""
 
     peaks_uv: Real  # [.., LEVEL_HOPS] greatest of two neighbouring hops, inf = spoilt
@@ -71,12 +71,16 @@ def empty_memory(leads: int) -> Memory:
 
 def stacked(rows: Sequence[Memory]) -> Memory:
     """Memories of several devices as one, device first."""
-    return Memory(*(np.stack([getattr(m, f.name) for m in rows]) for f in fields(Memory)))
+    return Memory(*(stack(column) for column in zip(*rows, strict=True)))
+
+
+def stack(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """As np.stack for arrays of one shape, a fraction of its work for hundreds of small ones."""
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
 
 
 def unstacked(m: Memory) -> list[Memory]:
-    columns = (getattr(m, f.name) for f in fields(Memory))
-    return [Memory(*own) for own in zip(*columns, strict=True)]
+    return list(map(Memory._make, zip(*m, strict=True)))
 
 
 def _rank(windows: Real, numerator: int, denominator: int) -> Real:

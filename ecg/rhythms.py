@@ -6,6 +6,7 @@ Live priorities follow IEC 60601-1-8 (high, medium); a finding without one only 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from ecg.findings import Priority
@@ -122,5 +123,6 @@ _TABLE = (
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _TABLE}
 
 
+@cache
 def limit(rule: str, threshold: str) -> float:
     return RULES[rule].thresholds[threshold].value

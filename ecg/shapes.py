@@ -7,6 +7,8 @@ AAMI EC57 classes; S and F are not told apart from N yet, and a beat nobody can 
 
 import math
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import truediv
 
 import numpy as np
 
@@ -36,7 +38,7 @@ class Shapes:
     """The kinds of beat seen so far: bank [kind, lead * sample] of whole numbers, how often, how wide."""
 
     bank: Real
-    norms: list[list[float]]
+    norms: list[list[float]]  # [kind][lead] sums of squares
     counts: list[int] = field(default_factory=lambda: [0] * KINDS)
     widths_ms: list[float] = field(default_factory=lambda: [0.0] * KINDS)
     rr_s: list[float] = field(default_factory=list)
@@ -63,30 +65,29 @@ def copied(s: Shapes) -> Shapes:
 
 def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
     """Best correlation with each kind over small shifts, and the shift; sums of whole numbers, hence exact."""
-    products = (s.bank @ c.shifted).tolist()
-    values, shifts = [], []
-    for kind, row in enumerate(products):
-        known = sum(norm for norm, readable in zip(s.norms[kind], c.readable, strict=True) if readable)
-        likeness = [
-            product / math.sqrt(size * known or 1) for product, size in zip(row, c.energies, strict=True)
-        ]
+    values, shifts = [0.0] * KINDS, [0] * KINDS
+    met = KINDS - s.widths_ms.count(0.0)  # kinds are met one after the other
+    for kind, row in enumerate((s.bank[:met] @ c.shifted).tolist()):
+        known = sum(compress(s.norms[kind], c.readable))
+        likeness = list(map(truediv, row, c.lengths))
         best = max(likeness)
-        values.append(best)
-        shifts.append(likeness.index(best))
+        values[kind], shifts[kind] = best / math.sqrt(known or 1), likeness.index(best)
     return values, shifts
 
 
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
     leads = len(c.readable)
-    seen = c.shifted[:, shift].reshape(leads, -1) * PARTS
-    bank = s.bank.copy()
-    own = bank[kind].reshape(leads, -1)
+    seen = c.shifted[:, shift] * PARTS
+    s.bank = s.bank.copy()
+    own = s.bank[kind]
     if fresh:
         own[:] = seen
     else:
-        own += np.floor((seen - own) / 8) * np.array(c.readable)[:, None]
-    s.bank = bank
-    s.norms[kind] = (own * own).sum(axis=1).tolist()
+        change = np.floor((seen - own) / 8)
+        if not all(c.readable):
+            change.reshape(leads, -1)[~np.array(c.readable)] = 0.0
+        own += change
+    s.norms[kind] = (own * own).reshape(leads, -1).sum(axis=1).tolist()
     s.counts[kind] = 1 if fresh else s.counts[kind] + 1
     s.widths_ms[kind] = c.width_ms if fresh else s.widths_ms[kind] + (c.width_ms - s.widths_ms[kind]) / 8
     if s.counts[kind] > COUNT_LIMIT:

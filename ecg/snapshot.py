@@ -6,7 +6,7 @@ Anything else is refused; a state of another version is refused too, its stretch
 
 import json
 import struct
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,21 +20,20 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 1
+VERSION = 2
 PREFIX = struct.Struct("<4sHI")
 PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
 
 
 def _arrays(state: State) -> list[tuple[str, NDArray[Any]]]:
-    memory = [(f.name, getattr(state.memory, f.name)) for f in fields(Memory)]
+    memory = state.memory._asdict().items()
     return [("tail", state.tail), ("tail_flags", state.tail_flags), *memory, ("bank", state.shapes.bank)]
 
 
 def pack(state: State) -> bytes:
-    detector, shapes = asdict(state.detector), asdict(state.shapes)
-    for spare in detector["spares"]:
-        spare["shape"] = spare["shape"].tolist()
-        del spare["shifted"]
+    spares = [{**c._asdict(), "shape": c.shape.tolist(), "shifted": None} for c in state.detector.spares]
+    detector = {**asdict(replace(state.detector, spares=[])), "spares": spares}
+    shapes = asdict(state.shapes)
     del shapes["bank"]
     arrays = [(name, np.ascontiguousarray(a)) for name, a in _arrays(state)]
     head = {
@@ -73,7 +72,7 @@ def _unpack(data: bytes) -> State:
         **plain,
         tail=arrays["tail"],
         tail_flags=arrays["tail_flags"],
-        memory=Memory(**{f.name: arrays[f.name] for f in fields(Memory)}),
+        memory=Memory(**{name: arrays[name] for name in Memory._fields}),
         detector=_detector(head["detector"]),
         shapes=Shapes(bank=arrays["bank"], **head["shapes"]),
         tracker=_tracker(head["tracker"]),
@@ -84,7 +83,7 @@ def _detector(row: dict[str, Any]) -> Detector:
     spares = []
     for spare in row["spares"]:
         shape = np.array(spare["shape"], np.int32)
-        tuples = {name: tuple(spare[name]) for name in ("readable", "energies")}
+        tuples = {name: tuple(spare[name]) for name in ("readable", "lengths")}
         spares.append(Candidate(**{**spare, **tuples, "shape": shape, "shifted": shifted(shape)}))
     return Detector(**{**row, "spares": spares})
 

@@ -1,6 +1,6 @@
 """What the streaming analysis remembers of one device's contiguous stretch."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from ecg import detection, episodes, fusion, shapes
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Everything remembered of one device's contiguous stretch; opaque to callers, never changed in place."""
 
     fs_hz: int

@@ -184,9 +184,9 @@ def _group(
     """Devices whose half seconds fall on the same samples of this piece."""
     lead = states[0]
     fs_hz, length = lead.fs_hz, lead.tail.shape[1]
-    tails = np.stack([s.tail for s in states])
+    tails = fusion.stack([s.tail for s in states])
     raw = np.concatenate([tails, _held(samples, flags, tails[..., -1])], axis=-1)
-    marks = np.concatenate([np.stack([s.tail_flags for s in states]), flags], axis=-1)
+    marks = np.concatenate([fusion.stack([s.tail_flags for s in states]), flags], axis=-1)
     taken = lead.taken + samples.shape[-1]
     hops = cond.hops_ready(taken, fs_hz) - lead.hop
     memory = [s.memory for s in states]
@@ -195,12 +195,15 @@ def _group(
     if hops > 0:
         memory, codes, rows = _look(states, raw, marks, lead.taken - length, hops)
     tail, tail_flags = raw[..., -length:].copy(), marks[..., -length:].copy()
+    by_hop = np.ascontiguousarray(codes.transpose(0, 2, 1))
+    quality = by_hop.tolist()
     results = []
     for k, s in enumerate(states):
         mind = Mind(
             detection.copied(s.detector), shapes.copied(s.shapes), episodes.copied(s.tracker), s.last_beat
         )
-        outcome = decide(mind, Clock(fs_hz, s.origin, s.hop, s.paced), rows[k], codes[k], until)
+        clock = Clock(fs_hz, s.origin, s.hop, s.paced)
+        outcome = decide(mind, clock, rows[k], quality[k], by_hop[k], until)
         state = State(
             fs_hz, s.leads, s.origin, s.taken + samples.shape[-1], s.hop + codes.shape[-1], s.uv_per_lsb, s.paced,
             tail[k], tail_flags[k], memory[k], mind.detector, mind.shapes, mind.tracker, mind.last_beat,
@@ -226,10 +229,9 @@ def _look(
         seen, judged, raw, start, lead.fs_hz, lead.hop, summits, shape_leads(lead.leads)
     )
     rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
-    for device, at, candidate in fiducials.rows(found):
-        own = states[device]
-        places, samples = (own.hop - lead.hop) * cond.HOP, own.taken - lead.taken
-        rows[device].append((at, fiducials.moved(candidate, places, samples)))
+    samples = np.array([s.taken for s in states], np.int64) - lead.taken
+    for device, at, candidate in fiducials.rows(found, (hop - lead.hop) * cond.HOP, samples):
+        rows[device].append((at, candidate))
     return fusion.unstacked(memory), judged.quality, rows
 
 

@@ -72,6 +72,12 @@ class Stack:
         )  # fmt: skip
 
     @property
+    def samples(self) -> NDArray[np.int16]:
+        """[packet, lead, sample]"""
+        plain = np.ascontiguousarray(self.sample_bytes).view("<i2")
+        return plain.reshape(len(plain), self.mould.lead_count, -1)
+
+    @property
     def end_sample(self) -> NDArray[np.int64]:
         return self.first_sample + self.mould.sample_count
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -19,7 +19,21 @@ from ecg.findings import Finding
 from ecg.state import State
 from hub.core.logging import failure_place, log
 from hub.ingest.bindings import Recording
-from hub.ingest.samples import Arrival
+
+
+class Signal(NamedTuple):
+    """Samples of one recording that came together, [lead, sample], under one electrode mask."""
+
+    recording: Recording
+    boot: int
+    first_sample: int
+    electrodes_off: int
+    samples: NDArray[np.int16]
+
+    @property
+    def end_sample(self) -> int:
+        count: int = self.samples.shape[1]
+        return self.first_sample + count
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +105,9 @@ class LiveAnalysis:
         self._runs: dict[UUID, _Run] = {}
         self._known: dict[UUID, str] = {}  # recordings that were looked up for a saved state; their shards
 
-    def unknown(self, arrivals: Iterable[Arrival]) -> dict[UUID, Recording]:
+    def unknown(self, signals: Iterable[Signal]) -> dict[UUID, Recording]:
         """Recordings whose saved state should be looked for before they go on."""
-        named = {a.recording.id: a.recording for a in arrivals}
-        return {key: recording for key, recording in named.items() if key not in self._known}
+        return {one.recording.id: one.recording for one in signals if one.recording.id not in self._known}
 
     @property
     def boots(self) -> list[tuple[UUID, int]]:
@@ -117,11 +130,11 @@ class LiveAnalysis:
                 recording, sample = recordings[one.recording_id], one.next_sample
                 self._runs[one.recording_id] = _Run(recording, one.boot, sample, state, sample, now_s, sample)
 
-    def advance(self, arrivals: Sequence[Arrival]) -> list[Live]:
+    def advance(self, signals: Sequence[Signal]) -> list[Live]:
         """Feed what is new and newest; findings that began, changed or ended."""
         found: list[Live] = []
         over: list[_Run] = []  # to be closed once their last samples have been looked at
-        for chunks in _rounds(self._continuing(arrivals, over)):
+        for chunks in _rounds(self._continuing(signals, over)):
             groups: dict[tuple[int, tuple[str, ...], int], list[_Chunk]] = defaultdict(list)
             for chunk in chunks:
                 length = sum(part.shape[1] for part in chunk.parts)
@@ -195,49 +208,49 @@ class LiveAnalysis:
         for run in self._runs.values():
             run.saved_s += by_s
 
-    def _continuing(self, arrivals: Sequence[Arrival], over: list[_Run]) -> list[_Chunk]:
+    def _continuing(self, signals: Sequence[Signal], over: list[_Run]) -> list[_Chunk]:
         """The chunks to analyse, in order for each recording; restarts happen here."""
         chunks: list[_Chunk] = []
         last: dict[UUID, _Chunk] = {}
-        for arrival in arrivals:
+        for signal in signals:
+            recording_id = signal.recording.id
+            was = last.get(recording_id)
             try:
-                chunk = self._continue(arrival, last.get(arrival.recording.id), over)
-            except Exception as failure:  # this packet is not analysed; it is stored, and the others go on
-                log("analysis.restarted", recording=str(arrival.recording.id), failure=failure_place(failure))
+                chunk = self._continue(signal, was, over)
+            except Exception as failure:  # this is not analysed; it is stored, and the others go on
+                log("analysis.restarted", recording=str(recording_id), failure=failure_place(failure))
                 continue
-            if chunk is not None and chunk is not last.get(arrival.recording.id):
-                last[arrival.recording.id] = chunk
+            if chunk is not None and chunk is not was:
+                last[recording_id] = chunk
                 chunks.append(chunk)
         return chunks
 
-    def _continue(self, arrival: Arrival, last: _Chunk | None, over: list[_Run]) -> _Chunk | None:
-        """The chunk this packet's samples went into: the recording's last, or another; None if it is old."""
-        packet = arrival.packet
-        run = self._run_for(arrival, over)
+    def _continue(self, signal: Signal, last: _Chunk | None, over: list[_Run]) -> _Chunk | None:
+        """The chunk these samples went into: the recording's last, or another; None if they are old."""
+        run = self._run_for(signal, over)
         if run is None:
             return None
-        first, run.next_sample = run.next_sample, packet.end_sample
-        if last is None or last.run is not run or last.electrodes_off != packet.electrodes_off:
-            last = _Chunk(run, first, packet.electrodes_off, [])
-        last.parts.append(packet.samples[:, first - packet.first_sample :])
+        first, run.next_sample = run.next_sample, signal.end_sample
+        if last is None or last.run is not run or last.electrodes_off != signal.electrodes_off:
+            last = _Chunk(run, first, signal.electrodes_off, [])
+        last.parts.append(signal.samples[:, first - signal.first_sample :])
         return last
 
-    def _run_for(self, arrival: Arrival, over: list[_Run]) -> _Run | None:
-        """The run this packet continues, a new one if it is newer than that, or None if it is older."""
-        recording, packet = arrival.recording, arrival.packet
+    def _run_for(self, signal: Signal, over: list[_Run]) -> _Run | None:
+        """The run this continues, a new one if it is newer than that, or None if it is older."""
+        recording, boot, first, _, _ = signal
         run = self._runs.get(recording.id)
         if run is not None:
-            if (packet.boot, packet.end_sample) <= (run.boot, run.next_sample):
+            if (boot, signal.end_sample) <= (run.boot, run.next_sample):
                 return None
-            if packet.boot == run.boot and packet.first_sample <= run.next_sample:
+            if boot == run.boot and first <= run.next_sample:
                 return run
-        if not stream.FS_RANGE_HZ[0] <= packet.fs_hz <= stream.FS_RANGE_HZ[1]:
+        if not stream.FS_RANGE_HZ[0] <= recording.fs_hz <= stream.FS_RANGE_HZ[1]:
             return None
         if run is not None:
             over.append(run)
-        state = stream.new_state(packet.fs_hz, packet.leads)
-        first = packet.first_sample
-        self._runs[recording.id] = _Run(recording, packet.boot, first, state, first, NEVER, first)
+        state = stream.new_state(recording.fs_hz, recording.leads)
+        self._runs[recording.id] = _Run(recording, boot, first, state, first, NEVER, first)
         return self._runs[recording.id]
 
 
@@ -256,16 +269,17 @@ def _rounds(chunks: Sequence[_Chunk]) -> list[list[_Chunk]]:
 
 def _step(group: Sequence[_Chunk]) -> list[Live]:
     """One call of the analyser for chunks of one rate, set of leads and length."""
-    state = group[0].run.state
-    leads = range(len(state.leads))
-    samples = np.stack([np.concatenate(c.parts, axis=1) if len(c.parts) > 1 else c.parts[0] for c in group])
+    state, count = group[0].run.state, len(group)
+    leads = np.arange(len(state.leads))
+    parts = [np.concatenate(c.parts, axis=1) if len(c.parts) > 1 else c.parts[0] for c in group]
+    off = np.array([c.electrodes_off for c in group], np.int64)[:, None] >> leads & 1
     batch = stream.Batch(
         state.fs_hz,
         state.leads,
-        samples,
+        np.concatenate(parts).reshape(count, len(leads), -1),
         np.array([c.run.recording.uv_per_lsb or 1.0 for c in group]),
-        np.ones((len(group), len(state.leads)), np.bool_),
-        np.array([[not c.electrodes_off >> lead & 1 for lead in leads] for c in group], np.bool_),
+        np.ones((count, len(leads)), np.bool_),
+        off == 0,
         np.array([c.first for c in group], np.int64),
         np.array([c.run.recording.paced for c in group], np.bool_),
     )

@@ -25,7 +25,7 @@ from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 from hub.ingest import record_pass, resuming, tick
 from hub.ingest.acks import AckBook
-from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
+from hub.ingest.analysis import Live, LiveAnalysis, Second, Signal, Snapshot
 from hub.ingest.bindings import OVER, Bindings, Recording, load_devices, load_recordings
 from hub.ingest.clocks import OwnClock
 from hub.ingest.days import Days
@@ -237,16 +237,17 @@ class Engine:
 
     async def _analyse(self, batch: Sorted, at: datetime, may_load: bool) -> None:
         ordinary = [a for a in batch.arrivals if a.recording.status not in OVER]
-        arrivals = ordinary + [arrival for placed in batch.runs for arrival in self._steady.live(placed.run)]
-        if not arrivals:
+        signals = [_signal(one) for one in ordinary]
+        signals += [signal for placed in batch.runs for signal in self._steady.live(placed.run)]
+        if not signals:
             return
-        unknown = self._analysis.unknown(arrivals)
+        unknown = self._analysis.unknown(signals)
         replay = await self._take_up(unknown, at, may_load) if unknown else []
         self._timeline.expect(ordinary)
         self._keep_found(self._analysis.advance(replay), at)
-        self._keep_found(self._analysis.advance(arrivals), at)
+        self._keep_found(self._analysis.advance(signals), at)
 
-    async def _take_up(self, unknown: dict[UUID, Recording], at: datetime, may_load: bool) -> list[Arrival]:
+    async def _take_up(self, unknown: dict[UUID, Recording], at: datetime, may_load: bool) -> list[Signal]:
         """Go on where the shard's owner before us stopped; what was stored since it saved its states."""
         left = Inheritance()
 
@@ -374,6 +375,11 @@ class Engine:
         for recording_id in stored.ended:  # what comes of it again is not live
             self.bindings.forget_changed(None, recording_id)
             self._steady.forget_changed(None, recording_id)
+
+
+def _signal(one: Arrival) -> Signal:
+    packet = one.packet
+    return Signal(one.recording, packet.boot, packet.first_sample, packet.electrodes_off, packet.samples)
 
 
 def _each_alone(work: Callable[[T], R], things: Iterable[T]) -> list[R]:

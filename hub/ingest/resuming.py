@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from devices.packet import WaveformPacket
 from hub.core import db
 from hub.core.db import Connection
 from hub.ingest.accounting import Key
-from hub.ingest.analysis import Snapshot
+from hub.ingest.analysis import Signal, Snapshot
 from hub.ingest.bindings import Recording
-from hub.ingest.decoding import Item, Received
-from hub.ingest.samples import Arrival, arrival_of, microseconds
-from hub.telemetry.blocks import Span, StoredPiece, stored_pieces
+from hub.ingest.samples import microseconds
+from hub.telemetry.blocks import Span, stored_pieces
 
 REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it
 
@@ -25,7 +23,7 @@ class Inheritance:
 
     snapshots: list[Snapshot] = field(default_factory=list)
     anchors_us: dict[Key, int] = field(default_factory=dict)
-    missed: list[Arrival] = field(default_factory=list)  # stored since the states were saved
+    missed: list[Signal] = field(default_factory=list)  # stored since the states were saved
 
 
 async def read_inheritance(conn: Connection, recordings: Mapping[UUID, Recording]) -> Inheritance:
@@ -81,29 +79,22 @@ async def forget(conn: Connection, recording_ids: Iterable[UUID]) -> None:
     await conn.execute("DELETE FROM analyser_state WHERE recording_id = ANY(%s)", (list(recording_ids),))
 
 
-async def _since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Arrival]:
+async def _since(conn: Connection, recording: Recording, snapshot: Snapshot) -> list[Signal]:
     """What was stored of a recording after its state was saved, as far as that is worth replaying."""
     first = snapshot.next_sample
     span = Span(recording.id, snapshot.boot, first, first + REPLAYED_S * recording.fs_hz)
-    return [_arrival(recording, piece) for piece in await stored_pieces(conn, [span], skip_damaged=True)]
+    return [
+        Signal(recording, piece.boot, piece.first_sample, piece.electrodes_off, piece.samples)
+        for piece in await stored_pieces(conn, [span], skip_damaged=True)
+    ]
 
 
-def _arrival(recording: Recording, piece: StoredPiece) -> Arrival:
-    """Stored samples as if they came again in one packet."""
-    line_s = piece.at.timestamp()
-    packet = WaveformPacket(
-        recording.id.bytes, piece.boot, 0, piece.first_sample, 0, line_s, recording.fs_hz, recording.leads,
-        recording.uv_per_lsb or 1.0, piece.samples, piece.electrodes_off, None,
-    )  # fmt: skip
-    return arrival_of(Item(Received("", "", b"", line_s), None), recording, packet)
-
-
-def replayed(snapshots: Sequence[Snapshot], arrivals: Iterable[Arrival]) -> list[Arrival]:
-    """Those arrivals that continue their state without a gap; behind one the analyser begins anew anyway."""
+def replayed(snapshots: Sequence[Snapshot], signals: Iterable[Signal]) -> list[Signal]:
+    """Those that continue their state without a gap; behind one the analyser begins anew anyway."""
     expected = {one.recording_id: one.next_sample for one in snapshots}
     continuing = []
-    for arrival in arrivals:
-        if arrival.packet.first_sample == expected[arrival.recording.id]:
-            expected[arrival.recording.id] = arrival.packet.end_sample
-            continuing.append(arrival)
+    for signal in signals:
+        if signal.first_sample == expected[signal.recording.id]:
+            expected[signal.recording.id] = signal.end_sample
+            continuing.append(signal)
     return continuing

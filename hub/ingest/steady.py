@@ -23,6 +23,7 @@ from devices.control import Ack, encode_ack, encode_progress
 from devices.sequencing import Ledger
 from hub.ingest.accounting import LONGEST_BOOT_S, MICROSECOND, Boot, Key, at_us
 from hub.ingest.acks import AckBook
+from hub.ingest.analysis import Signal
 from hub.ingest.bindings import OVER, Device, Recording
 from hub.ingest.clocks import WINDOW_S, Observed
 from hub.ingest.decoding import TELEHUB, Item, Received
@@ -235,10 +236,17 @@ class Steady:
             if name in self._named:
                 self.columns["is_known"][self._named[name]] = False
 
-    def live(self, run: Run) -> list[Arrival]:
-        """The packets of a run whose recordings are not over."""
+    def live(self, run: Run) -> list[Signal]:
+        """The signals of a run whose recordings are not over."""
         over = self.columns["is_over"][run.rows]
-        return [] if over.all() else [run.arrival(place) for place in np.flatnonzero(~over).tolist()]
+        if over.all():
+            return []
+        stack, samples = run.stack, run.stack.samples
+        places, first, off = np.flatnonzero(~over), stack.first_sample.tolist(), stack.electrodes_off.tolist()
+        return [
+            Signal(run.sources[n].recording, run.sources[n].key[1], first[n], off[n], samples[n])
+            for n in places.tolist()
+        ]
 
     # Clocks
 

@@ -39,7 +39,10 @@ SHAPE_PREFERENCE = ("MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1", "MDC_ECG_LEAD_V5")
 
 @dataclass(frozen=True)
 class Lead:
-    """One lead's stored integers: microvolts = (sample - offset) * uv_per_lsb; `missing` marks absent samples."""
+    """One lead's stored integers: microvolts = (sample - offset) * uv_per_lsb; `missing` marks absent samples.
+
+    `label` is what a file calls a lead that has no code of its own; `derived`: computed from other leads, not recorded.
+    """
 
     code: str
     fs_hz: float
@@ -47,6 +50,8 @@ class Lead:
     offset: int
     samples: Samples
     missing: int | None = None
+    label: str = ""
+    derived: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK_S = 600
+SHORT_GAP_S = 1.0  # a shorter loss is passed as samples that tell nothing: clipped VF must not restart the analysis
 RATE_BEATS = 8  # lowest and highest rate are means of eight intervals
 STRIP_S = 10.0
 BEFORE_S = 3.0  # of a strip, shown before the onset
@@ -48,8 +49,11 @@ def analyse(
     leads = main_group(record)
     fs_hz, length = round(leads[0].fs_hz), len(leads[0].samples)
     outcomes, edges = list[stream.Outcome](), list[int]()
-    for first, last in _stretches(length, record.gaps):
-        outcomes += _stretch(leads, fs_hz, first, last, paced, electrodes_on)
+    recorded = np.ones(length, bool)
+    for first, last in record.gaps:
+        recorded[first:last] = False
+    for first, last in _stretches(length, [g for g in record.gaps if g[1] - g[0] >= SHORT_GAP_S * fs_hz]):
+        outcomes += _stretch(leads, fs_hz, first, last, paced, electrodes_on, recorded)
         edges.append(first)
     return _collected(leads, fs_hz, length, outcomes, edges, record.gaps)
 
@@ -87,7 +91,13 @@ def _chunk(lead: Lead, shift: int, first: int, last: int) -> NDArray[np.int16]:
 
 
 def _stretch(
-    leads: tuple[Lead, ...], fs_hz: int, first: int, last: int, paced: bool, on: NDArray[np.bool_] | None
+    leads: tuple[Lead, ...],
+    fs_hz: int,
+    first: int,
+    last: int,
+    paced: bool,
+    on: NDArray[np.bool_] | None,
+    recorded: NDArray[np.bool_],
 ) -> list[stream.Outcome]:
     codes = tuple(lead.code for lead in leads)
     scales = [_sixteen_bits(lead) for lead in leads]
@@ -101,7 +111,7 @@ def _stretch(
             leads=codes,
             samples=_one_scale(np.stack(rows), ratio)[None],
             uv_per_lsb=np.array([scales[0][1]]),
-            valid=np.stack([_valid(lead, a, b) for lead in leads])[None],
+            valid=np.stack([_valid(lead, a, b) & recorded[a:b] for lead in leads])[None],
             electrodes_on=np.ones((1, len(leads)), bool) if on is None else on[None, :, a:b],
             first_sample=np.array([a]),
             paced=np.array([paced]),

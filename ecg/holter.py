@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK_S = 600
-SHORT_GAP_S = 1.0  # a shorter loss is passed as samples that tell nothing: clipped VF must not restart the analysis
+SHORT_GAP_S = 1.0  # a shorter loss restarts nothing, its samples tell nothing: clipped VF stays in one piece
 RATE_BEATS = 8  # lowest and highest rate are means of eight intervals
 STRIP_S = 10.0
 BEFORE_S = 3.0  # of a strip, shown before the onset

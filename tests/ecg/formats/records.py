@@ -78,7 +78,7 @@ def assert_same(own: Record, back: Record, rel: float = 0.0) -> None:
         assert (again.samples == lead.samples)[recorded(own)].all()
 
 
-def damaged(data: bytes, structure: int, seed: int, count: int = 150) -> Iterator[bytes]:
+def damaged(data: bytes, structure: int, seed: int, count: int = 100) -> Iterator[bytes]:
     """Cuts in every region and changed bytes, most of them in the first `structure` bytes, where lengths lie."""
     rng = np.random.default_rng(seed)
     for end in np.unique(np.concatenate([[0, 1, 2], np.linspace(0, len(data) - 1, count).astype(int)])):

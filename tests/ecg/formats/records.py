@@ -78,7 +78,7 @@ def assert_same(own: Record, back: Record, rel: float = 0.0) -> None:
         assert (again.samples == lead.samples)[recorded(own)].all()
 
 
-def damaged(data: bytes, structure: int, seed: int, count: int = 100) -> Iterator[bytes]:
+def damaged(data: bytes, structure: int, seed: int, count: int) -> Iterator[bytes]:
     """Cuts in every region and changed bytes, most of them in the first `structure` bytes, where lengths lie."""
     rng = np.random.default_rng(seed)
     for end in np.unique(np.concatenate([[0, 1, 2], np.linspace(0, len(data) - 1, count).astype(int)])):
@@ -93,13 +93,17 @@ def damaged(data: bytes, structure: int, seed: int, count: int = 100) -> Iterato
 
 
 def assert_value_or_error(
-    decode: Callable[[bytes], object], data: bytes, structure: int, error: type[ValueError] = InvalidRecord
+    decode: Callable[[bytes], object],
+    data: bytes,
+    structure: int,
+    error: type[ValueError] = InvalidRecord,
+    count: int = 100,
 ) -> None:
     """Damage gives a value or the one error with a cause, in bounded time and memory; both happen."""
     outcomes = set()
     tracemalloc.start()
     try:
-        for number, wrong in enumerate(damaged(data, structure, len(data))):
+        for number, wrong in enumerate(damaged(data, structure, len(data), count)):
             tracemalloc.reset_peak()
             began = time.monotonic()
             try:

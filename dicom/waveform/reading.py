@@ -47,6 +47,8 @@ FILTERS = (
 _NUMBER = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,2})?")
 _SOURCE = re.compile(r"(?:2:|5\.6\.3-9-)(\d{1,3})")
 _INSTANT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,6}))?([+-]\d{4})?")
+# TransferSyntaxUID (0002,0010) as it stands in the file meta information.
+_DEFLATED = b"\x02\x00\x10\x00UI\x16\x00" + DeflatedExplicitVRLittleEndian.encode()
 _PAD = 0x5400100A  # WaveformPaddingValue
 
 
@@ -84,7 +86,7 @@ def _dataset(data: bytes, stream: BytesIO) -> tuple[Dataset, bool]:
     """The data set, and whether its bytes are little endian."""
     if len(data) > MAX_BYTES or data[128:132] != b"DICM":
         raise InvalidInstance("no DICOM file", 128)
-    if DeflatedExplicitVRLittleEndian.encode() + b"\x00" in data[132:1024]:
+    if _DEFLATED in data[132:4096]:
         begin = 144 + int.from_bytes(data[140:144], "little")
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         plain = inflater.decompress(data[begin:], MAX_INFLATED)

@@ -27,7 +27,8 @@ from dicom.waveform.values import SOURCES, Channel, Samples, Waveform
 
 MAX_BYTES = 1 << 31
 MAX_INFLATED = 1 << 28
-MAX_SAMPLES = 1 << 27  # of one channel with what lies between groups filled
+# Of all channels with what lies between groups filled, unless four times the stored ones are more.
+MAX_FILLED = 1 << 27
 DAMAGED = "the instance is cut or damaged: send it again"
 # WaveformSampleInterpretation (PS3.3 C.10.9.1.4.4): bytes, signed; MB and AB are companded sound.
 KINDS = {
@@ -106,7 +107,8 @@ def _waveform(dataset: Dataset, little: bool, zone: tzinfo) -> Waveform:
         raise InvalidInstance("no waveform in volts", None, "only recordings of voltages are read here")
     origin_ms = min(group.begin_ms for group in groups)
     end_s = max(_s(group, origin_ms) + len(group.stored) / group.fs_hz for group in groups)
-    if any(end_s * group.fs_hz > MAX_SAMPLES for group in groups):
+    stored = sum(len(group.stored) * len(group.channels) for group in groups)
+    if sum(end_s * group.fs_hz * len(group.channels) for group in groups) > max(MAX_FILLED, 4 * stored):
         raise InvalidInstance("groups lie too far apart", None, "a MultiplexGroupTimeOffset is damaged")
     channels = [
         _placed(group, column, channel, origin_ms, end_s)

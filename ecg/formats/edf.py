@@ -296,7 +296,7 @@ def _lead(layout: Layout, k: int, signal: Signal, starts: list[Fraction], end_s:
     if firsts and firsts[-1] == (layout.records - 1) * signal.count and length <= stored.size:
         samples, missing = stored.reshape(-1)[:length], None
     else:
-        samples, missing = place(list(zip(firsts, stored, strict=True)), length)
+        samples, missing = place(list(zip(firsts, stored, strict=True)), length, len(layout.signals))
     code, label = identify(fields["label"], k)
     scale, zero = float(per_lsb * (_unit(signal) or 1)), round(low - bottom / per_lsb)
     told = _EXACT.fullmatch(fields["reserved"])

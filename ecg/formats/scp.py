@@ -272,7 +272,7 @@ def _record(
     length = max(span.last for span in spans) - origin + 1
     leads = []
     for k, (span, row) in enumerate(zip(spans, rows, strict=True)):
-        samples, missing = place([(span.first - origin, narrow(row.astype(np.int32)))], length)
+        samples, missing = place([(span.first - origin, narrow(row.astype(np.int32)))], length, len(spans))
         code = BY_NUMBER.get(span.number, f"MDC_ECG_LEAD_CONFIG-{k + 1}")
         leads.append(Lead(code, fs_hz, nanovolts / 1000, 0, samples, missing))
     stretches = union([(span.first - origin, span.last - origin + 1) for span in spans])

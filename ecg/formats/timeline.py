@@ -9,8 +9,9 @@ import numpy as np
 from ecg.formats.invalid import InvalidRecord
 from ecg.record import Lead, Record, Samples
 
-# Gaps are filled so that index / fs_hz is time; more than this (37 h of 1,000 Hz) is no gap but a damaged time.
-MAX_SAMPLES = 1 << 27
+# Gaps are filled so that index / fs_hz is time. Filled, all leads have at most this many samples (25 h of 3 leads of
+# 500 Hz) or four times those that are stored; more is no gap but a damaged time.
+MAX_FILLED = 1 << 27
 
 
 def instant(zone: tzinfo, *fields: int) -> datetime | None:
@@ -34,9 +35,12 @@ def rate(fs_hz: float) -> Fraction:
     return ratio
 
 
-def place(pieces: Sequence[tuple[int, Samples]], length: int) -> tuple[Samples, int | None]:
-    """Pieces by first index laid on one axis of `length`; what lies between them gets a value no sample has."""
-    if length > MAX_SAMPLES:
+def place(pieces: Sequence[tuple[int, Samples]], length: int, leads: int) -> tuple[Samples, int | None]:
+    """Pieces by first index laid on one axis of `length`; what lies between them gets a value no sample has.
+
+    `leads` is how many leads will be laid out like this one.
+    """
+    if length * leads > max(MAX_FILLED, 4 * leads * sum(len(piece) for _, piece in pieces)):
         raise InvalidRecord(f"{length} samples with the gaps filled", None, "one of its times is damaged")
     dtype = np.result_type(*(piece.dtype for _, piece in pieces))
     if sum(len(piece) for _, piece in pieces) >= length:

@@ -90,9 +90,10 @@ async def healthy(env: dict[str, str]) -> dict[str, str]:
             await asyncio.sleep(0.1)
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return environ(tmp_path / "data")
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One data folder for all: what is tried here holds of a new one and of one that was in use."""
+    return environ(tmp_path_factory.mktemp("hub") / "data")
 
 
 async def test_starts_in_order_stops_clean_and_keeps_its_data(env: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ ODD: tuple[What, ...] = (
 SHARDS = ("02", "02", "03")  # of each device
 PASSED = "02"  # the shard that changes hands
 ALL = range(len(SHARDS))
-LONGEST_S = 100  # of a boot
+LONGEST_S = 128  # of a boot
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,22 @@ class Tick:
 
 
 NEXT: Final = tuple((device, "next") for device in ALL)
+BEGUN: Final = 3 * (Tick(NEXT),)  # from then on packets look alike
 END: Final = (Tick(NEXT), Tick(tuple((device, "end") for device in ALL)))
 
 
-def ticks() -> st.SearchStrategy[list[Tick]]:
+def scripts() -> st.SearchStrategy[list[Tick]]:
+    """All devices go on, until something else comes between: a second, or more at once, and now and then a few odd
+    things."""
     usual: st.SearchStrategy[What] = st.just("next")
-    odd = st.sampled_from(ODD)
-    sent = st.lists(st.tuples(st.sampled_from(ALL), usual | usual | usual | odd), max_size=8).map(tuple)
+    few = st.lists(st.tuples(st.sampled_from(ALL), usual | st.sampled_from(ODD)), max_size=3).map(tuple)
+    sent = st.builds(
+        lambda whole, odd: (*whole * NEXT, *odd), st.sampled_from((1, 1, 2, 3)), st.just(()) | few
+    )
     then = st.sampled_from(("commit", "commit", "commit", "wait", "forget", "change", "pass", "hang"))
     after_s = st.floats(0.1, 3.0) | st.floats(0.1, 3.0) | st.floats(40, 80)
-    return st.lists(st.builds(Tick, sent, after_s, then), min_size=4, max_size=14)
+    middle = st.lists(st.builds(Tick, sent, after_s, then), min_size=4, max_size=10)
+    return middle.map(lambda ticks: [*BEGUN, *ticks, *END])
 
 
 @dataclass
@@ -148,6 +154,7 @@ class Installation:
         self.told: list[Any] = []
         self.acks: list[tuple[int, control.Ack]] = []  # device, without its recording
         self.now = at
+        self._heard: dict[tuple[int, int], int] = {}  # of device and boot: what it was told last
         self._wearables, self._admin = wearables, admin
         self._of_recording = {one.worn.recording_id: one.number for one in wearables}
 
@@ -193,7 +200,7 @@ class Installation:
         await self._tell_acks(process, self.now.timestamp())
 
     async def _tell_acks(self, process: Process, now_s: float) -> None:
-        """Nothing is told that is not committed."""
+        """Nothing is told that is not committed, and no device hears less than it has heard before."""
         device_of = {f"ack/{one.worn.username}": one.number for one in self._wearables}
         acks = [
             (device_of[topic], control.decode_ack(payload))
@@ -203,7 +210,9 @@ class Installation:
         for device, ack in sorted(acks, key=lambda one: one[0]):  # the order of devices means nothing
             if ack.recording is not None:
                 assert self._of_recording[UUID(bytes=ack.recording)] == device
-                assert ack.next_sample <= committed[device, ack.boot]
+                key = device, ack.boot
+                before, self._heard[key] = self._heard.get(key, 0), ack.next_sample
+                assert before <= ack.next_sample <= committed[key]
             self.acks.append((device, replace(ack, recording=None)))
 
     async def _committed(self) -> dict[tuple[int, int], int]:

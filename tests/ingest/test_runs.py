@@ -14,7 +14,7 @@ from hub.ingest import runs, steady, stretches
 from hub.ingest.engine import Engine
 from tests import monitoring, world
 from tests.ingest.conftest import Town
-from tests.ingest.scripts import ALL, END, NEXT, PASSED, SHARDS, Installation, Then, Tick, Wearable, ticks
+from tests.ingest.scripts import ALL, END, NEXT, PASSED, SHARDS, Installation, Then, Tick, Wearable, scripts
 
 _names = count()
 
@@ -63,11 +63,11 @@ async def outcome(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@given(script=ticks())
+@given(script=scripts())
 async def test_columns_come_to_the_same_as_the_ordinary_way(
     town: Town, at: datetime, script: list[Tick]
 ) -> None:
-    columns, ordinary = [await outcome(town, at, way, (*script, *END)) for way in (in_columns, one_by_one)]
+    columns, ordinary = [await outcome(town, at, way, script) for way in (in_columns, one_by_one)]
     assert columns == ordinary
 
 

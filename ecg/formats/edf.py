@@ -291,18 +291,18 @@ def _lead(layout: Layout, k: int, signal: Signal, starts: list[Fraction], end_s:
     per_lsb = (top - bottom) / (high - low)
     fs = Fraction(signal.count) / layout.record_s
     stored = _samples(layout, signal)
-    firsts = [round(start * fs) for start in starts]
-    length = round(end_s * fs)
-    if firsts and firsts[-1] == (layout.records - 1) * signal.count and length <= stored.size:
-        samples, missing = stored.reshape(-1)[:length], None
-    else:
-        samples, missing = place(list(zip(firsts, stored, strict=True)), length, len(layout.signals))
     code, label = identify(fields["label"], k)
     scale, zero = float(per_lsb * (_unit(signal) or 1)), round(low - bottom / per_lsb)
     told = _EXACT.fullmatch(fields["reserved"])
     if told and told[1] and abs(float(told[1]) / scale - 1) < 1e-4:
         scale, zero = float(told[1]), int(told[2])
-    absent = int(told[3]) if told and told[3] else missing
+    absent = int(told[3]) if told and told[3] else None
+    firsts, length = [round(start * fs) for start in starts], round(end_s * fs)
+    if not firsts or (firsts[-1] == (layout.records - 1) * signal.count and length <= stored.size):
+        samples: Samples = stored.reshape(-1)[:length]
+    else:
+        pieces = list(zip(firsts, stored, strict=True))
+        samples, absent = place(pieces, length, len(layout.signals), absent)
     return Lead(code, float(fs), scale, zero, samples, absent, label)
 
 

@@ -35,18 +35,21 @@ def rate(fs_hz: float) -> Fraction:
     return ratio
 
 
-def place(pieces: Sequence[tuple[int, Samples]], length: int, leads: int) -> tuple[Samples, int | None]:
-    """Pieces by first index laid on one axis of `length`; what lies between them gets a value no sample has.
+def place(
+    pieces: Sequence[tuple[int, Samples]], length: int, leads: int, fill: int | None = None
+) -> tuple[Samples, int | None]:
+    """Pieces by first index laid on one axis of `length`; what lies between them is filled.
 
-    `leads` is how many leads will be laid out like this one.
+    `leads` is how many leads will be laid out like this one; `fill` the lead's code of missing samples, if it has
+    one; else a value that no sample has. Returned with the code that holds afterwards.
     """
     if length * leads > max(MAX_FILLED, 4 * leads * sum(len(piece) for _, piece in pieces)):
         raise InvalidRecord(f"{length} samples with the gaps filled", None, "one of its times is damaged")
     dtype = np.result_type(*(piece.dtype for _, piece in pieces))
     if sum(len(piece) for _, piece in pieces) >= length:
-        return np.concatenate([piece for _, piece in pieces])[:length].astype(dtype), None
-    missing = unused(np.concatenate([piece for _, piece in pieces]))
-    if missing is None:
+        return np.concatenate([piece for _, piece in pieces])[:length].astype(dtype), fill
+    missing = fill if fill is not None else unused(np.concatenate([piece for _, piece in pieces]))
+    if missing is None or not np.iinfo(dtype).min <= missing <= np.iinfo(dtype).max:
         dtype, missing = np.dtype(np.int32), -(2**31)
     samples = np.full(length, missing, dtype)
     for first, piece in pieces:

@@ -46,6 +46,15 @@ def test_whole_scales_are_exact_and_what_does_not_fit_is_refused() -> None:
         edf_out.encode(Record((wide,)))
 
 
+def test_what_fills_a_gap_is_the_leads_own_code_of_missing_samples() -> None:
+    row = np.arange(900, dtype=np.int16)
+    data = edf_out.encode(Record((Lead("MDC_ECG_LEAD_I", 100.0, 1.0, 0, row, -5),), None, ((200, 700),)))
+    lead = edf.decode(data).leads[0]
+    assert lead.missing == -5 and (lead.samples[200:700] == -5).all()
+    empty = data[:236] + b"0       " + data[244 : 256 * 3]
+    assert len(edf.decode(empty).leads[0].samples) == 0
+
+
 def test_leads_of_other_rates_labels_and_missing_codes_are_kept() -> None:
     rng = np.random.default_rng(6)
     fast = Lead("MDC_ECG_LEAD_CONFIG-1", 500.0, 1.0, 0, samples(rng, np.int16, 99, 1250), None, "Chest pad")

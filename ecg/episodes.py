@@ -47,6 +47,9 @@ class Tracker:
     on_since: int = -1
     quality: tuple[int, ...] = ()
     open: dict[str, Open] = field(default_factory=dict)
+    likeness: list[float] = field(
+        default_factory=list
+    )  # to fibrillation, of the half seconds about to be judged
 
 
 def copied(t: Tracker) -> Tracker:
@@ -266,6 +269,7 @@ def _electrodes(t: Tracker, start: int, now: int) -> list[Finding]:
 def on_hop(t: Tracker, start: int, now: int, quality: Sequence[int]) -> list[Finding]:
     """Half a second [start, now) is judged: quality per lead as codes of `ecg.fusion`."""
     t.quality = tuple(quality)
+    del t.likeness[:1]
     readable = min(t.quality) < UNREADABLE
     told = _electrodes(t, start, now) + _unreadable(t, start, now, readable)
     if not readable:

@@ -20,14 +20,15 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 2
+VERSION = 3
 PREFIX = struct.Struct("<4sHI")
 PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
 
 
 def _arrays(state: State) -> list[tuple[str, NDArray[Any]]]:
     memory = state.memory._asdict().items()
-    return [("tail", state.tail), ("tail_flags", state.tail_flags), *memory, ("bank", state.shapes.bank)]
+    own = [("tail", state.tail), ("tail_flags", state.tail_flags), ("swings", state.swings)]
+    return [*own, *memory, ("bank", state.shapes.bank)]
 
 
 def pack(state: State) -> bytes:
@@ -72,6 +73,7 @@ def _unpack(data: bytes) -> State:
         **plain,
         tail=arrays["tail"],
         tail_flags=arrays["tail_flags"],
+        swings=arrays["swings"],
         memory=Memory(**{name: arrays[name] for name in Memory._fields}),
         detector=_detector(head["detector"]),
         shapes=Shapes(bank=arrays["bank"], **head["shapes"]),

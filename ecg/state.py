@@ -21,6 +21,7 @@ class State(NamedTuple):
     tail: NDArray[np.int16]  # [lead, tail] newest samples
     tail_flags: NDArray[np.uint8]  # [lead, tail] 1 = bad, 2 = electrode off
     memory: fusion.Memory
+    swings: NDArray[np.int64]  # [lead, half second, sum] see ecg.fibrillation
     detector: detection.Detector
     shapes: shapes.Shapes
     tracker: episodes.Tracker

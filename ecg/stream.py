@@ -9,12 +9,13 @@ after a gap, or when rate or leads change, the caller takes the findings of `fin
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecg import conditioning as cond
-from ecg import detection, episodes, fiducials, fusion, shapes
+from ecg import detection, episodes, fibrillation, fiducials, fusion, shapes
 from ecg.decision import NO_BEAT, Clock, Mind, Outcome, decide, empty_outcome, joined
 from ecg.findings import Finding
 from ecg.record import SHAPE_PREFERENCE
@@ -55,7 +56,7 @@ def new_state(fs_hz: int, leads: Sequence[str]) -> State:
     n, tail = len(leads), cond.tail_length(fs_hz)
     return State(
         fs_hz, tuple(leads), -1, 0, 0, 1.0, False, np.zeros((n, tail), np.int16), np.zeros((n, tail), np.uint8),
-        fusion.empty_memory(n), detection.Detector(), shapes.empty_shapes(len(shape_leads(leads))),
+        fusion.empty_memory(n), fibrillation.empty_swings(n), detection.Detector(), shapes.empty_shapes(len(shape_leads(leads))),
         episodes.Tracker(fs_hz, tuple(leads)), NO_BEAT,
     )  # fmt: skip
 
@@ -145,8 +146,8 @@ def _started(
     value = np.where(flags[:, :1] == 0, samples[:, :1], 0).astype(np.int16)
     return State(
         state.fs_hz, state.leads, int(batch.first_sample[k]), 0, 0, float(batch.uv_per_lsb[k]), bool(batch.paced[k]),
-        np.repeat(value, state.tail.shape[1], axis=1), state.tail_flags, state.memory, state.detector, state.shapes,
-        state.tracker, NO_BEAT,
+        np.repeat(value, state.tail.shape[1], axis=1), state.tail_flags, state.memory, state.swings, state.detector,
+        state.shapes, state.tracker, NO_BEAT,
     )  # fmt: skip
 
 
@@ -189,11 +190,16 @@ def _group(
     marks = np.concatenate([fusion.stack([s.tail_flags for s in states]), flags], axis=-1)
     taken = lead.taken + samples.shape[-1]
     hops = cond.hops_ready(taken, fs_hz) - lead.hop
-    memory = [s.memory for s in states]
-    codes = np.empty((len(states), len(lead.leads), 0), np.uint8)
-    rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
+    looked = Looked(
+        [s.memory for s in states],
+        [s.swings for s in states],
+        np.empty((len(states), len(lead.leads), 0), np.uint8),
+        [[] for _ in states],
+        [[] for _ in states],
+    )
     if hops > 0:
-        memory, codes, rows = _look(states, raw, marks, lead.taken - length, hops)
+        looked = _look(states, raw, marks, lead.taken - length, hops)
+    codes = looked.codes
     tail, tail_flags = raw[..., -length:].copy(), marks[..., -length:].copy()
     by_hop = np.ascontiguousarray(codes.transpose(0, 2, 1))
     quality = by_hop.tolist()
@@ -202,20 +208,33 @@ def _group(
         mind = Mind(
             detection.copied(s.detector), shapes.copied(s.shapes), episodes.copied(s.tracker), s.last_beat
         )
+        mind.tracker.likeness = looked.likeness[k]
         clock = Clock(fs_hz, s.origin, s.hop, s.paced)
-        outcome = decide(mind, clock, rows[k], quality[k], by_hop[k], until)
+        outcome = decide(mind, clock, looked.rows[k], quality[k], by_hop[k], until)
         state = State(
             fs_hz, s.leads, s.origin, s.taken + samples.shape[-1], s.hop + codes.shape[-1], s.uv_per_lsb, s.paced,
-            tail[k], tail_flags[k], memory[k], mind.detector, mind.shapes, mind.tracker, mind.last_beat,
+            tail[k], tail_flags[k], looked.memory[k], looked.swings[k], mind.detector, mind.shapes, mind.tracker, mind.last_beat,
         )  # fmt: skip
         results.append((state, outcome))
     return results
 
 
+class Looked(NamedTuple):
+    """What the vectorised part says of the next hops of a group's devices: memory to keep, quality codes
+    [device, lead, hop], candidates with their hop, and how much each hop looks like fibrillation.
+    """
+
+    memory: list[fusion.Memory]
+    swings: list[NDArray[np.int64]]
+    codes: NDArray[np.uint8]
+    rows: list[list[tuple[int, fiducials.Candidate]]]
+    likeness: list[list[float]]
+
+
 def _look(
     states: list[State], raw: NDArray[np.int16], marks: NDArray[np.uint8], start: int, hops: int
-) -> tuple[list[fusion.Memory], NDArray[np.uint8], list[list[tuple[int, fiducials.Candidate]]]]:
-    """The vectorised part: quality codes and candidates of the next hops of all devices of a group."""
+) -> Looked:
+    """The vectorised part of the next hops of all devices of a group."""
     lead = states[0]
     oldest = cond.first_needed(lead.hop, lead.fs_hz)
     raw, marks, start = raw[..., oldest - start :], marks[..., oldest - start :], oldest
@@ -232,7 +251,11 @@ def _look(
     samples = np.array([s.taken for s in states], np.int64) - lead.taken
     for device, at, candidate in fiducials.rows(found, (hop - lead.hop) * cond.HOP, samples):
         rows[device].append((at, candidate))
-    return fusion.unstacked(memory), judged.quality, rows
+    before = fusion.stack([s.swings for s in states])
+    new = fibrillation.swings(seen, scale, judged.quality)
+    kept = np.concatenate([before, new], axis=-2)[..., -before.shape[-2] :, :]
+    likeness = fibrillation.likeness(before, new, hop).tolist()
+    return Looked(fusion.unstacked(memory), list(kept), judged.quality, rows, likeness)
 
 
 def _off_by_hop(marks: NDArray[np.uint8], start: int, lead: State, hops: int) -> NDArray[np.bool_]:

@@ -1,0 +1,122 @@
+"""How much the last five seconds look like ventricular fibrillation, flutter or fast ventricular tachycardia.
+
+Between the beats of any rhythm with narrow QRS there is rest; in VF, flutter and fast VT there is none: the median of
+the absolute signal is a large part of its peaks (threshold-crossing measures: Thakor 1990, TCSC of Arafat 2009; review
+of measures: Amann, Tratnig, Unterkofler 2005). Two bands are looked at, that of the QRS and one down to 1 Hz, by their
+sums over each half second; features are ratios of sums over ten half seconds; a logistic regression weighs them.
+Sums are of integers and all else is elementwise, so nothing depends on cuts or companions (DESIGN.md section 7).
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from ecg.conditioning import HOP, LSB_PARTS, REACH, SMOOTH, Conditioned, Int, Real
+from ecg.fusion import UNREADABLE
+
+WINDOW_HOPS = 10  # 5 s, as the windows of the Creighton labels and of AAMI EC38
+STEP = 2  # every second sample of the 128-Hz grid: the bands end near 20 Hz
+SLOW = 77  # 602 ms: subtracting this mean leaves what is faster than about 1 Hz
+SUMS = (
+    "rest", "low", "peak", "area", "change", "bend",  # QRS band
+    "slow_rest", "slow_low", "slow_peak", "slow_area", "slow_change", "slow_bend", "readable",
+)  # fmt: skip
+_PEAK, _SLOW_PEAK = SUMS.index("peak"), SUMS.index("slow_peak")
+READABLE_HOPS = 5  # of ten: clipped half seconds in between do not hide a fibrillation
+
+# Weight of each feature of `features` and the start, in logits; tools/train_rhythms.py, docs/models/rhythms.md.
+FEATURES = (
+    "rest", "low", "change", "bend", "evenness", "size",
+    "slow_rest", "slow_low", "slow_change", "slow_bend", "slow_evenness", "slow_size", "fast_share",
+)  # fmt: skip
+START = 0.0
+WEIGHTS = (0.0,) * 13
+SIZE_UP_TO_UV = 40.0  # a larger mean amplitude tells no more
+SLOW_SIZE_UP_TO_UV = 60.0
+
+
+def empty_swings(leads: int) -> Int:
+    """[lead, WINDOW_HOPS - 1, sum]: nothing has been seen."""
+    return np.zeros((leads, WINDOW_HOPS - 1, len(SUMS)), np.int64)
+
+
+def _bands(c: Conditioned, uv_per_lsb: Real, hops: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Both bands in whole microvolts at 64 Hz, from two samples before the first hop on."""
+    first, last = REACH - 2 * STEP, REACH + hops * HOP
+    own = slice(first, last, STEP)
+    fast = np.rint(c.band_uv[..., own]).astype(np.int32)
+    total = np.zeros((*c.grid.shape[:-1], c.grid.shape[-1] + 1), np.int64)
+    np.cumsum(c.grid, axis=-1, out=total[..., 1:])
+
+    def mean_of(length: int) -> Int:
+        half = length // 2
+        out: Int = (
+            total[..., first + half + 1 : last + half + 1 : STEP]
+            - total[..., first - half : last - half : STEP]
+        )
+        return out
+
+    scale = (uv_per_lsb / (LSB_PARTS * SMOOTH * SLOW))[:, None, None]
+    slow = np.rint((mean_of(SMOOTH) * SLOW - mean_of(SLOW) * SMOOTH) * scale).astype(np.int32)
+    return fast, slow
+
+
+def _sums(band: NDArray[np.int32], hops: int) -> list[Int]:
+    """rest, low, peak, area, change, bend of each hop, [g, lead, h]."""
+    step = np.diff(band, axis=-1)
+    shape = (*band.shape[:-1], hops, HOP // STEP)
+    size = np.sort(np.abs(band[..., 2:]).reshape(shape), axis=-1)
+    change = np.abs(step[..., 1:]).reshape(shape)
+    bend = np.abs(np.diff(step, axis=-1)).reshape(shape)
+    middle = HOP // STEP // 2
+    rows = (size[..., middle], size[..., middle // 2], size[..., -1])
+    return [
+        *(row.astype(np.int64) for row in rows),
+        *(part.sum(axis=-1, dtype=np.int64) for part in (size, change, bend)),
+    ]
+
+
+def swings(c: Conditioned, uv_per_lsb: Real, codes: NDArray[np.uint8]) -> Int:
+    """The SUMS of each new half second, [g, lead, h, sum]; codes [g, lead, h] are the leads' quality."""
+    hops = codes.shape[-1]
+    fast, slow = _bands(c, uv_per_lsb, hops)
+    readable = (codes < UNREADABLE).astype(np.int64)
+    return np.stack([*_sums(fast, hops), *_sums(slow, hops), readable], axis=-1)
+
+
+def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
+    """Sums over ten half seconds ending with each new one, and the least and greatest of them, [g, lead, h, sum]."""
+    joined = np.concatenate([before, new], axis=-2)
+    total = np.zeros((*joined.shape[:-2], joined.shape[-2] + 1, joined.shape[-1]), np.int64)
+    np.cumsum(joined, axis=-2, out=total[..., 1:, :])
+    peaks = sliding_window_view(joined[..., [_PEAK, _SLOW_PEAK]], WINDOW_HOPS, axis=-2)
+    return total[..., WINDOW_HOPS:, :] - total[..., :-WINDOW_HOPS, :], peaks.min(axis=-1), peaks.max(axis=-1)
+
+
+def features(sums: Int, least: Int, most: Int) -> list[Real]:
+    """The FEATURES, each [g, lead, h]: ratios without unit."""
+    count = WINDOW_HOPS * HOP // STEP
+    out: list[Real] = []
+    for k, up_to in enumerate((SIZE_UP_TO_UV, SLOW_SIZE_UP_TO_UV)):
+        rest, low, peak, area, change, bend = (sums[..., 6 * k + n] for n in range(6))
+        out += [rest / (peak + 1), low / (peak + 1), change / (area + 1), bend / (change + 1)]
+        out += [least[..., k] / (most[..., k] + 1), np.minimum(area / (count * up_to), 1.0)]
+    return [*out, sums[..., 3] / (sums[..., 9] + 1)]
+
+
+def likeness(before: Int, new: Int, hop: NDArray[np.int64]) -> Real:
+    """Logits [g, h] that the five seconds ending with each hop are VF, flutter or VT: of the lead that says so least,
+    since one lead with QRS complexes and rest between them refutes it. Nan where no lead was readable for half of the
+    window, or before there are five seconds; hop [g] is the index of the first.
+    """
+    sums, least, most = windows(before, new)
+    logit = np.full(sums.shape[:-1], START)
+    for weight, values in zip(WEIGHTS, features(sums, least, most), strict=True):
+        logit += weight * values
+    logit[sums[..., -1] < READABLE_HOPS] = np.inf
+    lowest = logit[:, 0].copy()
+    for lead in range(1, logit.shape[1]):
+        np.minimum(lowest, logit[:, lead], out=lowest)
+    early = hop[:, None] + np.arange(lowest.shape[1]) < WINDOW_HOPS - 1
+    lowest[early | np.isinf(lowest)] = np.nan
+    return lowest

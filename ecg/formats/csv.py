@@ -139,7 +139,7 @@ def _times(
 
 
 def _stretches(firsts: Sequence[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
-    ends = [*(row for _, row in firsts[1:]), rows]
+    ends = [*(row for _, row in firsts[1:]), rows][: len(firsts)]
     return [(sample, sample + end - row) for (sample, row), end in zip(firsts, ends, strict=True)]
 
 

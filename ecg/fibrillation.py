@@ -12,25 +12,30 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecg.conditioning import HOP, LSB_PARTS, REACH, SMOOTH, Conditioned, Int, Real
-from ecg.fusion import UNREADABLE
+from ecg.fusion import OFF
 
 WINDOW_HOPS = 10  # 5 s, as the windows of the Creighton labels and of AAMI EC38
 STEP = 2  # every second sample of the 128-Hz grid: the bands end near 20 Hz
 SLOW = 77  # 602 ms: subtracting this mean leaves what is faster than about 1 Hz
 SUMS = (
     "rest", "low", "peak", "area", "change", "bend",  # QRS band
-    "slow_rest", "slow_low", "slow_peak", "slow_area", "slow_change", "slow_bend", "readable",
+    "slow_rest", "slow_low", "slow_peak", "slow_area", "slow_change", "slow_bend", "on",
 )  # fmt: skip
 _PEAK, _SLOW_PEAK = SUMS.index("peak"), SUMS.index("slow_peak")
-READABLE_HOPS = 5  # of ten: clipped half seconds in between do not hide a fibrillation
+ON_HOPS = (
+    5  # of ten with the electrode on: a lead is asked; fibrillation that is clipped is not readable, yet seen
+)
+FLAT_UV = 8.0  # mean amplitude of a lead that has no signal at all: it refutes nothing
 
 # Weight of each feature of `features` and the start, in logits; tools/train_rhythms.py, docs/models/rhythms.md.
 FEATURES = (
     "rest", "low", "change", "bend", "evenness", "size",
     "slow_rest", "slow_low", "slow_change", "slow_bend", "slow_evenness", "slow_size", "fast_share",
 )  # fmt: skip
-START = 0.0
-WEIGHTS = (0.0,) * 13
+START = -21.258
+WEIGHTS: tuple[float, ...] = (
+    26.59, -16.619, 12.035, -1.459, -2.02, 3.938, 10.133, 21.192, -11.276, -6.509, -3.309, 3.205, 12.468,
+)  # fmt: skip
 SIZE_UP_TO_UV = 40.0  # a larger mean amplitude tells no more
 SLOW_SIZE_UP_TO_UV = 60.0
 
@@ -80,8 +85,8 @@ def swings(c: Conditioned, uv_per_lsb: Real, codes: NDArray[np.uint8]) -> Int:
     """The SUMS of each new half second, [g, lead, h, sum]; codes [g, lead, h] are the leads' quality."""
     hops = codes.shape[-1]
     fast, slow = _bands(c, uv_per_lsb, hops)
-    readable = (codes < UNREADABLE).astype(np.int64)
-    return np.stack([*_sums(fast, hops), *_sums(slow, hops), readable], axis=-1)
+    on = (codes != OFF).astype(np.int64)
+    return np.stack([*_sums(fast, hops), *_sums(slow, hops), on], axis=-1)
 
 
 def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
@@ -89,8 +94,9 @@ def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
     joined = np.concatenate([before, new], axis=-2)
     total = np.zeros((*joined.shape[:-2], joined.shape[-2] + 1, joined.shape[-1]), np.int64)
     np.cumsum(joined, axis=-2, out=total[..., 1:, :])
+    sums: Int = total[..., WINDOW_HOPS:, :] - total[..., :-WINDOW_HOPS, :]
     peaks = sliding_window_view(joined[..., [_PEAK, _SLOW_PEAK]], WINDOW_HOPS, axis=-2)
-    return total[..., WINDOW_HOPS:, :] - total[..., :-WINDOW_HOPS, :], peaks.min(axis=-1), peaks.max(axis=-1)
+    return sums, peaks.min(axis=-1), peaks.max(axis=-1)
 
 
 def features(sums: Int, least: Int, most: Int) -> list[Real]:
@@ -106,14 +112,15 @@ def features(sums: Int, least: Int, most: Int) -> list[Real]:
 
 def likeness(before: Int, new: Int, hop: NDArray[np.int64]) -> Real:
     """Logits [g, h] that the five seconds ending with each hop are VF, flutter or VT: of the lead that says so least,
-    since one lead with QRS complexes and rest between them refutes it. Nan where no lead was readable for half of the
-    window, or before there are five seconds; hop [g] is the index of the first.
+    since one lead with QRS complexes and rest between them refutes it. Nan where no lead has a signal, or before there
+    are five seconds; hop [g] is the index of the first.
     """
     sums, least, most = windows(before, new)
     logit = np.full(sums.shape[:-1], START)
     for weight, values in zip(WEIGHTS, features(sums, least, most), strict=True):
         logit += weight * values
-    logit[sums[..., -1] < READABLE_HOPS] = np.inf
+    flat = sums[..., SUMS.index("slow_area")] < FLAT_UV * WINDOW_HOPS * HOP / STEP
+    logit[flat | (sums[..., -1] < ON_HOPS)] = np.inf
     lowest = logit[:, 0].copy()
     for lead in range(1, logit.shape[1]):
         np.minimum(lowest, logit[:, lead], out=lowest)

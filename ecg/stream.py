@@ -56,8 +56,8 @@ def new_state(fs_hz: int, leads: Sequence[str]) -> State:
     n, tail = len(leads), cond.tail_length(fs_hz)
     return State(
         fs_hz, tuple(leads), -1, 0, 0, 1.0, False, np.zeros((n, tail), np.int16), np.zeros((n, tail), np.uint8),
-        fusion.empty_memory(n), fibrillation.empty_swings(n), detection.Detector(), shapes.empty_shapes(len(shape_leads(leads))),
-        episodes.Tracker(fs_hz, tuple(leads)), NO_BEAT,
+        fusion.empty_memory(n), fibrillation.empty_swings(n), detection.Detector(),
+        shapes.empty_shapes(len(shape_leads(leads))), episodes.Tracker(fs_hz, tuple(leads)), NO_BEAT,
     )  # fmt: skip
 
 
@@ -213,7 +213,8 @@ def _group(
         outcome = decide(mind, clock, looked.rows[k], quality[k], by_hop[k], until)
         state = State(
             fs_hz, s.leads, s.origin, s.taken + samples.shape[-1], s.hop + codes.shape[-1], s.uv_per_lsb, s.paced,
-            tail[k], tail_flags[k], looked.memory[k], looked.swings[k], mind.detector, mind.shapes, mind.tracker, mind.last_beat,
+            tail[k], tail_flags[k], looked.memory[k], looked.swings[k], mind.detector, mind.shapes,
+            mind.tracker, mind.last_beat,
         )  # fmt: skip
         results.append((state, outcome))
     return results

@@ -22,6 +22,7 @@ from ecg.record import Lead, Record
 MAX_BYTES = 1 << 28
 MAX_HEAD_LINES = 100
 MAX_COLUMNS = 256
+MAX_NAME = 80
 FILTERS = ("high_pass_hz", "low_pass_hz", "notch_hz")
 # Microvolts of a unit, and the decimals that tell a nanovolt.
 UNITS = {"uv": (1.0, 3), "\u00b5v": (1.0, 3), "\u03bcv": (1.0, 3), "mv": (1e3, 6), "v": (1e6, 9)}
@@ -75,8 +76,12 @@ def _head(data: bytes) -> tuple[dict[str, str], list[str], str, int]:
             told[key.strip()] = value.strip()
         elif line:
             delimiter = max(",;\t", key=line.count)
-            names = line.split(delimiter)
-            if len(names) > MAX_COLUMNS or all(re.fullmatch(r"[-+.\deE\s]*", name) for name in names):
+            names = [" ".join(name.split()) for name in line.split(delimiter)]
+            if (
+                len(names) > MAX_COLUMNS
+                or max(map(len, names)) > MAX_NAME
+                or all(re.fullmatch(r"[-+.\deE\s]*", name) for name in names)
+            ):
                 raise InvalidRecord("no line with names of leads", at, "name the columns: I [mV],II [mV]")
             return told, names, delimiter, at
     raise InvalidRecord("no table of samples", at)

@@ -26,6 +26,7 @@ P_SHARE, P_LIKENESS, P_SPREAD_S = (
     0.75,
     0.020,
 )  # tuned on LUDB's even records: P before at least so many beats
+IRREGULAR, P_LIKENESS_IRREGULAR = 0.1, 0.9  # median change of RR over RR: flutter and f waves may look shared
 AFTER_T_S = 0.020
 EARLY, LATE = 0.15, 0.85  # quantiles over leads: earliest or latest but one of twelve
 
@@ -105,7 +106,8 @@ def _p_wave(
     found = atrial.find(beat, begin, t_end, rr_before(beat), measured)
     if found is None:
         return None, "too few beats, or no room before QRS, to look for P", none
-    if found.share < P_SHARE or found.likeness < P_LIKENESS:
+    needed = P_LIKENESS_IRREGULAR if _irregular(rr_before(beat)) else P_LIKENESS
+    if found.share < P_SHARE or found.likeness < needed:
         return found, "no P wave that the beats share", none
     if found.spread > P_SPREAD_S * beat.fs_hz:
         return found, "P is not at one distance from QRS", none
@@ -117,6 +119,12 @@ def _p_wave(
     for places in (on, peak, off):
         places[small] = np.nan
     return found, "" if np.isfinite(on).any() else "P is too small", (on, peak, off)
+
+
+def _irregular(rr: Real) -> bool:
+    steps = np.abs(np.diff(rr))
+    steps = steps[np.isfinite(steps)]
+    return len(steps) > 0 and bool(np.median(steps) > IRREGULAR * np.nanmedian(rr))
 
 
 def _common(points: Mapping[str, Real]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from ecg.findings import Finding
 from ecg.fusion import GOOD, QUALITIES, UNREADABLE
 
 NO_BEAT = -(2**62)
+CUT_S = 0.05  # a QRS whose R lies nearer to an end of the stretch was cut: what is seen of it may be anything
 SAME_BEAT_S = 0.1  # two summits whose R lies closer are one beat
 
 
@@ -104,21 +105,30 @@ def decide(
     """
     beats, kinds, told = list[int](), list[str](), list[Finding]()
     row, decided, now = 0, len(quality), clock.sample(clock.hop)
+    cut = CUT_S * clock.fs_hz
     for k, lead_codes in enumerate(quality):
         start, now = now, clock.sample(clock.hop + k + 1)
+        is_noisy = min(lead_codes) != GOOD
         certain: list[Candidate] = []
         while row < len(rows) and rows[row][0] == k:
-            certain += detection.offer(mind.detector, rows[row][1])
+            certain += detection.offer(mind.detector, rows[row][1], is_noisy)
             row += 1
         certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP)
         for candidate in certain:
             sample = candidate.sample + clock.origin
-            outside = sample < clock.origin or (until is not None and sample >= until)
+            outside = candidate.sample < cut or (until is not None and sample >= until - cut)
             if outside or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
                 continue
-            kinds.append(_classified(mind, clock, candidate, sample, min(lead_codes) == GOOD))
+            kind = _classified(mind, clock, candidate, sample)
+            mind.last_beat = sample
+            if (
+                is_noisy and kind != "N"
+            ):  # a shape unlike the patient's where no lead is good: perhaps a disturbance
+                mind.tracker.quiet_since = sample  # which is no silence either
+                continue
+            kinds.append(kind)
             beats.append(sample)
-            told += episodes.on_beat(mind.tracker, sample, kinds[-1])
+            told += episodes.on_beat(mind.tracker, sample, kind)
         if until is not None and now > until:
             decided, now = k, start
             break
@@ -139,10 +149,7 @@ def decide(
     )
 
 
-def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int, clean: bool) -> str:
-    """The beat's class; where no lead is good a ventricular shape may be noise, so nobody can say."""
+def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> str:
     known = mind.tracker.beats
     rr_s = (sample - known[-1]) / clock.fs_hz if known else None
-    mind.last_beat = sample
-    kind = shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
-    return kind if clean or kind == "N" else "Q"
+    return shapes.classify(mind.shapes, candidate, rr_s, clock.paced)

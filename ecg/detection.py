@@ -12,7 +12,16 @@ from ecg.fiducials import Candidate
 THRESHOLD = 0.20  # of the way from noise to signal; tuned on MIT-BIH DS1
 BACK_THRESHOLD = 0.12  # of the same, when a beat is overdue
 BACK_FLOOR = 0.15  # of the signal: an overdue beat is never smaller
+REGULAR = 0.15  # an overdue beat within this share of the usual RR from where it should be ...
+REGULAR_FLOOR = 0.25  # ... of the signal is enough, whatever the noise: amplitudes drop within a beat
+PARTIAL_EARLY = 0.7  # of the median RR: what comes earlier and only half of the leads show is no beat
+RR_NEEDED = 3  # intervals, before anything is called early
 OVERDUE = 1.6  # median RR: then the best rejected summit is looked at again
+WIDE_MS = 100.0  # muscle and electrode noise makes wide summits: they must stand out from the noise, ...
+WIDER = 1.4  # than usual
+WIDE_EARLY = 0.85  # of the median RR
+WIDE_ABOVE_NOISE = 3.5
+WIDE_BELOW = 0.65  # ... but no more than so much of the signal is asked of them
 T_WAVE_PLACES = 46  # 360 ms
 T_WAVE_BELOW = 0.55  # of the last beat's height
 REFRACTORY_PLACES = 26  # 203 ms
@@ -27,6 +36,7 @@ class Detector:
 
     signal: list[float] = field(default_factory=lambda: [1.0] * 8)
     noise: list[float] = field(default_factory=lambda: [0.1] * 8)
+    widths_ms: list[float] = field(default_factory=lambda: [0.0] * 8)
     rr_places: list[int] = field(default_factory=list)
     last_place: int = -1
     last_height: float = 0.0
@@ -34,7 +44,9 @@ class Detector:
 
 
 def copied(d: Detector) -> Detector:
-    return Detector(d.signal[:], d.noise[:], d.rr_places[:], d.last_place, d.last_height, d.spares[:])
+    return Detector(
+        d.signal[:], d.noise[:], d.widths_ms[:], d.rr_places[:], d.last_place, d.last_height, d.spares[:]
+    )
 
 
 def forget_rhythm(d: Detector) -> None:
@@ -49,6 +61,8 @@ def _take(d: Detector, c: Candidate, signal: float) -> None:
         d.rr_places.append(c.place - d.last_place)
         del d.rr_places[:-8]
     d.last_place, d.last_height = c.place, c.height
+    d.widths_ms.append(c.width_ms)
+    del d.widths_ms[0]
     d.signal.append(min(max(c.height, LEARNT_FLOOR * signal), LEARNT_CAP * signal))
     del d.signal[0]
     if d.spares:
@@ -67,19 +81,38 @@ def overdue(d: Detector, now_place: int) -> list[Candidate]:
             break
         best = max(late, key=lambda s: s.height)
         signal, noise = sorted(d.signal)[4], sorted(d.noise)[4]
-        if best.height < max(noise + BACK_THRESHOLD * (signal - noise), BACK_FLOOR * signal):
+        floor = max(noise + BACK_THRESHOLD * (signal - noise), BACK_FLOOR * signal)
+        if abs(best.place - d.last_place - usual) <= REGULAR * usual:
+            floor = min(floor, REGULAR_FLOOR * signal)
+        if best.height < floor:
             break
         _take(d, best, signal)
         found.append(best)
     return found
 
 
-def offer(d: Detector, c: Candidate) -> list[Candidate]:
-    """The beats that become certain with this summit, oldest first."""
+def _is_artefact(d: Detector, c: Candidate) -> bool:
+    """A ventricle that contracts early is seen on every lead; a disturbance of one electrode is not."""
+    return c.is_partial and _is_early(d, c, PARTIAL_EARLY)
+
+
+def _is_early(d: Detector, c: Candidate, share: float) -> bool:
+    """Whether it comes before that share of the median RR, as far as that is known."""
+    if d.last_place < 0 or len(d.rr_places) < RR_NEEDED:
+        return False
+    return c.place - d.last_place < share * sorted(d.rr_places)[len(d.rr_places) // 2]
+
+
+def offer(d: Detector, c: Candidate, is_noisy: bool) -> list[Candidate]:
+    """The beats that become certain with this summit, oldest first; `is_noisy`: no lead is good now."""
     found = overdue(d, c.place)
+    if _is_artefact(d, c):
+        return found
     signal, noise = sorted(d.signal)[4], sorted(d.noise)[4]
     threshold = noise + THRESHOLD * (signal - noise)
     since = c.place - d.last_place if d.last_place >= 0 else c.place + T_WAVE_PLACES
+    if is_noisy and c.width_ms > max(WIDE_MS, WIDER * sorted(d.widths_ms)[4]) and _is_early(d, c, WIDE_EARLY):
+        threshold = max(threshold, min(WIDE_ABOVE_NOISE * noise, WIDE_BELOW * signal))
     if since < T_WAVE_PLACES:
         threshold = max(threshold, T_WAVE_BELOW * d.last_height)
     if c.height > threshold and since >= REFRACTORY_PLACES:

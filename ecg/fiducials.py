@@ -22,6 +22,10 @@ SHAPE_REACH = 17  # 133 ms each side of R: QRS and ST onset, not the P wave of a
 SHAPE_SLACK = 2  # 16 ms each way when shapes are compared
 SHAPE_LEADS = 3  # shapes are compared on at most three leads
 SHAPE_FULL_SCALE = 127
+SHOWN_REACH = 6  # 47 ms: leads see a beat at slightly different times
+SHOWN = (
+    0.15  # of a lead's level: less is not seen on it (MIT-BIH DS1: 2 beats of 42,000, 31 of 98 false ones)
+)
 STEEP = 0.3  # of the steepest slope: where the QRS begins and ends
 
 
@@ -32,6 +36,7 @@ class Candidate(NamedTuple):
     height: float
     sample: int
     width_ms: float
+    is_partial: bool  # half of the readable leads, or fewer, show it
     readable: tuple[bool, ...]
     lengths: tuple[float, ...]  # root of the sum of squares of the shape at each shift, at least 1
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
@@ -48,6 +53,7 @@ class Found:
     height: Real
     sample: NDArray[np.int64]
     width_ms: Real
+    is_partial: NDArray[np.bool_]
     readable: NDArray[np.bool_]
     lengths: Real
     shape: Shape
@@ -84,6 +90,23 @@ def _width_ms(steep: Real) -> Real:
     last = over.shape[1] - 1 - over[:, ::-1].argmax(axis=1)
     out: Real = (last - first + 1) * (1000.0 / RATE_HZ)
     return out
+
+
+def _partial(
+    c: Conditioned,
+    judged: Judged,
+    device: NDArray[np.int64],
+    hop: NDArray[np.int64],
+    at: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Whether no more than half of the readable leads show anything at a summit; never of a single lead."""
+    near = (at[:, None] + np.arange(-SHOWN_REACH, SHOWN_REACH + 1))[:, None, :]
+    leads = np.arange(c.envelope_uv.shape[1])[None, :, None]
+    height_uv = c.envelope_uv[device[:, None, None], leads, near].max(axis=2)
+    readable = judged.quality[device, :, hop] < UNREADABLE
+    shows = readable & (height_uv >= SHOWN * judged.level_uv[device, :, hop])
+    count = readable.sum(axis=1)
+    return np.asarray((count > 1) & (2 * shows.sum(axis=1) <= count))
 
 
 def describe(
@@ -123,6 +146,7 @@ def describe(
         height,
         sample,
         _width_ms(np.abs(own[:, 2:] - own[:, :-2])),
+        _partial(c, judged, device, hop, at),
         readable,
         np.sqrt(np.maximum(running_sum(squares, 2 * SHAPE_REACH + 1), 1)),
         scaled,
@@ -143,11 +167,11 @@ def rows(
     """
     columns = (
         found.device, found.hop, found.place + places[found.device], found.height,
-        found.sample + samples[found.device], found.width_ms, found.readable, found.lengths,
+        found.sample + samples[found.device], found.width_ms, found.is_partial, found.readable, found.lengths,
     )  # fmt: skip
     views = shifted(found.shape)
-    for device, hop, place, height, sample, width_ms, readable, lengths, shape, view in zip(
+    for device, hop, place, height, sample, width_ms, is_partial, readable, lengths, shape, view in zip(
         *(column.tolist() for column in columns), found.shape, views, strict=True
     ):
         known, sizes = tuple(readable), tuple(lengths)
-        yield device, hop, Candidate(place, height, sample, width_ms, known, sizes, shape, view)
+        yield device, hop, Candidate(place, height, sample, width_ms, is_partial, known, sizes, shape, view)

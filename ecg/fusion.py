@@ -50,7 +50,7 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """Per hop [g, lead, h]: quality codes, the gain with which a lead enters the sum, and its QRS size.
+    """Per hop [g, lead, h]: quality codes, the gain with which a lead enters the sum, its QRS size and its level.
 
     size_uv is quartered on a noisy lead and 0 on an unreadable one: the largest is where R is sought. It changes
     slowly, so that R does not jump from one lead's R to another lead's S.
@@ -59,6 +59,7 @@ class Judged:
     quality: Codes
     gain_per_uv: Real
     size_uv: Real
+    level_uv: Real
 
 
 def empty_memory(leads: int) -> Memory:
@@ -168,7 +169,7 @@ def _grade(level: Real, noise: Real, ragged: Bool, useless: Bool, off: Bool) -> 
         total += weight[:, lead]
     gain = weight / (np.where(total > 0, total, 1.0)[:, None] * np.maximum(level, LEVEL_TOO_SMALL_UV))
     size = level * np.array([1.0, 0.25, 0.0, 0.0])[quality]
-    return Judged(quality, gain, size)
+    return Judged(quality, gain, size, level)
 
 
 def fuse(c: Conditioned, judged: Judged) -> Real:

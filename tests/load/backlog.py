@@ -21,6 +21,7 @@ THIN: Final = Condition(up_kbit_s=200.0, down_kbit_s=200.0, delay_s=0.05)
 DELAY_S: Final = 3.0
 FAST_PER_S: Final = 2_000.0  # packets of backlog a device sends at most; its line and the hub decide
 DONE_WITHIN_S: Final = 840.0
+GOES_ON_S: Final = 7_200.0  # what it records while it sends: its buffer must not overflow
 STATUS_S: Final = 6.0  # the page is told each two seconds
 SETTLED_S: Final = 10.0  # the page opens and asks for short packets
 
@@ -43,7 +44,12 @@ async def run(folder: Path, plan: Plan) -> list[Figure]:
             installation.installed(folder, {"HUB_DSN": postgres.dsn}) as hub,
             ward.populated(hub, 1) as (database, worn),
         ):
-            wearers = ward.make_wearers(worn, recorded_s=plan.recorded_s, backlog_per_s=FAST_PER_S)
+            wearers = ward.make_wearers(
+                worn,
+                recorded_s=plan.recorded_s,
+                buffer_s=plan.recorded_s + GOES_ON_S,
+                backlog_per_s=FAST_PER_S,
+            )
             setup = Setup(wearers, hub.broker, Tape(plan.seed, TAPE_S), plan.seed, links=1, line=THIN)
             async with (
                 ward.streaming(hub, postgres.superuser_dsn, setup, database, worn, folder) as watched,

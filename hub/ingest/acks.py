@@ -68,7 +68,8 @@ class AckBook:
             account = self._accounts.get(device_id)
             if account is None or not (account.states or account.events):
                 continue
-            messages += [(account.topic, encode_ack(ack)) for ack in _acks(account, whole)]
+            _catch_up(account, whole)
+            messages += [(account.topic, encode_ack(ack)) for ack in _acks(account)]
             account.states, account.events = {}, []
             self.waiting.discard(device_id)
             account.urgent = False
@@ -77,6 +78,11 @@ class AckBook:
         if SWEEP_S <= now_s - self._swept_s < inf:
             self._sweep(now_s)
         return messages
+
+    def catch_up(self, whole: Callable[[Key], int | None]) -> None:
+        """What waits to be told tells how far it has come by now."""
+        for account in self._accounts.values():
+            _catch_up(account, whole)
 
     def _await(self, device_id: str, account: _Account, is_first: bool, urgent: bool) -> None:
         """Look at it when its interval is over; a second time, earlier, if it becomes urgent while it waits."""
@@ -112,12 +118,15 @@ class AckBook:
         return account
 
 
-def _acks(account: _Account, whole: Callable[[Key], int | None]) -> list[Ack]:
-    """One for each boot; the events' ids ride on the first ones, 256 on each at most."""
+def _catch_up(account: _Account, whole: Callable[[Key], int | None]) -> None:
     for key in account.states:
         next_sample = whole(key)
         if next_sample is not None:
             account.states[key] = next_sample, ()
+
+
+def _acks(account: _Account) -> list[Ack]:
+    """One for each boot; the events' ids ride on the first ones, 256 on each at most."""
     events = [tuple(account.events[at : at + MAX_RANGES]) for at in range(0, len(account.events), MAX_RANGES)]
     acks = [
         Ack(recording, boot, next_sample, wanted, events.pop(0) if events else ())

@@ -152,7 +152,7 @@ class Engine:
             self._days.settle(committed)
         self._steady.went_on(went.rows, went.end, went.oldest, self._acks)
         self._senders.note_went(went)  # before `settle`, which may begin the table of boots anew
-        self._steady.settle(stored.boots)
+        self._steady.settle(stored.boots, self._acks)
         told = [sos.source_key(h.device.id, h.event) for h in batch.happenings if h.event.kind == sos.SOS]
         for key, one in found.items():
             if self._found.get(key) is one:

@@ -282,9 +282,13 @@ class Steady:
         found = {key: self._known[key] for key in keys if key in self._known}
         return {key: self._brought_up(boot) for key, boot in found.items()}
 
-    def settle(self, boots: Mapping[Key, Boot]) -> None:
-        """Committed by the ordinary way."""
+    def settle(self, boots: Mapping[Key, Boot], acks: AckBook) -> None:
+        """Committed by the ordinary way. A table that has grown too long begins anew; what it had to tell is told."""
         if max(len(self.sources), len(self._known)) > KEPT:
+            acks.catch_up(self.next_sample)
+            for source, end in self.told(NEVER):
+                device, named = source.device, (source.recording_octets, source.key[1])
+                acks.note(device.shard, device.id, named, end, (), False)
             self._clear()
         columns = self.columns
         self._known.update(boots)

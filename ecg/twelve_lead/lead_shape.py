@@ -12,7 +12,7 @@ import numpy as np
 from ecg.st import high_pass_fault
 from ecg.twelve_lead.delineation import Delineation
 from ecg.twelve_lead.signals import Real
-from ecg.twelve_lead.values import Quality, Value, withheld
+from ecg.values import Quality, Value, withheld
 
 LEVEL_S = 0.016  # before QRS: the reference level (AHA 1990: the PR segment, at least 16 ms)
 POINT_S = 0.008  # an ST level is a mean over so long

@@ -15,7 +15,7 @@ from ecg.record import MDC_TO_SHORT, Record, main_group
 from ecg.twelve_lead.delineation import Delineation, delineate
 from ecg.twelve_lead.lead_shape import lead_shape
 from ecg.twelve_lead.signals import FROM_I_II, Flags, Places, prepare
-from ecg.twelve_lead.values import Quality, Value, withheld
+from ecg.values import Quality, Value, withheld
 
 WHOLE_S = 60.0  # records up to this length are measured whole
 FEW_BEATS = 5  # fewer make a noisy median
@@ -215,3 +215,14 @@ def _sum(
     numbers = [part.value or 0.0 for part in known]
     noisy = any(part.quality == "noisy" for part in known)
     return Value(round(numbers[0] + max(numbers[1:])), "noisy" if noisy else "good", leads)
+
+
+def qrs_limits_s(measured: Measurements, analysis: Analysis) -> tuple[float, float]:
+    """Begin and end of QRS in s from the analysis' own R samples, for `ecg.st.levels`; nan where not measured."""
+    d = measured.delineation
+    if d is None:
+        return float("nan"), float("nan")
+    own = analysis.sample - measured.stretch[0]
+    moved = [int(at - own[np.abs(own - at).argmin()]) for at in d.beat.beats]
+    start = float(np.median(moved)) - d.beat.anchor
+    return (d.common["qrs_on"] + start) / d.beat.fs_hz, (d.common["qrs_off"] + start) / d.beat.fs_hz

@@ -144,7 +144,7 @@ def _av_dissociation(case: Case) -> Evidence | None:
     )
 
 
-def _qtc_ms(case: Case) -> float | None:
+def qtc_ms(case: Case) -> float | None:
     """Bazett from 60 to 100/min, Fridericia outside (AHA/ACCF/HRS 2009 warns of Bazett at other rates)."""
     rate = case.number("rate_bpm")
     usual = rate is not None and 60 <= rate <= 100
@@ -152,17 +152,17 @@ def _qtc_ms(case: Case) -> float | None:
 
 
 def _long_qt(case: Case) -> Evidence | None:
-    qtc, least = _qtc_ms(case), limit("long-qt", "men_ms" if case.request.sex == "male" else "women_ms")
+    qtc, least = qtc_ms(case), limit("long-qt", "men_ms" if case.request.sex == "male" else "women_ms")
     return _qt_evidence(case, qtc) if qtc is not None and qtc >= least and not case.wide() else None
 
 
 def _very_long_qt(case: Case) -> Evidence | None:
-    qtc, least = _qtc_ms(case), limit("very-long-qt", "wide_qtc_ms" if case.wide() else "qtc_ms")
+    qtc, least = qtc_ms(case), limit("very-long-qt", "wide_qtc_ms" if case.wide() else "qtc_ms")
     return _qt_evidence(case, qtc) if qtc is not None and qtc >= least else None
 
 
 def _short_qt(case: Case) -> Evidence | None:
-    qtc = _qtc_ms(case)
+    qtc = qtc_ms(case)
     return _qt_evidence(case, qtc) if qtc is not None and qtc <= limit("short-qt", "qtc_ms") else None
 
 

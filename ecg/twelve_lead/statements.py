@@ -14,7 +14,7 @@ from ecg.twelve_lead.case import Case, Evidence, Request, Test
 from ecg.twelve_lead.criteria import CRITERIA, PRIORITIES, Criterion, Priority
 from ecg.twelve_lead.measurements import Measurements, measure
 
-__all__ = ["Request", "Statement", "from_measurements", "statements"]
+__all__ = ["Request", "Statement", "critical_facts", "from_measurements", "statements"]
 
 TESTS: Mapping[str, Test] = {**rhythm_statements.TESTS, **shape_statements.TESTS}
 STRIP_S = 10.0
@@ -80,3 +80,25 @@ def _strip(case: Case, at: tuple[int, int] | None) -> tuple[int, int]:
     first = case.measured.stretch[0] if at is None else (at[0] + at[1] - width) // 2
     first = max(0, min(first, case.analysis.length - width))
     return first, min(case.analysis.length, first + width)
+
+
+def critical_facts(
+    measured: Measurements, analysis: Analysis, request: Request | None = None
+) -> dict[str, float]:
+    """Facts of `ecg.critical_values` that a 12-lead ECG determines; what was withheld or needs a reader is left out."""
+    case = Case(measured, analysis, request or Request())
+    rr_ms, qtc_ms = case.number("longest_rr_ms"), rhythm_statements.qtc_ms(case)
+    st = {lead: uv for lead in measured.by_lead if (uv := case.number("st_j_uv", lead)) is not None}
+    groups = {
+        "st_elevation_limb_v4_v6_uv": [
+            st[n] for n in ("I", "II", "III", "aVL", "aVF", "V4", "V5", "V6") if n in st
+        ],
+        "st_elevation_v1_v3_uv": [st[n] for n in ("V1", "V2", "V3") if n in st],
+    }
+    found = {
+        "longest_rr_s": None if rr_ms is None else rr_ms / 1000,
+        "rate_bpm": case.number("rate_bpm"),
+        "qtc_s": None if qtc_ms is None else qtc_ms / 1000,
+        **{name: max(values, default=None) for name, values in groups.items()},
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -41,8 +41,8 @@ def reference() -> str:
     jobs = [(f"`{kind}`", job.max_attempts, f"{job.lease_s:g}") for kind, job in sorted(app.JOBS.items())]
     timers = [(f"`{name}`", f"{seconds:g}") for name, (seconds, _) in sorted(app.EVERY.items())]
     rules = [
-        (f"`{r.name}` v{r.version}", r.words["zh-CN"], r.words["en"], r.onset, r.offset,
-         "; ".join(f"{name} {t.value:g} {t.unit} ({t.source})" for name, t in r.thresholds.items()),
+        (f"`{r.name}` v{r.version}", r.words["zh-CN"], r.words["en"], r.onset["en"], r.offset["en"],
+         "; ".join(f"{name} {t.value:g} {t.unit} ({t.source['en']})" for name, t in r.thresholds.items()),
          "; ".join(f"{condition}: {priority}" for condition, priority in r.priorities.items()) or "finding only")
         for r in RULES.values()
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Analyses as WFDB annotations `RECORD.hub`, so that independent tools can score them.
 
-Beats N V Q; runs between `(VT` and `(N`, irregular rhythm between `(AFIB` and `(N`; `~` with subtype -1 where no
-lead can be read and 0 where one can again.
+Beats N S V F Q; rhythms as the rule table notes them, `(VT` ... `(N`, the most urgent where several hold; `[` and `]`
+around ventricular fibrillation; `~` with subtype -1 where no lead can be read and 0 where one can again.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,48 @@ from pathlib import Path
 import numpy as np
 
 from ecg.analysis import CLASSES, Analysis
+from ecg.findings import Finding
 from ecg.formats import wfdb
 from ecg.holter import analyse
 from ecg.record import Record
+from ecg.rhythms import RULES
 
-RHYTHM_NOTES = {"ventricular-run": "(VT", "irregular-rhythm": "(AFIB"}
+NORMAL = "(N"
+FIBRILLATION = "["
+Row = tuple[int, str, str, int]
 
 
-def annotations(analysis: Analysis) -> list[tuple[int, str, str, int]]:
+def _end(finding: Finding, length: int) -> int:
+    return length - 1 if finding.offset_sample is None else min(finding.offset_sample, length - 1)
+
+
+def _changes(spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, str]]:
+    """(sample, note) at each change of the rhythm that counts: the one of least rank (spans in that order)."""
+    edges = sorted({edge for first, last, _ in spans for edge in (first, last + 1)})
+    out, now = list[tuple[int, str]](), NORMAL
+    for edge in edges:
+        note = next((note for first, last, note in spans if first <= edge <= last), NORMAL)
+        if note != now:
+            out.append((edge, note))
+            now = note
+    return out
+
+
+def annotations(analysis: Analysis) -> list[Row]:
     """(sample, symbol, note, subtype) in time order."""
-    rows = [(int(s), CLASSES[k], "", 0) for s, k in zip(analysis.sample, analysis.kind, strict=True)]
-    for finding in analysis.findings:
-        last = analysis.length - 1 if finding.offset_sample is None else finding.offset_sample
-        if finding.rule in RHYTHM_NOTES:
-            rows += [(finding.onset_sample, "+", RHYTHM_NOTES[finding.rule], 0), (last + 1, "+", "(N", 0)]
-        elif finding.rule == "unreadable-signal":
-            rows += [(finding.onset_sample, "~", "", -1), (last, "~", "", 0)]
+    rows: list[Row] = [
+        (int(s), CLASSES[k], "", 0) for s, k in zip(analysis.sample, analysis.kind, strict=True)
+    ]
+    known = sorted((f for f in analysis.findings if f.rule in RULES), key=lambda f: RULES[f.rule].rank)
+    spans = [(f.onset_sample, _end(f, analysis.length), RULES[f.rule].note) for f in known]
+    notes = [span for span in spans if span[2] not in ("", FIBRILLATION)]
+    rows += [(sample, "+", note, 0) for sample, note in _changes(notes)]
+    for first, last, note in spans:
+        if note == FIBRILLATION:
+            rows += [(first, "[", "", 0), (last, "]", "", 0)]
+    for finding in known:
+        if finding.rule == "unreadable-signal":
+            rows += [(finding.onset_sample, "~", "", -1), (_end(finding, analysis.length), "~", "", 0)]
     return sorted(rows)
 
 

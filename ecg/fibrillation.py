@@ -69,7 +69,8 @@ def _bands(c: Conditioned, uv_per_lsb: Real, hops: int) -> tuple[NDArray[np.int3
 def _sums(band: NDArray[np.int32], hops: int) -> list[Int]:
     """rest, low, peak, area, change, bend of each hop, [g, lead, h]."""
     step = np.diff(band, axis=-1)
-    shape = (*band.shape[:-1], hops, HOP // STEP)
+    devices, leads, _ = band.shape
+    shape = (devices, leads, hops, HOP // STEP)
     size = np.sort(np.abs(band[..., 2:]).reshape(shape), axis=-1)
     change = np.abs(step[..., 1:]).reshape(shape)
     bend = np.abs(np.diff(step, axis=-1)).reshape(shape)
@@ -116,7 +117,7 @@ def likeness(before: Int, new: Int, hop: NDArray[np.int64]) -> Real:
     are five seconds; hop [g] is the index of the first.
     """
     sums, least, most = windows(before, new)
-    logit = np.full(sums.shape[:-1], START)
+    logit: Real = np.full(least.shape[:-1], START)
     for weight, values in zip(WEIGHTS, features(sums, least, most), strict=True):
         logit += weight * values
     flat = sums[..., SUMS.index("slow_area")] < FLAT_UV * WINDOW_HOPS * HOP / STEP

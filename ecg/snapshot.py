@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.detection import Detector
-from ecg.episodes import Open, Tracker
 from ecg.fiducials import Candidate, shifted
 from ecg.fusion import Memory
+from ecg.rules.tracker import Open, Tracker
 from ecg.shapes import Shapes
 from ecg.state import State
 
@@ -92,6 +92,5 @@ def _detector(row: dict[str, Any]) -> Detector:
 
 def _tracker(row: dict[str, Any]) -> Tracker:
     episodes = {rule: Open(**{**e, "leads": tuple(e["leads"])}) for rule, e in row["open"].items()}
-    return Tracker(
-        **{**row, "leads": tuple(row["leads"]), "quality": tuple(row["quality"]), "open": episodes}
-    )
+    tuples = {name: tuple(row[name]) for name in ("leads", "quality")}
+    return Tracker(**{**row, **tuples, "nn": [tuple(interval) for interval in row["nn"]], "open": episodes})

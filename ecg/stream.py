@@ -8,7 +8,7 @@ after a gap, or when rate or leads change, the caller takes the findings of `fin
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -144,10 +144,11 @@ def _started(
 ) -> State:
     """The first samples arrive: what lies before them is taken to be flat at the first one, if it is good."""
     value = np.where(flags[:, :1] == 0, samples[:, :1], 0).astype(np.int16)
+    tracker = replace(state.tracker, paced=bool(batch.paced[k]))
     return State(
         state.fs_hz, state.leads, int(batch.first_sample[k]), 0, 0, float(batch.uv_per_lsb[k]), bool(batch.paced[k]),
         np.repeat(value, state.tail.shape[1], axis=1), state.tail_flags, state.memory, state.swings, state.detector,
-        state.shapes, state.tracker, NO_BEAT,
+        state.shapes, tracker, NO_BEAT,
     )  # fmt: skip
 
 

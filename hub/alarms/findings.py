@@ -192,11 +192,11 @@ def rules() -> list[dict[str, Any]]:
             "version": rule.version,
             "kind": rule.kind,
             "name": dict(rule.words),
-            "onset": rule.onset,
-            "offset": rule.offset,
+            "onset": dict(rule.onset),
+            "offset": dict(rule.offset),
             "priority": dict(rule.priorities),
             "thresholds": [
-                {"name": name, "value": limit.value, "unit": limit.unit, "source": limit.source}
+                {"name": name, "value": limit.value, "unit": limit.unit, "source": dict(limit.source)}
                 for name, limit in rule.thresholds.items()
             ],
         }

@@ -124,7 +124,7 @@ async def test_findings_of_record_do_not_depend_on_how_the_samples_came(
         await end(town, worn, now)
     await look(town, now + timedelta(seconds=90), tmp_path)
     expected = await of_record(town, quiet)
-    assert {"ventricular-run", "pause", "irregular-rhythm", "bradycardia"} <= {
+    assert {"ventricular-run", "pause", "atrial-fibrillation", "bradycardia"} <= {
         row["rule"] for row in expected
     }
     assert await of_record(town, worn) == expected
@@ -137,7 +137,7 @@ async def test_an_episode_over_a_border_is_seen_as_one(town: Town, at: datetime,
     actor = job("test")
     async with town.databases.app.transaction(actor, at) as conn:
         shown = await findings(conn, actor, at, town.worn.recording_id)
-    irregular = [row for row in shown if row["rule"] == "irregular-rhythm"]
+    irregular = [row for row in shown if row["rule"] == "atrial-fibrillation"]
     assert len(irregular) == 1
     length_s = (irregular[0]["offset_sample"] - irregular[0]["onset_sample"]) / FS_HZ
     assert irregular[0]["pass"] == "record"

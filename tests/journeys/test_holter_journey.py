@@ -77,7 +77,7 @@ async def check_trace(page: Page, heart: Heart) -> None:
 
 async def follow_until_a_finding(page: Page) -> None:
     """The irregular rhythm is found while we look, and the account of samples adds up on the page."""
-    await page.locator('[data-finding="irregular-rhythm"]').first.wait_for(timeout=60_000)
+    await page.locator('[data-finding="atrial-fibrillation"]').first.wait_for(timeout=60_000)
     account = await page.get_by_test_id("ledger").evaluate("e => ({...e.dataset})")
     produced, stored, lost, waiting = (
         int(account[name]) for name in ("produced", "stored", "declaredLost", "waiting")
@@ -101,7 +101,7 @@ async def end(page: Page) -> None:
 
 async def read_and_sign(page: Page, password: str) -> None:
     await page.locator(".task", has_text="是否有房颤").click()
-    finding = page.locator('.case-finding[data-finding="irregular-rhythm"]').first
+    finding = page.locator('.case-finding[data-finding="atrial-fibrillation"]').first
     await finding.locator(".case-finding-open").click()
     await expect(page.get_by_test_id("evidence")).to_contain_text("节律不齐")
     await page.keyboard.press("i")

@@ -1,5 +1,5 @@
 // Why a finding is there: its rule with thresholds and their source, the numbers with units, the signal's quality.
-import { t } from '../core/i18n';
+import { say, t } from '../core/i18n';
 import { formatInstant } from '../core/time';
 import type { Finding } from '../core/types';
 import { Facts } from '../core/ui';
@@ -20,8 +20,8 @@ export function FindingEvidence({ finding }: { finding: Finding }) {
         [t('live.finding.quality'), qualityWord(finding.quality)],
         finding.note ? [t('live.finding.note'), noteWord(finding.note)] : null,
         [t('live.finding.leads'), finding.leads.map(leadName).join(' ')],
-        rule && [t('live.finding.onset'), translated(`live.onset.${finding.rule}`, rule.onset)],
-        rule && [t('live.finding.offset'), translated(`live.offset.${finding.rule}`, rule.offset)],
+        rule && [t('live.finding.onset'), say(rule.onset)],
+        rule && [t('live.finding.offset'), say(rule.offset)],
         rule && [t('live.finding.source'), <Thresholds rule={finding.rule} />],
       ]} />
     </div>
@@ -32,7 +32,7 @@ function Thresholds({ rule }: { rule: string }) {
   const known = ruleOf(rule);
   return (
     <ul class="thresholds small">
-      {known?.thresholds.map(({ name, value, source }) => <li key={name}>{translated(`live.threshold.${name}`, name)} <span class="figures">{evidence({ [name]: value })[0]?.[1]}</span> <span class="soft">{source}</span></li>)}
+      {known?.thresholds.map(({ name, value, source }) => <li key={name}>{translated(`live.threshold.${name}`, name)} <span class="figures">{evidence({ [name]: value })[0]?.[1]}</span> <span class="soft">{say(source)}</span></li>)}
       <li class="soft">{t('live.finding.version', { version: known?.version ?? '' })}</li>
     </ul>
   );

@@ -4,8 +4,8 @@ import { api } from '../core/api';
 import { say, t, type Bilingual, type MessageKey } from '../core/i18n';
 
 export type Rule = {
-  rule: string; version: number; name: Bilingual; onset: string; offset: string; priority: unknown;
-  thresholds: { name: string; value: number; unit: string; source: string }[];
+  rule: string; version: number; name: Bilingual; onset: Bilingual; offset: Bilingual; priority: unknown;
+  thresholds: { name: string; value: number; unit: string; source: Bilingual }[];
 };
 
 const rules = signal<ReadonlyMap<string, Rule> | null>(null);

@@ -1,0 +1,160 @@
+"""Atrial fibrillation and flutter from intervals between normal beats.
+
+Each interval is compared with the 24 before it: a bit per neighbour, set where both are alike. From the bits come, over
+the last 48 intervals, the sample entropy (Richman, Moorman 2000; for AF Lake, Moorman 2011), how many intervals
+resemble none of the four before (which bigeminy, trigeminy and quadrigeminy do), and turning points (Dash 2009). A
+logistic regression weighs them, with hysteresis. Intervals at ventricular beats are left out. Onset and offset are
+where the irregular and the regular part of the window divide best, so they lie before the moment of telling.
+"""
+
+import math
+
+from ecg.findings import Finding
+from ecg.rhythms import limit
+from ecg.rules.tracker import Tracker, begin, end
+
+LAGS = 24  # intervals each is compared with
+NEAR = 0.06  # of the mean interval: alike; widest sinus arrhythmia from beat to beat, and the recorder's 8 ms
+MEAN_OVER = 8  # intervals whose mean is the unit
+WINDOW = int(limit("atrial-fibrillation", "intervals"))
+LEAST = int(limit("atrial-fibrillation", "least_intervals"))
+_BEGIN, _END = limit("atrial-fibrillation", "onset_logit"), limit("atrial-fibrillation", "offset_logit")
+_STALE_S = limit("atrial-fibrillation", "stale_s")
+_FLUTTER_LOW, _FLUTTER_HIGH = (limit("atrial-flutter", name) for name in ("rate_bpm", "most_rate_bpm"))
+_FLUTTER_SPREAD = limit("atrial-flutter", "spread")
+EVEN = 1.5  # of four neighbours unlike: between a regular rhythm (0 to 1) and AF (2.5 to 4)
+
+# Columns of `Tracker.nn`; those up to STEP are summed over the window.
+(
+    RR,
+    MASK_PAIRS,
+    ALIKE,
+    ALIKE_TWICE,
+    UNLIKE_1,
+    UNLIKE_2,
+    UNLIKE_3,
+    UNLIKE_4,
+    ALONE,
+    TURNS,
+    STEP,
+    SAMPLE,
+    MASK,
+) = range(13)
+SUMMED = STEP + 1
+
+# Sample entropy, share alike, least share unlike at one lag, share alone, share of turns, mean rate in Hz:
+# tools/train_rhythms.py, docs/models/rhythms.md.
+START = -15.499
+WEIGHTS = (-2.152, -0.321, 5.058, 1.518, 12.904, 2.595)
+
+
+def forget(t: Tracker) -> None:
+    """After an unreadable stretch no interval is known."""
+    t.nn.clear()
+    t.nn_totals = [0] * SUMMED
+    t.is_nn_young = True
+
+
+def interval(t: Tracker) -> bool:
+    """Take the newest interval if it lies between two normal beats; whether it did."""
+    if len(t.beats) < 2 or t.classes[-1] not in "NS" or t.classes[-2] not in "NS":
+        return False
+    rr = t.beats[-1] - t.beats[-2]
+    before = [row[RR] for row in t.nn[-LAGS:]]
+    before.reverse()
+    known = [rr, *before[: MEAN_OVER - 1]]
+    near = NEAR * sum(known) / len(known)
+    low, high = rr - near, rr + near
+    mask, bit = 0, 1
+    for one in before:
+        if low < one < high:
+            mask |= bit
+        bit <<= 1
+    last = t.nn[-1] if t.nn else None
+    row = (
+        rr, len(before), mask.bit_count(), (mask & last[MASK]).bit_count() if last else 0,
+        1 - (mask & 1), 1 - (mask >> 1 & 1), 1 - (mask >> 2 & 1), 1 - (mask >> 3 & 1), int(not mask & 15),
+        int(len(before) > 1 and (before[0] - before[1]) * (rr - before[0]) < 0),
+        abs(rr - before[0]) if before else 0, t.beats[-2], mask,
+    )  # fmt: skip
+    t.nn.append(row)
+    totals = t.nn_totals or [0] * SUMMED
+    if len(t.nn) > WINDOW:
+        old = t.nn.pop(0)
+        t.nn_totals = [total + new - gone for total, new, gone in zip(totals, row, old, strict=False)]
+        t.is_nn_young = False
+    else:
+        t.nn_totals = [total + new for total, new in zip(totals, row, strict=False)]
+    return True
+
+
+def features(t: Tracker) -> tuple[float, ...]:
+    """What the weights weigh, over the intervals known."""
+    s, count = t.nn_totals, len(t.nn)
+    return (
+        math.log((s[ALIKE_TWICE] + 1) / (s[ALIKE] + 1)),
+        s[ALIKE] / max(1, s[MASK_PAIRS]),
+        min(s[UNLIKE_1 : UNLIKE_4 + 1]) / count,
+        s[ALONE] / count,
+        s[TURNS] / count,
+        min(3.0, count * t.fs_hz / s[RR]),
+    )
+
+
+def logit(t: Tracker) -> float:
+    return START + sum(w * f for w, f in zip(WEIGHTS, features(t), strict=True))
+
+
+def on_beat(t: Tracker, told: list[Finding]) -> None:
+    rule = "atrial-fibrillation"
+    e = t.open.get(rule)
+    if not interval(t):
+        if e is not None and t.beats[-1] - e.last > _STALE_S * t.fs_hz:
+            end(t, told, rule, e.last)
+        return
+    if len(t.nn) < LEAST:
+        return
+    _flutter(t, told)
+    value = logit(t)
+    if value > (_BEGIN if e is None else _END):
+        onset = _divide(t, 1.0) if e is None else e.onset
+        length_s = (t.beats[-1] - onset) / t.fs_hz
+        share = t.nn_totals[ALONE] / len(t.nn)
+        rate = 60.0 * len(t.nn) * t.fs_hz / t.nn_totals[RR]
+        numbers = {
+            "irregular_share": round(share, 3),
+            "rate_bpm": round(rate, 1),
+            "length_s": round(length_s, 1),
+        }
+        begin(t, told, rule, onset, numbers)
+        t.open[rule].last = t.beats[-1]
+    elif e is not None:
+        offset = _divide(t, -1.0)
+        e.numbers["length_s"] = round((offset - e.onset) / t.fs_hz, 1)
+        end(t, told, rule, offset)
+
+
+def _divide(t: Tracker, sign: float) -> int:
+    """Sample at which the irregular (sign 1) or regular (sign -1) newest part of the window begins: the suffix with
+    the greatest sum of unlikeness above or below what divides them.
+    """
+    best, total, place = 0.0, 0.0, len(t.nn) - 1
+    for k in range(len(t.nn) - 1, -1, -1):
+        row = t.nn[k]
+        lags = min(4, row[MASK_PAIRS])
+        total += sign * (sum(row[UNLIKE_1 : UNLIKE_1 + lags]) * 4 / lags - EVEN) if lags else 0.0
+        if total >= best:
+            best, place = total, k
+    return t.nn[place][SAMPLE]
+
+
+def _flutter(t: Tracker, told: list[Finding]) -> None:
+    """Regular conduction 2:1: about 150/min, as even as no sinus node is."""
+    rule, e = "atrial-flutter", t.open.get("atrial-flutter")
+    s, count = t.nn_totals, len(t.nn)
+    rate = 60.0 * count * t.fs_hz / s[RR]
+    if count == WINDOW and _FLUTTER_LOW <= rate <= _FLUTTER_HIGH and s[STEP] <= _FLUTTER_SPREAD * s[RR]:
+        begin(t, told, rule, t.nn[0][SAMPLE] if e is None else e.onset, {"rate_bpm": round(rate, 1)})
+        t.open[rule].last = t.beats[-1]
+    elif e is not None:
+        end(t, told, rule, e.last)

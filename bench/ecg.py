@@ -44,7 +44,7 @@ def _cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def _sleepecg() -> Callable[[NDArray[np.float64], float], NDArray[np.int64]] | None:
+def sleepecg_detector() -> Callable[[NDArray[np.float64], float], NDArray[np.int64]] | None:
     """The peer's detector when it is installed (a development tool, never a dependency)."""
     if importlib.util.find_spec("sleepecg") is None:
         return None
@@ -57,7 +57,7 @@ def _accuracy() -> list[Row]:
     folder = ROOT / os.environ.get("TELEHUB_DATA", "../shared/data") / "mitdb"
     if not folder.is_dir():
         return []
-    peer, ours, theirs = _sleepecg(), list[dict[str, Any]](), list[dict[str, Any]]()
+    peer, ours, theirs = sleepecg_detector(), list[dict[str, Any]](), list[dict[str, Any]]()
     for name in DS1:
         record, reference = wfdb.read(folder / name), score.read(folder / name, "atr")
         found, fs_hz = analyse(record), record.leads[0].fs_hz
@@ -86,7 +86,7 @@ def _scored(reference: score.Beats, called: score.Beats, fs_hz: float) -> dict[s
 def _speed() -> list[Row]:
     samples = Synthesiser(1, FS_HZ, LEADS, DAY).samples(0, SAMPLE_H * 3600 * FS_HZ)
     times = DAY_S / (SAMPLE_H * 3600)
-    peer, peer_s = _sleepecg(), None
+    peer, peer_s = sleepecg_detector(), None
     if peer is not None:
         signal = samples[0].astype(float)
         hours = np.split(signal, SAMPLE_H)

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from ecg import score
+from ecg.analysis import QUALITY_BLOCK_S
 from ecg.annotate import annotate_records
+from ecg.formats import wfdb
+from ecg.fusion import UNREADABLE
+from ecg.holter import analyse
 from ecg.synthetic import DAY, Segment, Synthesiser
+from tests.ecg.stress import noisy
 from tests.ecg.strips import LEADS, feed
 
 FLOORS: dict[str, dict[str, float]] = json.loads((Path(__file__).parent / "floors.json").read_text())
@@ -42,6 +47,17 @@ def test_hard_reference_records_keep_their_floor(mitdb: Path, tmp_path: Path) ->
         for suffix in ("atr", "hea"):
             shutil.copy(mitdb / f"{name}.{suffix}", tmp_path)
     assert shortfall(score.score_folder(tmp_path)["gross"], FLOORS["ds1_subset"]) == {}
+
+
+def test_muscle_noise_keeps_its_floor(mitdb: Path) -> None:
+    """At 6 dB; beats in ten seconds that no lead can be read in count as missed."""
+    reference = score.read(mitdb / "119", "atr")
+    record, _ = noisy(wfdb.read(mitdb / "119"), reference, wfdb.read(mitdb.parent / "nstdb" / "ma"), 6.0)
+    found = analyse(record)
+    is_read = found.quality[found.sample // (QUALITY_BLOCK_S * 360)].min(axis=1) < UNREADABLE
+    called = score.Beats(found.sample[is_read], "N" * int(is_read.sum()))
+    rates = score.rates(score.score(reference, called, 360))
+    assert shortfall(rates, FLOORS["119_ma_6_db"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class Senders:
         missing_s = self._backlogs.note(
             device_id, key, (before.ledger, after.ledger), fs_hz, arrival.received_s
         )
-        line_s = self._timeline.line_s(key, arrival.packet.end_sample, fs_hz)
+        line_s = self._timeline.line_s(key, after.ledger.seen, fs_hz)  # of the newest, whatever came now
         age_s = arrival.received_s - line_s - self._timeline.offset_s(key)
         row = self._presence.row(device_id)
         self._presence.heard(row, arrival.received_s)

@@ -1,7 +1,6 @@
 """A Holter comes back after a day: three minutes on a line of 200 kbit/s, then on a good one, until all is stored."""
 
 import asyncio
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ DELAY_S: Final = 3.0
 FAST_PER_S: Final = 2_000.0  # packets of backlog a device sends at most; its line and the hub decide
 DONE_WITHIN_S: Final = 840.0
 GOES_ON_S: Final = 7_200.0  # what it records while it sends: its buffer must not overflow
+OLDER_S: Final = 60.0  # than the newest sample when it came: what it recorded meanwhile
 STATUS_S: Final = 6.0  # the page is told each two seconds
 SETTLED_S: Final = 10.0  # the page opens and asks for short packets
 
@@ -72,7 +72,8 @@ async def _measured(watched: Ward, words: Heard, page: Heard, plan: Plan) -> lis
     done_s = clock.now().timestamp()
     await asyncio.sleep(STATUS_S)
     produced_s = sum(one.produced for one in truths) / FS_HZ
-    backlogs = [word["backlog_s"] for _, word in page.words if word["type"] == "status"]
+    told = (word["backlog_s"] for _, word in page.words if word["type"] == "status")
+    backlogs = [one for one in told if one is not None]
     truths, drained_s = await ward.end(watched)
     return [
         Figure("backlog", plan.recorded_s, "s of signal"),
@@ -83,16 +84,11 @@ async def _measured(watched: Ward, words: Heard, page: Heard, plan: Plan) -> lis
         Figure("good line: rate", (produced_s - thin_done) / took_s, "s of signal per s"),
         *_delays("good line", words, page, good_s, done_s, bound=None),
         Figure("progress on the page: backlogs told", len(backlogs), at_least=2),
-        Figure("progress on the page: first", _told(backlogs, 0), "s"),
-        Figure("progress on the page: last", _told(backlogs, -1), "s", at_most=60.0),
+        Figure("progress on the page: most", max(backlogs), "s", at_most=plan.recorded_s + OLDER_S),
+        Figure("progress on the page: last", backlogs[-1], "s", at_most=60.0),
         Figure("drained after the end", drained_s, "s"),
         *await ward.examined(watched, truths),
     ]
-
-
-def _told(backlogs: list[float | None], number: int) -> float:
-    known = [one for one in backlogs if one is not None]
-    return known[number] if known else math.nan
 
 
 def _delays(

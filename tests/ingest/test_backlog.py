@@ -51,7 +51,7 @@ def test_what_is_missing_counts_over_all_boots() -> None:
 
 
 def test_what_is_old_and_missing_counts_once() -> None:
-    """A device back after an hour: its newest second is live, what comes behind it is old, and nothing is told twice."""
+    """A device back after an hour: its newest second is live, what comes behind it is old, and nothing counts twice."""
     timeline, began_s = Timeline(), world.AT.timestamp()
     timeline.inherit({KEY: round(began_s * MICROSECOND)})
     senders, now_s = Senders(timeline, Steady()), began_s + 3_601

@@ -59,7 +59,7 @@ class Group:
 
     begin_ms: Fraction
     fs_hz: Fraction
-    stored: NDArray[np.int64]
+    stored: Samples
     padding: int | None
     channels: tuple[tuple[int, Channel], ...]
     filters: tuple[Mapping[str, float], ...]
@@ -128,7 +128,7 @@ def _s(group: Group, origin_ms: Fraction) -> Fraction:
 
 def _placed(group: Group, column: int, channel: Channel, origin_ms: Fraction, end_s: Fraction) -> Channel:
     """The channel's samples on the common axis; where its group holds none, padding."""
-    own = group.stored[:, column]
+    own: NDArray[np.integer[Any]] = group.stored[:, column]
     first, length = round(_s(group, origin_ms) * group.fs_hz), round(end_s * group.fs_hz)
     missing = group.padding
     if len(own) < length:
@@ -140,13 +140,13 @@ def _placed(group: Group, column: int, channel: Channel, origin_ms: Fraction, en
     return replace(channel, samples=_narrow(own[:length]), missing=missing)
 
 
-def _unused(stored: NDArray[np.int64]) -> int:
+def _unused(stored: NDArray[np.integer[Any]]) -> int:
     """An integer outside the samples' range, within 16 bit if there is one."""
     low, high = int(stored.min(initial=0)), int(stored.max(initial=0))
     return -32768 if low > -32768 else high + 1 if high < 2**31 - 1 else low - 1
 
 
-def _narrow(stored: NDArray[np.int64]) -> Samples:
+def _narrow(stored: NDArray[np.integer[Any]]) -> Samples:
     fits = stored.size == 0 or (stored.min() >= -32768 and stored.max() <= 32767)
     return stored.astype(np.int16) if fits else stored.astype(np.int32)
 
@@ -182,9 +182,10 @@ def _group(item: Dataset, little: bool, place: int) -> Group:
             f"group {place}: 8-bit samples in big-endian words", at, "send it little endian"
         )
     layout = f"{'<' if little else '>'}{'i' if signed else 'u'}{size}"
-    stored = np.frombuffer(data, layout, channels * samples).reshape(samples, channels).astype(np.int64)
-    if stored.size and stored.max() > 2**31 - 1:
+    raw = np.frombuffer(data, layout, channels * samples).reshape(samples, channels)
+    if raw.size and raw.max() > 2**31 - 1:
         raise InvalidInstance(f"group {place}: samples beyond 31 bit", at)
+    stored: Samples = raw.astype(np.int32) if kind in ("US", "SL", "UL") else raw.astype(np.int16)
     pad = item[_PAD].value if _PAD in item else b""
     padding = (
         int(np.frombuffer(pad[:size], layout)[0]) if isinstance(pad, bytes) and len(pad) >= size else None

@@ -125,7 +125,7 @@ def _file(dataset: Dataset) -> bytes:
 
 def _item(group: Group, waveform: Waveform, slower: float, wide: bool) -> Dataset:
     """A multiplex group; `slower` is its rate over the fastest one's, on which gaps are told."""
-    stored = np.stack([channel.samples for channel in group], axis=1).astype(np.int64)
+    stored = np.stack([channel.samples for channel in group], axis=1).astype("<i4" if wide else "<i2")
     gone = np.stack([channel.samples == channel.missing for channel in group], axis=1)
     for first, last in waveform.gaps:
         gone[round(first * slower) : round(last * slower)] = True
@@ -139,26 +139,24 @@ def _item(group: Group, waveform: Waveform, slower: float, wide: bool) -> Datase
     item.ChannelDefinitionSequence = [
         _definition(channel, column, waveform, wide) for column, channel in enumerate(group)
     ]
-    layout = "<i4" if wide else "<i2"
     if gone.any():
-        padding = _padding(stored[~gone], wide)
-        stored[gone] = padding
-        item.add_new("WaveformPaddingValue", "OW", np.array([padding], layout).tobytes())
-    raw = stored.astype(layout).tobytes()
+        stored[gone] = padding = _padding(stored[~gone])
+        item.add_new("WaveformPaddingValue", "OW", np.array([padding], stored.dtype).tobytes())
+    raw = stored.tobytes()
     if len(raw) > GROUP_BYTES:
         raise ValueError("a waveform of more than 4 GiB")
     item.add_new("WaveformData", "OW", raw)
     return item
 
 
-def _padding(stored: NDArray[np.int64], wide: bool) -> int:
-    """The least integer that no sample has."""
-    least = -(2**31) if wide else -32768
-    used = np.unique(stored)
-    if len(used) == 0 or used[0] > least:
-        return least
+def _padding(recorded: NDArray[np.int16] | NDArray[np.int32]) -> int:
+    """An integer that no sample has, the least possible first."""
+    limits = np.iinfo(recorded.dtype)
+    if not (recorded == limits.min).any():
+        return int(limits.min)
+    used = np.unique(recorded).astype(np.int64)
     steps = np.flatnonzero(np.diff(used) > 1)
-    if len(steps) == 0 and used[-1] == -least - 1:
+    if len(steps) == 0 and used[-1] == limits.max:
         raise ValueError("samples use every integer: none is left to mark gaps")
     return int(used[steps[0]] if len(steps) else used[-1]) + 1
 

@@ -130,6 +130,8 @@ def _times(
         raise InvalidRecord("the column of time does not rise or has no unit", 0, "write it as 'time [s]'")
     usual = float(np.median(steps))
     even = np.abs(steps - usual) < 0.5 * usual
+    if not even.any():
+        raise InvalidRecord("the column of time has no usual step", 0)
     exact = 1 / float(np.mean(steps[even]))
     fs_hz = float(round(exact)) if round(exact) and abs(exact / round(exact) - 1) < 1e-3 else exact
     if not 0 < fs_hz < 1e6 or (steps * fs_hz > 2**31).any():

@@ -22,6 +22,7 @@ from ecg.record import Lead, Record
 LIMITS = {2: (-32768, 32767), 3: (-8388608, 8388607)}
 MAX_RECORD_S = 99_999_999
 UNKNOWN_DATE = "01.01.85"  # EDF+ clause 2.1.3.3: a date that is not known is "X" in the recording field
+LEAST_ROOM = 24  # bytes for notes in a data record; two beats
 FILTER_NAMES = {"high_pass_hz": "HP", "low_pass_hz": "LP", "notch_hz": "N"}
 UNITS = (("uV", Decimal(1)), ("mV", Decimal("0.001")), ("V", Decimal("0.000001")))
 # Multiples of these shed the decimals of a scale.
@@ -89,15 +90,36 @@ def _grid(record: Record) -> tuple[Grid, list[Note]]:
 
 
 def _texts(grid: Grid, notes: Sequence[Note], begun: Fraction) -> list[bytes]:
-    """The annotation bytes of each data record: its time first, then what begins in it."""
-    texts = [bytearray(_tal(begun + k * grid.record_s)) for k in grid.stored]
-    place = 0
-    for note in notes:
-        while place + 1 < len(texts) and note.onset_s >= grid.stored[place + 1] * grid.record_s:
-            place += 1
-        if texts:
-            texts[place] += _tal(begun + note.onset_s, note.duration_s, note.text)
-    return [bytes(text) for text in texts]
+    """The annotation bytes of each data record: its time first, then what began by then.
+
+    All records have room for as many bytes, so that a crowd of notes goes on into the records behind it.
+    """
+    if not grid.stored:
+        return []
+    told = [(note.onset_s, _tal(begun + note.onset_s, note.duration_s, note.text)) for note in notes]
+    room = max([LEAST_ROOM, *(len(tal) for _, tal in told)])
+    if len(grid.stored) == 1:
+        room = max(room, sum(len(tal) for _, tal in told))
+    while (texts := _crowd(grid, told, begun, room)) is None:
+        room *= 2
+    return texts
+
+
+def _crowd(
+    grid: Grid, told: Sequence[tuple[Fraction, bytes]], begun: Fraction, room: int
+) -> list[bytes] | None:
+    """Notes in the record they begin in or a later one, at most `room` bytes a record; None if they don't fit."""
+    texts, at = [], 0
+    for place, record in enumerate(grid.stored):
+        last = place == len(grid.stored) - 1
+        end_s = None if last else grid.stored[place + 1] * grid.record_s
+        text, left = bytearray(_tal(begun + record * grid.record_s)), room
+        while at < len(told) and (end_s is None or told[at][0] < end_s) and len(told[at][1]) <= left:
+            text += told[at][1]
+            left -= len(told[at][1])
+            at += 1
+        texts.append(bytes(text))
+    return texts if at == len(told) else None
 
 
 def _tal(onset_s: Fraction, duration_s: Fraction | None = None, text: str = "") -> bytes:

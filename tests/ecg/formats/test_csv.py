@@ -55,6 +55,7 @@ def test_time_that_is_left_out_is_a_gap_and_empty_cells_are_missing() -> None:
         ("# fs_hz=250\nI [mV]\n1\n2\nx\n", "not a number", "again"),
         ("# fs_hz=250\nI [mV],II [mV]\n1,2\n3\n", "not a number or a row", "again"),
         ("time [s],I [mV]\n0,1\n0,2\n", "does not rise", "time"),
+        ("time [s],I [mV]\n0,1\n1,2\n9,3\n", "usual step", ""),
         ("time [s],I [mV]\n0,1\n0.004,2\n0.008,1\n9e5,1\n", "gaps filled", "damaged"),
     ],
 )

@@ -93,6 +93,16 @@ def test_annotations_come_back_to_the_sample(tmp_path_factory: pytest.TempPathFa
     ]
 
 
+def test_a_crowd_of_annotations_makes_no_crowd_of_bytes() -> None:
+    row = np.zeros(100 * 3600, np.int16)
+    crowd = [Note(Fraction(k, 100), None, "N") for k in range(5000)]
+    own = Record((Lead("MDC_ECG_LEAD_I", 100.0, 1.0, 0, row),), None, ((100, 6000),))
+    data = edf_out.encode(own, crowd)
+    assert len(data) < 2 * row.nbytes
+    back = [n for n in edf.read_notes(data) if n.text == "N"]
+    assert back == crowd and edf.decode(data).gaps == own.gaps
+
+
 @pytest.mark.parametrize(("dtype", "limit"), [(np.int16, 32767), (np.int32, 2**23 - 1)])
 def test_the_usual_library_reads_what_is_written(tmp_path: Path, dtype: type, limit: int) -> None:
     rng, at = np.random.default_rng(8), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -65,7 +65,7 @@ class Levels:
 
 
 def levels(record: Record, analysis: Analysis, qrs_on_s: float, qrs_off_s: float) -> Levels:
-    """ST of the record's main group; QRS limits in s from the analysis' R samples (`twelve_lead.measurements.qrs_limits_s`)."""
+    """ST of the record's main group; QRS limits in s from the analysis' R samples, as `qrs_limits_s` measures them."""
     leads = main_group(record)
     codes, block = tuple(lead.code for lead in leads), round(BLOCK_S * analysis.fs_hz)
     fault = high_pass_fault(record.filters)

@@ -74,6 +74,14 @@ def qrs(uv: Real, anchor: int, fs_hz: float, good: Flags) -> tuple[Real, Real]:
     )
 
 
+def steepness(uv: Real, anchor: int, fs_hz: float) -> float:
+    """Steepest slope around the anchor over the median slope of the beat, all leads together."""
+    slope = gaussian_filter1d(uv, QRS_SMOOTH_S * fs_hz, axis=1, order=1)
+    whole = np.sqrt((slope**2).sum(axis=0))
+    reach = samples(0.1, fs_hz)
+    return float(whole[max(0, anchor - reach) : anchor + reach].max() / max(float(np.median(whole)), 1e-9))
+
+
 def _complex(whole: Real, anchor: int, fs_hz: float) -> tuple[int, int]:
     """First and last sample of the complex around the steepest place of all leads."""
     a = max(0, anchor - samples(QRS_REACH_S[0], fs_hz))

@@ -133,7 +133,7 @@ _TABLE = (
         "pre-excitation", 1, "conduction", "PR below 120 ms, QRS above 110 ms and a slurred begin of QRS",
         {
             "pr_ms": _t(120, "ms", CONDUCTION), "qrs_ms": _t(110, "ms", "WHO/ISFC 1985 (adults)"),
-            "slur": _t(0.5, "of the steepest slope, in the first 24 ms", TUNED),
+            "slur": _t(0.5, "of the steepest slope, in the first 40 ms; half of LUDB reaches 0.73", TUNED),
         },
         "urgent", {"zh-CN": "疑似心室预激", "en": "Ventricular pre-excitation suspected"},
     ),

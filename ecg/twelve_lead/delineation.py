@@ -16,7 +16,11 @@ from ecg.twelve_lead.signals import Flags, Leads, Places, Real
 
 POINTS = ("p_on", "p_peak", "p_off", "qrs_on", "qrs_off", "t_peak", "t_off")
 BEATS_NEEDED = 3  # alike: two may be alike by chance
-QRS_OVER_NOISE = 3.0  # size of QRS over one beat's noise below which a lead is not measured
+QRS_OVER_NOISE = 2.0  # size of QRS over one beat's noise below which a lead is not measured
+QRS_OVER_MEDIAN_NOISE = 12.0  # the same over the median's noise: noise alone makes 7
+STEEPNESS = (
+    8.0  # steepest slope of QRS over the median slope of the beat: a sine wave has 1.4, LUDB from 31 on
+)
 WAVE_OVER_NOISE = (
     1.5  # the same for P and T on the median, whose noise is that of a beat over the root of the beats
 )
@@ -60,9 +64,12 @@ def delineate(leads: Leads, sample: Places, ventricular: Flags) -> Delineation |
     beat = build(leads, sample, ventricular)
     if beat is None or len(beat.beats) < BEATS_NEEDED:
         return f"fewer than {BEATS_NEEDED} beats of one shape"
-    measured = leads.good() & (_size(beat) > QRS_OVER_NOISE * beat.noise_uv)
+    least = max(QRS_OVER_NOISE, QRS_OVER_MEDIAN_NOISE / len(beat.beats) ** 0.5)
+    measured = leads.good() & (_size(beat) > least * beat.noise_uv)
     if not measured.any():
         return "noise hides the beats"
+    if boundaries.steepness(beat.uv[measured], beat.anchor, beat.fs_hz) < STEEPNESS:
+        return "no QRS complex stands out"
     on, off = boundaries.qrs(beat.uv, beat.anchor, beat.fs_hz, measured)
     begin, end = int(np.nanmedian(on)), int(np.nanmedian(off))
     rr = beat.rr_s * beat.fs_hz

@@ -48,6 +48,9 @@ def build(leads: Leads, sample: Places, ventricular: Flags) -> MedianBeat | None
         return None
     core, slack = round(CORE_S * fs_hz), round(SLACK_S * fs_hz)
     slope = gaussian_filter1d(leads.uv[good], SMOOTH_S * fs_hz, axis=1, order=1)
+    slope /= (
+        np.median(np.abs(slope), axis=1, keepdims=True) + 1e-9
+    )  # a noisy lead must not decide what is alike
     whole = (sample >= core + slack) & (sample + core + slack < slope.shape[1])
     places, foreign = sample[whole], ventricular[whole]
     if not len(places):

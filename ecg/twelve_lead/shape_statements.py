@@ -9,7 +9,10 @@ from ecg.twelve_lead.case import NEIGHBOURS, Case, Evidence, Test
 from ecg.twelve_lead.criteria import limit
 from ecg.twelve_lead.signals import CHEST, LIMB
 
-SLUR_SMOOTH_S, SLUR_S = 0.006, 0.024  # begin of QRS whose slope is compared with the steepest
+SLUR_SMOOTH_S, SLUR_S = (
+    0.006,
+    0.040,
+)  # begin of QRS whose slope is compared with the steepest: a delta wave's length
 
 
 def _axis(case: Case, first: float, last: float) -> Evidence | None:
@@ -41,7 +44,7 @@ def _first_degree(case: Case) -> Evidence | None:
 
 
 def slur(case: Case) -> float | None:
-    """Steepest slope in the first 24 ms of QRS over its steepest anywhere, all leads together."""
+    """Steepest slope in the first 40 ms of QRS over its steepest anywhere, all leads together."""
     d = case.measured.delineation
     if d is None:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import score, stream
+from ecg.analysis import CLASSES
 from ecg.formats import wfdb
 from ecg.holter import analyse
 from ecg.record import Lead, Record
@@ -61,7 +62,7 @@ def _accuracy() -> list[Row]:
     for name in DS1:
         record, reference = wfdb.read(folder / name), score.read(folder / name, "atr")
         found, fs_hz = analyse(record), record.leads[0].fs_hz
-        called = score.Beats(found.sample, "".join("NVQ"[k] for k in found.kind))
+        called = score.Beats(found.sample, "".join(CLASSES[k] for k in found.kind))
         ours.append(_scored(reference, called, fs_hz))
         if peer is not None:
             at = peer(record.leads[0].samples.astype(float), fs_hz)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ecg.findings import Finding, from_dict, to_dict
 
 ALGORITHM, VERSION = "telehub-ecg", 1
-CLASSES = "NVQ"  # index = stored class
+CLASSES = "NVQSF"  # AAMI EC57; index = stored class, so new ones are appended
 QUALITY_BLOCK_S = 10
 MISSING = 4  # timeline code beside those of ecg.fusion.QUALITIES: nothing was recorded
 MATCH_S = 0.1  # an edit belongs to the beat that lies this near

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import stream
+from ecg import beat_classes, stream
 from ecg.analysis import (
     ALGORITHM,
     CLASSES,
@@ -45,7 +45,19 @@ URGENCY = {"high": 0, "medium": 1, None: 2}
 def analyse(
     record: Record, *, paced: bool = False, electrodes_on: NDArray[np.bool_] | None = None
 ) -> Analysis:
-    """Analyse the main group of leads; electrodes_on [lead, sample] where the recorder told contact."""
+    """Analyse the main group of leads; electrodes_on [lead, sample] where the recorder told contact.
+
+    Beats are classified afterwards with the whole recording known; on a paced patient as the stream saw them, since
+    only the stream tells a paced beat from a ventricular one.
+    """
+    found = streamed(record, paced=paced, electrodes_on=electrodes_on)
+    return found if paced else beat_classes.reclassified(found, main_group(record))
+
+
+def streamed(
+    record: Record, *, paced: bool = False, electrodes_on: NDArray[np.bool_] | None = None
+) -> Analysis:
+    """What the live stream makes of a recording."""
     leads = main_group(record)
     fs_hz, length = round(leads[0].fs_hz), len(leads[0].samples)
     outcomes, edges = list[stream.Outcome](), list[int]()

@@ -1,7 +1,8 @@
 """Beat scores by the rules of ANSI/AAMI EC57 (4.3): 150 ms window, first 5 minutes skipped, VF stretches skipped.
 
 Beats are paired as WFDB's bxb pairs them: nearest in time, each once. Gross figures sum over records, average
-figures are means of the records' own; both are given per detection (QRS) and for ventricular beats (VEB).
+figures are means of the records' own; both are given per detection (QRS), for ventricular (VEB) and for
+supraventricular ectopic beats (SVEB).
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,8 @@ AAMI: Mapping[str, str] = {
     **dict.fromkeys("/fQ?", "Q"),
 }
 VEB_FREE = frozenset("FQ")  # EC57: a V called on these counts neither way
+SVEB_FREE = frozenset("Q")  # and an S called on these
+COUNTS = tuple(f"{what}_{part}" for what in ("qrs", "veb", "sveb") for part in ("tp", "fn", "fp"))
 
 
 @dataclass(frozen=True)
@@ -81,18 +84,19 @@ def _counted(beats: Beats, spans: tuple[tuple[int, int], ...], fs_hz: float) -> 
 
 
 def score(reference: Beats, test: Beats, fs_hz: float) -> dict[str, int]:
-    """Counts: qrs_tp, qrs_fn, qrs_fp, veb_tp, veb_fn, veb_fp."""
+    """How many of each of COUNTS; classes count as WFDB's bxb counts them."""
     ref_at, ref_kind = _counted(reference, reference.fibrillation, fs_hz)
     test_at, test_kind = _counted(test, reference.fibrillation, fs_hz)
-    out = dict.fromkeys(("qrs_tp", "qrs_fn", "qrs_fp", "veb_tp", "veb_fn", "veb_fp"), 0)
+    out = dict.fromkeys(COUNTS, 0)
     for i, j in pair(ref_at, test_at, WINDOW_S * fs_hz):
         true = "" if i is None else ref_kind[i]
         called = "" if j is None else test_kind[j]
         out["qrs_tp" if true and called else "qrs_fn" if true else "qrs_fp"] += 1
-        if true == "V":
-            out["veb_tp" if called == "V" else "veb_fn"] += 1
-        elif called == "V" and true not in VEB_FREE:
-            out["veb_fp"] += 1
+        for what, own, free in (("veb", "V", VEB_FREE), ("sveb", "S", SVEB_FREE)):
+            if true == own:
+                out[f"{what}_tp" if called == own else f"{what}_fn"] += 1
+            elif called == own and true not in free:
+                out[f"{what}_fp"] += 1
     return out
 
 
@@ -103,7 +107,7 @@ def rates(counts: Mapping[str, int]) -> dict[str, float | None]:
         return round(100.0 * hit / of, 3) if of else None
 
     out: dict[str, float | None] = {}
-    for what in ("qrs", "veb"):
+    for what in ("qrs", "veb", "sveb"):
         tp, fn, fp = (counts[f"{what}_{k}"] for k in ("tp", "fn", "fp"))
         out[f"{what}_se_pct"], out[f"{what}_ppv_pct"] = percent(tp, tp + fn), percent(tp, tp + fp)
     return out
@@ -124,10 +128,9 @@ def score_folder(folder: Path, reference: str = "atr", test: str = "hub") -> dic
 
 def totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Gross and average figures over records."""
-    keys = ("qrs_tp", "qrs_fn", "qrs_fp", "veb_tp", "veb_fn", "veb_fp")
-    gross = {key: sum(row[key] for row in rows) for key in keys}
+    gross = {key: sum(row[key] for row in rows) for key in COUNTS}
     average: dict[str, float | None] = {}
-    for key in ("qrs_se_pct", "qrs_ppv_pct", "veb_se_pct", "veb_ppv_pct"):
+    for key in (f"{what}_{part}_pct" for what in ("qrs", "veb", "sveb") for part in ("se", "ppv")):
         known = [row[key] for row in rows if row[key] is not None]
         average[key] = round(sum(known) / len(known), 3) if known else None
     return {"gross": {**gross, **rates(gross)}, "average": average}

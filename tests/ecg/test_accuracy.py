@@ -86,4 +86,4 @@ def test_the_first_five_minutes_and_fibrillation_do_not_count() -> None:
     reference = score.from_annotations([100, 109_000, 120_000, 130_000], ["N", "[", "]", "V"])
     called = score.from_annotations([100, 115_000, 130_000, 108_500], ["V", "V", "V", "N"])
     counts = score.score(reference, called, 360)
-    assert counts == {"qrs_tp": 1, "qrs_fn": 0, "qrs_fp": 1, "veb_tp": 1, "veb_fn": 0, "veb_fp": 0}
+    assert {key: count for key, count in counts.items() if count} == {"qrs_tp": 1, "qrs_fp": 1, "veb_tp": 1}

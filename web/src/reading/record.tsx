@@ -14,7 +14,7 @@ import { calipersOn, mm_per_mv, mm_per_s, screen_px_per_mm } from './sheet';
 
 const NEAR_S = 0.2; // a click this near to a beat means the beat
 const LEAD_PX = 104;
-export const BEAT_CLASSES = ['N', 'V', 'Q'] as const;
+export const BEAT_CLASSES = ['N', 'S', 'V', 'F', 'Q'] as const;
 
 /** What the keys need of the strip in view: its beats, on the line. */
 export const beatsInView = signal<readonly (readonly [number, string])[]>([]);
@@ -148,7 +148,7 @@ function BeatLine({ open, beats }: { open: OpenCase; beats: readonly (readonly [
   const rr_ms = before ? Math.round(((beat[0] - before[0]) / open.line.fs_hz) * 1000) : null;
   return (
     <div class="beat-line" data-testid="beat" data-beat-sample={beat[0]} data-beat-class={beat[1]}>
-      <span class="figures">{t('reading.beat.at', { at: formatClock(open.line.instant_ms(beat[0]), true), label: t(`reading.class.${beat[1] as 'N' | 'V' | 'Q'}`) })}</span>
+      <span class="figures">{t('reading.beat.at', { at: formatClock(open.line.instant_ms(beat[0]), true), label: t(`reading.class.${beat[1] as (typeof BEAT_CLASSES)[number]}`) })}</span>
       {rr_ms !== null && <span class="figures soft">RR {rr_ms} {t('live.unit.ms')}</span>}
       <span class="actions">
         {BEAT_CLASSES.map((label) => <Button key={label} aria-pressed={label === beat[1]} onClick={() => classify(open, label)}>{label} {t(`reading.class.${label}`)}</Button>)}

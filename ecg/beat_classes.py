@@ -1,0 +1,109 @@
+"""N, S, V of every beat of a recording, told afterwards: the record pass's own judgement, with the future known.
+
+Two ensembles of small decision trees (ventricular or not; if not, supraventricular ectopic or not) over the numbers
+of `ecg.beat_features`. They ship as plain arrays (`ecg/models/beats_record.npz`, trained by `tools/train_beats.py`,
+described in `docs/models/beats.md`). Fusion beats are not told from N and V.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from ecg import beat_features, conditioning
+from ecg.analysis import CLASSES, QUALITY_BLOCK_S, Analysis
+from ecg.beat_features import Bool, Int, Real
+from ecg.fusion import UNREADABLE
+from ecg.models import trees
+from ecg.models.trees import Model, log_odds
+from ecg.record import Lead
+from ecg.stream import shape_leads
+
+BLOCK_S = 1800  # templates are learnt anew for each such stretch: posture and electrodes change in a day
+BEATS_NEEDED = 20  # fewer in a block teach nothing about the patient
+MARGIN_S = 1  # of signal beyond a block's ends
+BASELINE_HALF = 64  # 0.5 s each side: the mean over 1 s is the wander
+
+
+@cache
+def model() -> Model:
+    """The shipped model."""
+    return trees.load("beats_record")
+
+
+def _signal(lead: Lead, fs_hz: int, first: int, last: int) -> Real:
+    """The lead at 128 Hz, missing samples held, wander removed; from sample `first` until `last`."""
+    samples = lead.samples[first:last].astype(np.int64)
+    if lead.missing is not None:
+        index = np.where(samples != lead.missing, np.arange(len(samples)), 0)
+        samples = samples[np.maximum.accumulate(index)]
+    count = len(samples) * conditioning.RATE_HZ // fs_hz
+    padded = np.pad(samples, fs_hz, mode="edge")
+    grid = conditioning.resample(padded, -fs_hz, fs_hz, 0, count).astype(np.float64)
+    around = np.pad(grid, BASELINE_HALF, mode="edge")
+    total = np.concatenate([[0.0], np.cumsum(around)])
+    width = 2 * BASELINE_HALF + 1
+    out: Real = grid - (total[width:] - total[:-width]) / width
+    return out
+
+
+def signals(leads: Sequence[Lead], fs_hz: int, sample: Int) -> tuple[Real, Int]:
+    """The leads around one block's beats at 128 Hz [lead, m], and the beats' places in it."""
+    margin = MARGIN_S * fs_hz
+    first, last = max(0, int(sample[0]) - margin), min(len(leads[0].samples), int(sample[-1]) + margin)
+    x = np.stack([_signal(lead, fs_hz, first, last) for lead in leads])
+    return x, (sample - first) * conditioning.RATE_HZ // fs_hz
+
+
+def smoothed(odds: Real, kind: Real, weight: float) -> Real:
+    """Log odds drawn towards the mean of the beats of the same shape."""
+    out = odds.copy()
+    for k in np.unique(kind[kind >= 0]):
+        own = kind == k
+        out[own] = (1 - weight) * odds[own] + weight * odds[own].mean()
+    return out
+
+
+def judged(rows: dict[str, Real], m: Model) -> tuple[Bool, Bool]:
+    """Which beats are ventricular, which are supraventricular ectopic."""
+    columns = [rows[name] for name in m.names]
+    ventricular = smoothed(log_odds(m.ventricular, columns), rows["kind_index"], m.kind_weight)
+    wide = ventricular > m.ventricular_cut
+    return wide, ~wide & (log_odds(m.supraventricular, columns) > m.supraventricular_cut)
+
+
+def blocks(sample: Int, fs_hz: int, length: int) -> list[slice]:
+    """The beats in stretches of equal length of about BLOCK_S."""
+    count = max(1, round(length / (BLOCK_S * fs_hz)))
+    edges = np.searchsorted(sample, np.arange(1, count) * length // count).tolist()
+    return [slice(a, b) for a, b in zip([0, *edges], [*edges, len(sample)], strict=True)]
+
+
+def chosen(found: Analysis, leads: Sequence[Lead]) -> tuple[list[Lead], Bool]:
+    """The up to three leads on which shapes are compared, and [k, lead] where each of them can be read."""
+    places = shape_leads(found.leads)
+    block = found.sample // (QUALITY_BLOCK_S * found.fs_hz)
+    return [leads[k] for k in places.tolist()], found.quality[block][:, places] < UNREADABLE
+
+
+def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
+    """The analysis with every beat N, S or V as judged from its whole neighbourhood.
+
+    A beat that no lead shows clearly stays as the stream saw it, and so do those of a block too short to know the
+    patient.
+    """
+    if len(found.sample) < BEATS_NEEDED:
+        return found
+    own, readable = chosen(found, leads)
+    kind, m, rr_s = found.kind.copy(), model(), found.rr_s.astype(np.float64)
+    for block in blocks(found.sample, found.fs_hz, found.length):
+        seen: Bool = np.asarray(readable[block].any(axis=1))
+        if len(seen) < BEATS_NEEDED:
+            continue
+        x, place = signals(own, found.fs_hz, found.sample[block])
+        beats = beat_features.cut_out(x, place, readable[block] | ~seen[:, None])
+        wide, early = judged(beat_features.block_features(beats, rr_s[block]), m)
+        codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
+        kind[block] = np.where(seen, codes, kind[block])
+    return replace(found, kind=kind.astype(np.uint8))

@@ -238,9 +238,9 @@ async def retire_device(settings: Settings, arguments: Arguments) -> None:
 
 
 async def annotate(_settings: Settings, arguments: Arguments) -> None:
-    from ecg.annotate import annotate_records
+    from hub.reading.ecg_files import annotate_files
 
-    say(*map(str, await asyncio.to_thread(annotate_records, arguments.records, arguments.out)))
+    say(*map(str, await asyncio.to_thread(annotate_files, arguments.records, arguments.out)))
 
 
 async def score(_settings: Settings, arguments: Arguments) -> None:
@@ -367,7 +367,7 @@ def _add_ecg(commands: Commands) -> None:
     run = _add(ecg, "annotate", annotate, "write WFDB annotations RECORD.hub")
     run.add_argument("records", type=Path, nargs="+", metavar="RECORD")
     run.add_argument("--out", type=Path, required=True, metavar="DIR")
-    report = _add(ecg, "holter", holter_report, "the Holter report of a WFDB record, as the engine sees it")
+    report = _add(ecg, "holter", holter_report, "the Holter report of a recording, as the engine sees it")
     report.add_argument("record", type=Path, metavar="RECORD")
     report.add_argument("--pdf", type=Path, required=True, metavar="FILE")
     report.add_argument("--json", action="store_true", help="print the figures, too")

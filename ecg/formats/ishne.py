@@ -124,7 +124,7 @@ def encode(record: Record, zone: tzinfo = UTC) -> bytes:
     """The file, without patient; ValueError for what the format can't hold."""
     fs_hz, length = one_rate(record, "an ISHNE file")
     nanovolts = [round(lead.uv_per_lsb * 1000) for lead in record.leads]
-    if not fs_hz.is_integer() or not 1 <= fs_hz <= 32767 or len(record.leads) > MAX_LEADS:
+    if fs_hz % 1 or not 1 <= fs_hz <= 32767 or len(record.leads) > MAX_LEADS:
         raise ValueError("an ISHNE file holds up to 12 leads of a rate in whole Hz")
     if any(lead.samples.dtype != np.int16 for lead in record.leads):
         raise ValueError("an ISHNE file holds 16-bit samples")

@@ -61,6 +61,11 @@ ERRORS: dict[str, _Row] = {
     "bad_field": _Row(
         BadInput, "字段缺失或格式不对：请按提示改正。", "A field is missing or malformed: mend it as shown."
     ),
+    "ecg_unreadable": _Row(
+        BadInput,
+        "文件无法作为心电记录读取：请按提示处理。",
+        "The file can't be read as an ECG: mend it as shown.",
+    ),
     "too_large": _Row(BadInput, "内容超过允许的大小。", "The content is larger than allowed."),
     "not_signed_in": _Row(NotAuthenticated, "请先登录。", "Please sign in first."),
     "wrong_credentials": _Row(NotAuthenticated, "账号或密码不对。", "Wrong account or password."),

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import holter
-from ecg.formats import wfdb
 from ecg.record import Record, main_group
 from hub.core.pdf import GREY, WARNING, Frame, Paper
 from hub.reading import paper
 from hub.reading.cases import LEAD_IN_S, STRIP_S, finding_view
+from hub.reading.ecg_files import read_record
 from hub.reading.timeline import Stretch, Timeline
 from hub.reading.words import LOCALES, WORDS, word
 
@@ -28,8 +28,8 @@ EXTREMES = ("lowest_rate", "highest_rate", "longest_rr")
 
 
 def report_record(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """PDF and figures of a WFDB record."""
-    record = wfdb.read(path)
+    """PDF and figures of a recording in a file."""
+    record = read_record(path)
     analysis, leads = holter.analyse(record), main_group(record)
     stretch = Stretch(0, 0, analysis.length, record.start_at or UNKNOWN_START, ((0, analysis.length),))
     line = Timeline(analysis.fs_hz, (stretch,))

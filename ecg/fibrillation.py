@@ -32,9 +32,9 @@ FEATURES = (
     "rest", "low", "change", "bend", "evenness", "size",
     "slow_rest", "slow_low", "slow_change", "slow_bend", "slow_evenness", "slow_size", "fast_share",
 )  # fmt: skip
-START = -21.258
+START = -21.926
 WEIGHTS: tuple[float, ...] = (
-    26.59, -16.619, 12.035, -1.459, -2.02, 3.938, 10.133, 21.192, -11.276, -6.509, -3.309, 3.205, 12.468,
+    25.808, -12.338, 10.675, 1.04, -1.882, 3.632, 9.907, 17.094, -12.522, -6.75, -3.491, 3.611, 13.006,
 )  # fmt: skip
 SIZE_UP_TO_UV = 40.0  # a larger mean amplitude tells no more
 SLOW_SIZE_UP_TO_UV = 60.0

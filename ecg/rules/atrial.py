@@ -18,7 +18,13 @@ NEAR = 0.06  # of the mean interval: alike; widest sinus arrhythmia from beat to
 MEAN_OVER = 8  # intervals whose mean is the unit
 WINDOW = int(limit("atrial-fibrillation", "intervals"))
 LEAST = int(limit("atrial-fibrillation", "least_intervals"))
-_BEGIN, _END = limit("atrial-fibrillation", "onset_logit"), limit("atrial-fibrillation", "offset_logit")
+# (onset, offset, share alone) of a full window, and of a stretch that is still short: it is judged by what there is
+_FULL, _SHORT = (
+    tuple(
+        limit("atrial-fibrillation", kind + name) for name in ("onset_logit", "offset_logit", "alone_share")
+    )
+    for kind in ("", "short_")
+)
 _STALE_S = limit("atrial-fibrillation", "stale_s")
 _FLUTTER_LOW, _FLUTTER_HIGH = (limit("atrial-flutter", name) for name in ("rate_bpm", "most_rate_bpm"))
 _FLUTTER_SPREAD = limit("atrial-flutter", "spread")
@@ -41,11 +47,20 @@ EVEN = 1.5  # of four neighbours unlike: between a regular rhythm (0 to 1) and A
     MASK,
 ) = range(13)
 SUMMED = STEP + 1
+# [neighbours known][bits]: unlike the one, two, three, four before, and unlike all four; 0 where there is none
+_UNLIKE = tuple(
+    tuple(
+        (*(int(lag < known and not bits >> lag & 1) for lag in range(4)), int(known == 4 and not bits))
+        for bits in range(16)
+    )
+    for known in range(5)
+)
+RANDOM_TURNS = 2 / 3  # share of turning points in a series without order (Kendall)
 
-# Sample entropy, share alike, least share unlike at one lag, share alone, share of turns, mean rate in Hz:
+# Sample entropy, share alike, least share unlike at one lag, share alone, nearness of turns to chance, rate in Hz:
 # tools/train_rhythms.py, docs/models/rhythms.md.
-START = -15.499
-WEIGHTS = (-2.152, -0.321, 5.058, 1.518, 12.904, 2.595)
+START = -6.037
+WEIGHTS = (-1.956, -5.161, 2.982, -3.686, 5.835, 2.113)
 
 
 def forget(t: Tracker) -> None:
@@ -73,7 +88,7 @@ def interval(t: Tracker) -> bool:
     last = t.nn[-1] if t.nn else None
     row = (
         rr, len(before), mask.bit_count(), (mask & last[MASK]).bit_count() if last else 0,
-        1 - (mask & 1), 1 - (mask >> 1 & 1), 1 - (mask >> 2 & 1), 1 - (mask >> 3 & 1), int(not mask & 15),
+        *_UNLIKE[min(len(before), 4)][mask & 15],
         int(len(before) > 1 and (before[0] - before[1]) * (rr - before[0]) < 0),
         abs(rr - before[0]) if before else 0, t.beats[-2], mask,
     )  # fmt: skip
@@ -96,7 +111,7 @@ def features(t: Tracker) -> tuple[float, ...]:
         s[ALIKE] / max(1, s[MASK_PAIRS]),
         min(s[UNLIKE_1 : UNLIKE_4 + 1]) / count,
         s[ALONE] / count,
-        s[TURNS] / count,
+        RANDOM_TURNS - abs(s[TURNS] / count - RANDOM_TURNS),
         min(3.0, count * t.fs_hz / s[RR]),
     )
 
@@ -115,11 +130,11 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
     if len(t.nn) < LEAST:
         return
     _flutter(t, told)
-    value = logit(t)
-    if value > (_BEGIN if e is None else _END):
+    share = t.nn_totals[ALONE] / (len(t.nn) - 4 * t.is_nn_young)
+    limits = _SHORT if t.is_nn_young else _FULL
+    if share >= limits[2] and logit(t) > limits[e is not None]:
         onset = _divide(t, 1.0) if e is None else e.onset
         length_s = (t.beats[-1] - onset) / t.fs_hz
-        share = t.nn_totals[ALONE] / len(t.nn)
         rate = 60.0 * len(t.nn) * t.fs_hz / t.nn_totals[RR]
         numbers = {
             "irregular_share": round(share, 3),

@@ -1,15 +1,24 @@
 """Each rule of the table on a strip that has its rhythm and on one that has not."""
 
-import pytest
+from collections.abc import Sequence
 
-from ecg.findings import Priority
-from ecg.rhythms import RULES
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecg import episodes
+from ecg.findings import Finding, Priority
+from ecg.fusion import GOOD, OFF, UNREADABLE
+from ecg.rhythms import RULES, limit
 from ecg.synthetic import Segment
 from tests.ecg.strips import LEADS, play
 
+FS_HZ = 250
 QUIET = Segment("sinus", 30, 70)
 ALL_OFF = Segment("asystole", 15, off=LEADS)
 NOISE = Segment("sinus", 40, 70, noise_uv=3000)
+FIBRILLATION = Segment("vf", 20)
 
 # rule -> strips with the priority that must be reached
 POSITIVE: tuple[tuple[str, tuple[Segment, ...], Priority | None], ...] = (
@@ -19,10 +28,12 @@ POSITIVE: tuple[tuple[str, tuple[Segment, ...], Priority | None], ...] = (
     ("bradycardia", (QUIET, Segment("sinus", 40, 44)), None),
     ("severe-bradycardia", (QUIET, Segment("sinus", 40, 31)), "high"),
     ("tachycardia", (QUIET, Segment("sinus", 30, 135)), None),
-    ("irregular-rhythm", (QUIET, Segment("af", 90, 90)), None),
+    ("atrial-fibrillation", (QUIET, Segment("af", 90, 90)), None),
     ("ventricular-run", (QUIET, Segment("vt", 2, 120), QUIET), None),
     ("ventricular-run", (QUIET, Segment("vt", 3, 140), QUIET), "medium"),
     ("ventricular-run", (QUIET, Segment("vt", 5, 180), QUIET), "high"),
+    ("idioventricular-rhythm", (QUIET, Segment("vt", 8, 60), QUIET), None),
+    ("ventricular-fibrillation", (QUIET, FIBRILLATION, QUIET), "high"),
     ("unreadable-signal", (QUIET, NOISE, QUIET), "medium"),
     ("electrode-off", (QUIET, Segment("sinus", 10, 70, off=LEADS[:1]), QUIET), None),
     ("electrode-off", (QUIET, ALL_OFF, QUIET), "medium"),
@@ -34,10 +45,68 @@ NEGATIVE: tuple[tuple[str, tuple[Segment, ...]], ...] = (
     ("bradycardia", (QUIET, Segment("sinus", 30, 60))),
     ("severe-bradycardia", (QUIET, Segment("sinus", 40, 44))),
     ("tachycardia", (QUIET, Segment("sinus", 30, 100))),
-    ("irregular-rhythm", (QUIET, Segment("pvc", 120, 80))),
+    ("atrial-fibrillation", (QUIET, Segment("pvc", 120, 80))),
     ("ventricular-run", (QUIET, Segment("pvc", 120, 80))),
+    ("idioventricular-rhythm", (QUIET, Segment("vt", 8, 140), QUIET)),
+    ("ventricular-fibrillation", (QUIET, NOISE, Segment("af", 30, 130), Segment("vt", 8, 100), QUIET)),
+    ("ventricular-tachycardia", (QUIET, NOISE, Segment("af", 30, 130), Segment("sinus", 30, 150), QUIET)),
     ("unreadable-signal", (QUIET, Segment("sinus", 40, 70, noise_uv=40))),
     ("electrode-off", (QUIET, Segment("asystole", 6), QUIET)),
+)
+
+Beats = Sequence[tuple[float, str]]  # seconds since the beat before, class
+
+
+def beats(classes: str, rr_s: float = 0.8) -> list[tuple[float, str]]:
+    """An early V or S, and what it must wait for."""
+    out = []
+    for k, kind in enumerate(classes):
+        early, after = kind in "VS", k > 0 and classes[k - 1] == "V" and kind == "N"
+        out.append((rr_s * (0.6 if early else 1.3 if after else 1.0), kind))
+    return out
+
+
+def sway(count: int, rr_s: float = 0.8, spread: float = 0.0) -> list[tuple[float, str]]:
+    rng = np.random.default_rng(3)
+    return [(rr_s * (1 + spread * float(rng.normal())), "N") for _ in range(count)]
+
+
+def listen(strip: Beats, paced: bool = False) -> list[Finding]:
+    """What the rules say of beats that come on one good lead, half second by half second."""
+    tracker = episodes.Tracker(FS_HZ, LEADS[:1], paced)
+    at, told, hop = 0.0, list[Finding](), 0
+    for rr_s, kind in strip:
+        at += rr_s
+        while (hop + 1) * FS_HZ // 2 <= at * FS_HZ:
+            told += episodes.on_hop(tracker, hop * FS_HZ // 2, (hop + 1) * FS_HZ // 2, [GOOD])
+            hop += 1
+        told += episodes.on_beat(tracker, round(at * FS_HZ), kind)
+    return told + episodes.close_all(tracker, round(at * FS_HZ) + 1)
+
+
+FLUTTER = [(0.4, "N")] * 80
+MISSED = [*sway(20), (1.6, "N"), *sway(8), (1.62, "N"), *sway(100)]
+BEAT_POSITIVE: tuple[tuple[str, Beats, Priority | None], ...] = (
+    ("ventricular-couplet", beats("NNNNVVNNNN"), None),
+    ("ventricular-bigeminy", beats("NNNNVNVNVNVNNNN"), None),
+    ("ventricular-trigeminy", beats("NNNVNNVNNVNNVNNNN"), None),
+    ("supraventricular-run", [*beats("NNNNNN"), *[(0.42, "S")] * 4, *[(0.42, "N")] * 10, *sway(5)], None),
+    ("supraventricular-run", [*beats("NNNNNN"), *[(0.3, "S")] * 110, *sway(5)], "medium"),
+    ("atrial-flutter", [*sway(10), *FLUTTER], None),
+    ("av-block", MISSED, None),
+    ("ventricular-escape", [*sway(10), (1.7, "V"), *sway(5)], None),
+    ("paced-rhythm", [*sway(5), *[(1.0, "V")] * 20], None),
+    ("ventricular-tachycardia", [], None),
+)
+BEAT_NEGATIVE: tuple[tuple[str, Beats], ...] = (
+    ("ventricular-couplet", beats("NNVNNVVVNNNVNN")),
+    ("ventricular-bigeminy", beats("NNVNVNNVNVNNVNNV" * 3)),
+    ("ventricular-trigeminy", beats("NVNVNVNNVNVNNNV" * 3)),
+    ("supraventricular-run", beats("NNNSNNSSNNNNSNSN" * 3)),
+    ("atrial-flutter", sway(80, 0.4, 0.02)),
+    ("av-block", [*beats("NNNNNVNNNNNNVNNNNNNV" * 3), *sway(20), (1.6, "N"), *sway(20)]),
+    ("ventricular-escape", [*sway(10), (1.7, "N"), *sway(5), (1.2, "V"), *sway(5)]),
+    ("paced-rhythm", [*sway(5), *[(1.0, "V"), (0.9, "V")] * 10]),
 )
 
 
@@ -53,15 +122,28 @@ def test_rule_is_silent_without_its_rhythm(rule: str, script: tuple[Segment, ...
     assert play(*script).ended(rule) == []
 
 
+@pytest.mark.parametrize(("rule", "strip", "priority"), [row for row in BEAT_POSITIVE if row[1]])
+def test_rule_finds_its_pattern_of_beats(rule: str, strip: Beats, priority: Priority | None) -> None:
+    found = [f for f in listen(strip) if f.rule == rule and f.phase == "offset"]
+    assert len(found) == 1 and found[0].priority == priority
+
+
+@pytest.mark.parametrize(("rule", "strip"), BEAT_NEGATIVE)
+def test_rule_is_silent_without_its_pattern(rule: str, strip: Beats) -> None:
+    assert [f for f in listen(strip) if f.rule == rule] == []
+
+
 def test_every_rule_has_both_strips() -> None:
-    assert {row[0] for row in POSITIVE} == {row[0] for row in NEGATIVE} == set(RULES)
+    assert {row[0] for row in (*POSITIVE, *BEAT_POSITIVE)} == set(RULES)
+    assert {row[0] for row in (*NEGATIVE, *BEAT_NEGATIVE)} == set(RULES)
 
 
 def test_every_rule_speaks_both_languages_and_names_its_sources() -> None:
     for rule in RULES.values():
-        assert set(rule.words) == {"zh-CN", "en"} and all(
-            t.unit and t.source for t in rule.thresholds.values()
-        )
+        sources = [t.source for t in rule.thresholds.values()]
+        assert rule.thresholds and all(t.unit for t in rule.thresholds.values())
+        for words in (rule.words, rule.onset, rule.offset, *sources):
+            assert set(words) == {"zh-CN", "en"} and words["zh-CN"] != words["en"]
 
 
 def test_an_alarm_on_the_only_readable_lead_says_so() -> None:
@@ -85,4 +167,121 @@ def test_a_run_that_gets_worse_is_told_again_under_the_same_key() -> None:
 
 def test_a_paced_rhythm_is_not_a_ventricular_run() -> None:
     script = (QUIET, Segment("vt", 20, 70), QUIET)
-    assert play(*script).ended("ventricular-run") and not play(*script, paced=True).ended("ventricular-run")
+    assert play(*script).ended("idioventricular-rhythm")
+    paced = play(*script, paced=True)
+    assert not paced.ended("idioventricular-rhythm") and paced.ended("paced-rhythm")[0].note == ""
+
+
+def test_pacing_that_nobody_told_of_is_only_suspected() -> None:
+    (found,) = (
+        f for f in listen([*sway(5), *[(1.0, "V")] * 20]) if f.rule == "paced-rhythm" and f.phase == "offset"
+    )
+    assert found.note == "suspected" and found.priority is None
+
+
+def test_a_run_changes_its_name_with_its_rate() -> None:
+    told = listen([*sway(5), *[(0.9, "V")] * 4, *[(0.3, "V")] * 30, *sway(3)])
+    ends = [(f.rule, f.priority) for f in told if f.phase == "offset" and f.rule != "ventricular-escape"]
+    assert ends[:1] == [("idioventricular-rhythm", None)] and ("ventricular-run", "high") in ends
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 4), st.floats(0.5, 1.0), st.integers(0, 2**20))
+def test_ectopy_in_a_pattern_is_no_fibrillation(period: int, rr_s: float, seed: int) -> None:
+    """Atrial bigeminy to quadrigeminy, whose intervals are as uneven as those of AF, but in order."""
+    rng = np.random.default_rng(seed)
+    strip = []
+    for k in range(160):
+        early, after = k % period == 0, k % period == 1
+        share = 0.7 if early else 1.15 if after else 1.0
+        strip.append((rr_s * share * (1 + 0.012 * float(rng.normal())), "N"))
+    assert [f for f in listen(strip) if f.rule == "atrial-fibrillation"] == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.45, 1.1), st.floats(0.17, 0.3), st.integers(0, 2**20))
+def test_fibrillation_is_dated_where_the_order_ends(rr_s: float, spread: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def rhythm(count: int, wide: float) -> list[tuple[float, str]]:
+        return [(max(0.28, rr_s * (1 + wide * float(rng.normal()))), "N") for _ in range(count)]
+
+    parts = rhythm(80, 0.015), rhythm(120, spread), rhythm(120, 0.015)
+    edges = np.cumsum([sum(rr for rr, _ in part) for part in parts])
+    found = [f for f in listen([*parts[0], *parts[1], *parts[2]]) if f.rule == "atrial-fibrillation"]
+    assert found
+    first, last = found[0].onset_sample / FS_HZ, found[-1].offset_sample
+    assert abs(first - edges[0]) <= 12 * rr_s
+    assert last is not None and abs(last / FS_HZ - edges[1]) <= 12 * rr_s
+
+
+def test_fibrillation_of_the_ventricles_is_raised_within_ten_seconds_and_dated() -> None:
+    answer = play(QUIET, FIBRILLATION, QUIET)
+    first, *_, last = (f for f in answer.findings if f.rule == "ventricular-fibrillation")
+    assert first.phase == "onset" and first.numbers["length_s"] <= 10.0
+    assert first.onset_sample / FS_HZ == pytest.approx(30.0, abs=2.5)
+    assert last.offset_sample is not None and last.offset_sample / FS_HZ == pytest.approx(50.0, abs=2.5)
+
+
+def test_one_lead_with_beats_refutes_fibrillation_on_the_others() -> None:
+    tracker = episodes.Tracker(FS_HZ, LEADS)
+    tracker.likeness = [float("nan")] * 3 + [-5.0] * 20
+    told = [
+        f
+        for hop in range(23)
+        for f in episodes.on_hop(tracker, hop * 125, hop * 125 + 125, [GOOD] * 3)
+        if f.rule != "asystole"
+    ]
+    assert told == [] and tracker.likeness == []
+
+
+def test_regular_swings_are_tachycardia_and_turn_into_fibrillation() -> None:
+    tracker = episodes.Tracker(FS_HZ, LEADS[:1])
+    told, beat = list[Finding](), 0
+    for hop in range(80):
+        tracker.likeness = [3.0 if hop > 9 else float("nan")]
+        now = (hop + 1) * 125
+        while hop < 50 and beat + 90 < now:  # 167/min
+            beat += 90
+            told += episodes.on_beat(tracker, beat, "N")
+        told += episodes.on_hop(tracker, now - 125, now, [GOOD])
+    own = [f for f in told if f.rule in ("ventricular-tachycardia", "ventricular-fibrillation")]
+    tachycardia = [f for f in own if f.rule == "ventricular-tachycardia"]
+    assert [f.priority for f in tachycardia][:2] == ["medium", "high"]
+    assert own[-1].rule == "ventricular-fibrillation" and own[-1].priority == "high"
+    assert tachycardia[-1].offset_sample is not None
+    assert "asystole" not in {f.rule for f in told}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.2, 6.0), st.sampled_from("NSVFQ"), st.sampled_from([GOOD, GOOD, UNREADABLE, OFF])
+        ),
+        max_size=120,
+    )
+)
+def test_any_beats_keep_the_tracker_bounded_and_its_episodes_paired(
+    rows: list[tuple[float, str, int]],
+) -> None:
+    tracker = episodes.Tracker(FS_HZ, LEADS[:1])
+    at, hop, running = 0.0, 0, set[tuple[str, int]]()
+    told = list[Finding]()
+    for rr_s, kind, code in rows:
+        at += rr_s
+        while (hop + 1) * 125 <= at * FS_HZ:
+            told += episodes.on_hop(tracker, hop * 125, hop * 125 + 125, [code])
+            hop += 1
+        if code == GOOD:
+            told += episodes.on_beat(tracker, round(at * FS_HZ), kind)
+        tracker = episodes.copied(tracker)
+        window = int(limit("atrial-fibrillation", "intervals"))
+        assert len(tracker.beats) <= 64 and len(tracker.nn) <= window and len(tracker.dropped) <= 16
+    for f in [*told, *episodes.close_all(tracker, round(at * FS_HZ))]:
+        if f.phase == "onset":
+            running.add(f.key)
+        else:
+            running.remove(f.key)
+            assert f.offset_sample is not None and f.offset_sample >= f.onset_sample
+    assert not running

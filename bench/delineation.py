@@ -19,8 +19,10 @@ from ecg.formats import wfdb
 from ecg.holter import analyse
 from ecg.record import Record
 from ecg.twelve_lead import boundaries, delineation
+from ecg.twelve_lead.measurements import measure
 from ecg.twelve_lead.median_beat import cut_out
 from ecg.twelve_lead.signals import STANDARD, prepare
+from ecg.twelve_lead.statements import statements
 
 Row = dict[str, Any]
 Real = NDArray[np.float64]
@@ -32,6 +34,12 @@ CSE_SD_MS = {"p_on": 10.2, "p_off": 12.7, "qrs_on": 6.5, "qrs_off": 11.6, "t_off
 # Kalyakulina et al., IEEE Access 2020;8:186181, Table 6: their wavelet method over 12 leads, all 200 records of LUDB.
 PUBLISHED_SD_MS = {
     "p_on": 10.2, "p_peak": 6.2, "p_off": 11.4, "qrs_on": 7.7, "qrs_off": 8.8, "t_peak": 7.4, "t_off": 15.5,
+}  # fmt: skip
+# Limits of mean and SD for global intervals against referees, ms (IEC 60601-2-51:2003, 100 biological ECGs of CSE).
+IEC_MS = {"p_ms": (10, 15), "pr_ms": (10, 10), "qrs_ms": (10, 10), "qt_ms": (25, 30)}
+INTERVALS = {
+    "p_ms": ("p_on", "p_off"), "pr_ms": ("p_on", "qrs_on"),
+    "qrs_ms": ("qrs_on", "qrs_off"), "qt_ms": ("qrs_on", "t_off"),
 }  # fmt: skip
 
 
@@ -149,6 +157,40 @@ def _rows(tallies: Mapping[str, Tally], which: str) -> list[Row]:
     return rows
 
 
+def common(path: Path, d: delineation.Delineation) -> dict[str, float]:
+    """The readers' points over all leads, as ours are: of each lead's middle beat, the earliest or latest but one."""
+    marks = {lead: reference(path, lead) for lead in STANDARD}
+    places = {name: np.full(len(STANDARD), np.nan) for name in delineation.POINTS}
+    start = d.beat.beats - d.beat.anchor
+    for k, lead in enumerate(STANDARD):
+        for name, own in places.items():
+            from_beat = np.array([at - start for at in marks[lead][name]], float).ravel()
+            near = from_beat[np.abs(from_beat - d.common[name]) < NEAR_MS * d.beat.fs_hz / 1000]
+            own[k] = np.median(near) if len(near) >= delineation.BEATS_NEEDED else np.nan
+    return delineation.common(places, delineation.OUTER)
+
+
+def _interval_rows(numbers: list[int], paths: Mapping[int, Path], which: str) -> list[Row]:
+    """Our intervals of the whole ECG less the readers'."""
+    error: dict[str, list[float]] = {name: [] for name in INTERVALS}
+    for number in numbers:
+        record = load(paths[number])
+        measured = measure(record, analyse(record))
+        theirs = common(paths[number], measured.delineation) if measured.delineation else {}
+        for name, (first, last) in INTERVALS.items():
+            own = measured.number(name)
+            if own is not None and np.isfinite(read := 2.0 * (theirs[last] - theirs[first])):
+                error[name].append(own - read)
+    return [
+        {
+            "name": f"LUDB {which} {name} over all leads: mean {np.mean(e):+.1f} ms, n {len(e)}; SD",
+            "value": round(float(np.std(e)), 1), "unit": "ms", "peer": f"IEC allows mean {IEC_MS[name][0]}, SD",
+            "peer_value": IEC_MS[name][1], "ratio": round(float(np.std(e)) / IEC_MS[name][1], 2),
+        }
+        for name, e in error.items()
+    ]  # fmt: skip
+
+
 def run() -> list[Row]:
     paths = records()
     if not paths:
@@ -157,6 +199,7 @@ def run() -> list[Row]:
     rows = _rows(evaluate(odd, paths), "odd records (not tuned on)") + _rows(
         evaluate(list(paths), paths), "all"
     )
+    rows += _interval_rows(odd, paths, "odd records (not tuned on)")
     return [*rows, _speed(paths)]
 
 
@@ -164,9 +207,9 @@ def _speed(paths: Mapping[int, Path]) -> Row:
     some = [load(paths[n]) for n in list(paths)[:20]]
     before = time.process_time()
     for record in some:
-        found(record)
+        statements(record, analyse(record))
     spent = (time.process_time() - before) / len(some)
     return {
-        "name": "12 leads of 10 s at 500 Hz: beats, median beat and boundaries", "value": round(spent, 4),
+        "name": "12 leads of 10 s at 500 Hz: beats, measurements and statements", "value": round(spent, 4),
         "unit": "CPU s", "peer": None, "peer_value": None, "ratio": None,
     }  # fmt: skip

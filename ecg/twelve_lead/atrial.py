@@ -65,10 +65,10 @@ def find(beat: MedianBeat, on: int, t_end: float, rr_before: Real, good: Flags) 
         return Atrial(moved, float(same.mean()), float(np.median(likeness)), beat.uv, 0)
     middle = int(np.median(place[same]))
     moved[usable[same]] = place[same] - middle
-    shifted = [np.roll(beat.beat_uv[k], -int(moved[k]), axis=1) for k in usable[same]]
-    return Atrial(
-        moved, float(same.mean()), float(np.median(likeness)), np.median(np.stack(shifted), axis=0), first + middle
-    )  # fmt: skip
+    axis = np.arange(beat.uv.shape[1])
+    shifted = [beat.beat_uv[k][:, np.clip(axis + int(moved[k]), 0, len(axis) - 1)] for k in usable[same]]
+    uv = np.median(np.stack(shifted), axis=0)
+    return Atrial(moved, float(same.mean()), float(np.median(likeness)), uv, first + middle)
 
 
 def _allowed(shifts: int, first: int, t_end: float, rr: Real) -> Flags:

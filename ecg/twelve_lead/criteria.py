@@ -115,9 +115,9 @@ _TABLE = (
         {"zh-CN": "室性早搏", "en": "Ventricular ectopic beats"},
     ),
     Criterion(
-        "premature-beats", 1, "rhythm", "beats of the common shape come early and are not explained by fibrillation",
+        "premature-beats", 1, "rhythm", "beats not classed as ventricular come early, without fibrillation",
         {"early": _t(0.8, "of the median RR", CLINIC)}, "routine",
-        {"zh-CN": "提前出现的窄 QRS 波", "en": "Premature beats of the common shape"},
+        {"zh-CN": "早搏（室上性可能）", "en": "Premature beats (supraventricular likely)"},
     ),
     Criterion(
         "av-dissociation", 1, "rhythm",

@@ -32,7 +32,8 @@ P_SHARE, P_LIKENESS, P_SPREAD_S = (
 )  # tuned on LUDB's even records: P before at least so many beats
 IRREGULAR, P_LIKENESS_IRREGULAR = 0.1, 0.9  # median change of RR over RR: flutter and f waves may look shared
 AFTER_T_S = 0.020
-EARLY, LATE = 0.15, 0.85  # quantiles over leads: earliest or latest but one of twelve
+OUTER = 0.15  # quantile over leads that readers' marks have at the earliest but one of twelve
+OWN_OUTER = 0.05  # the same of our leads, which are drawn together; tuned on LUDB's even records
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def delineate(leads: Leads, sample: Places, ventricular: Flags) -> Delineation |
     t_peak[t_small] = t_off[t_small] = np.nan
     found, note, p_points = _p_wave(beat, begin, end, t_off, measured)
     points = dict(zip(POINTS, (*p_points, on, off, t_peak, t_off), strict=True))
-    return Delineation(leads, beat, points, _common(points), found, note, measured)
+    return Delineation(leads, beat, points, common(points), found, note, measured)
 
 
 def _size(beat: MedianBeat) -> Real:
@@ -134,11 +135,12 @@ def _irregular(rr: Real) -> bool:
     return len(steps) > 0 and bool(np.median(steps) > IRREGULAR * np.nanmedian(rr))
 
 
-def _common(points: Mapping[str, Real]) -> dict[str, float]:
+def common(points: Mapping[str, Real], outer: float = OWN_OUTER) -> dict[str, float]:
+    """Of points [lead] by name: the earliest begin and the latest end but one in twelve, and the middle summit."""
     out = {}
     for name, places in points.items():
         known = places[np.isfinite(places)]
-        share = EARLY if name.endswith("_on") else LATE if name.endswith("_off") else 0.5
+        share = outer if name.endswith("_on") else 1 - outer if name.endswith("_off") else 0.5
         out[name] = float(np.quantile(known, share)) if len(known) else float("nan")
     return out
 

@@ -37,7 +37,12 @@ def lead_shape(
     level = float(uv[max(0, on - round(LEVEL_S * fs_hz)) : max(1, on)].mean())
     numbers = _qrs(uv[on : off + 1] - level, fs_hz)
     numbers["qrs_ms"] = _ms(d.points["qrs_off"][lead] - d.points["qrs_on"][lead], fs_hz)
-    out = {key: Value(round(value, 1), quality, (name,)) for key, value in numbers.items()}
+    out = {
+        key: Value(round(value, 1), quality, (name,))
+        if np.isfinite(value)
+        else withheld("QRS is not seen in this lead")
+        for key, value in numbers.items()
+    }
     return out | _st(uv - level, off, fs_hz, name, quality, filters) | {
         "t_uv": _height(uv - level, d.points["t_peak"][lead], name, quality, "T"),
         "p_uv": _p_height(d, lead, name, quality),

@@ -89,7 +89,8 @@ def _stretch(a: Analysis) -> tuple[int, int]:
 
 def _cut(record: Record, first: int, last: int) -> Record:
     leads = (replace(lead, samples=lead.samples[first:last]) for lead in main_group(record))
-    return replace(record, leads=tuple(leads))
+    inside = ((max(a, first) - first, min(b, last) - first) for a, b in record.gaps)
+    return replace(record, leads=tuple(leads), gaps=tuple((a, b) for a, b in inside if b > a))
 
 
 def _quality(d: Delineation, a: Analysis, first: int) -> dict[str, Quality]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ecg.analysis import CLASSES
 from ecg.twelve_lead.case import Case, Evidence, Test
 from ecg.twelve_lead.criteria import limit
 
@@ -92,11 +93,10 @@ def _sinus_rhythm(case: Case) -> Evidence | None:
 
 
 def _atrial_fibrillation(case: Case) -> Evidence | None:
-    d = case.measured.delineation
+    d, name = case.measured.delineation, "atrial-fibrillation"
     if d is None or d.atrial is None or not d.p_note or case.paced():
         return None
     change, many = case.change()
-    name = "atrial-fibrillation"
     if many < limit(name, "intervals") or change < limit(name, "change"):
         return None
     return Evidence({"rr_change": round(change, 3), "p_likeness": round(d.atrial.likeness, 2)})
@@ -110,23 +110,20 @@ def _ventricular_ectopy(case: Case) -> Evidence | None:
 
 
 def _premature_beats(case: Case) -> Evidence | None:
-    d = case.measured.delineation
-    if d is None or d.p_note or not np.isfinite(d.beat.rr_s):
+    if case.measured.delineation is None or _atrial_fibrillation(case) is not None:
         return None
-    rr_s, samples = case.rr_s(), case.analysis.sample[case.inside()]
-    like = np.isin(samples, _near(samples, d.beat.beats + case.measured.stretch[0]))
-    early = np.flatnonzero(like & (rr_s < limit("premature-beats", "early") * d.beat.rr_s))
+    rr_s, kind = case.rr_s(), case.analysis.kind[case.inside()]
+    if not np.isfinite(rr_s).any():
+        return None
+    short = rr_s < limit("premature-beats", "early") * np.nanmedian(rr_s)
+    supraventricular, ventricular = kind == CLASSES.index("S"), kind == CLASSES.index("V")
+    early = np.flatnonzero((short | supraventricular) & ~ventricular & np.isfinite(rr_s))
     if not len(early):
         return None
-    first = int(samples[early[0]])
+    first = int(case.analysis.sample[case.inside()][early[0]])
     return Evidence(
         {"beats": float(len(early)), "rr_ms": round(float(rr_s[early].min()) * 1000)}, (), (first, first)
     )
-
-
-def _near(samples: np.typing.NDArray[np.int64], aligned: np.typing.NDArray[np.int64]) -> list[int]:
-    """The detector's samples of the aligned beats."""
-    return [int(samples[np.abs(samples - at).argmin()]) for at in aligned.tolist()]
 
 
 def _av_dissociation(case: Case) -> Evidence | None:

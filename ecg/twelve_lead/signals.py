@@ -4,7 +4,7 @@ Baseline wander is a cubic spline through the quiet point before each QRS (Meyer
 their meaning; no high-pass filter touches them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ def prepare(record: Record, beats: Places) -> Leads:
     for lead in group:
         name = MDC_TO_SHORT.get(lead.code, "")
         if name and name not in rows:
-            rows[name], fault = _microvolts(lead)
+            rows[name], fault = _microvolts(lead, record.gaps)
             if fault:
                 bad[name] = fault
     note = _complete(rows, bad)
@@ -83,12 +83,14 @@ def prepare(record: Record, beats: Places) -> Leads:
     return Leads(fs_hz, names, without_baseline(uv, beats, fs_hz), bad, spikes, note)
 
 
-def _microvolts(lead: Lead) -> tuple[Real, str]:
+def _microvolts(lead: Lead, gaps: Sequence[tuple[int, int]]) -> tuple[Real, str]:
     """Samples in uV, holes filled with the lead's median, and why the lead cannot be measured."""
     raw = lead.samples.astype(np.float64)
     gone = ~np.isfinite(raw) | (np.abs(raw) >= RAIL if lead.samples.dtype == np.int16 else False)
     if lead.missing is not None:
         gone |= lead.samples == lead.missing
+    for first, last in gaps:
+        gone[first:last] = True
     if not len(raw) or gone.mean() > GONE_SHARE or not np.isfinite(lead.uv_per_lsb):
         return np.zeros(len(raw)), "samples missing or clipped"
     uv = (raw - lead.offset) * lead.uv_per_lsb
@@ -143,7 +145,9 @@ def without_spikes(uv: Real, spikes: Places, fs_hz: float) -> Real:
 
 def without_baseline(uv: Real, beats: Places, fs_hz: float) -> Real:
     """Subtract the spline through the quietest 20 ms before each QRS; the median where fewer than two are known."""
-    slope = np.abs(np.gradient(gaussian_filter1d(uv, 0.006 * fs_hz, axis=1), axis=1)).sum(axis=0)
+    if not uv.size:
+        return uv
+    slope = np.abs(gaussian_filter1d(uv, 0.006 * fs_hz, axis=1, order=1)).sum(axis=0)
     width = max(2, round(QUIET_S * fs_hz))
     calm, level = uniform_filter1d(slope, width), uniform_filter1d(uv, width, axis=1)
     knots = []

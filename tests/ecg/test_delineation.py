@@ -33,7 +33,7 @@ def test_boundaries_lie_where_the_waves_were_made(fs_hz: int, rate_bpm: float) -
     ms = {name: (at - d.common["qrs_on"]) * 1000 / fs_hz for name, at in d.common.items()}
     # P: -165 ms, SD 22; Q to S: -30, SD 9 to 28, SD 10; T: 280 ms by the root of RR, SD 48 (2 to 2.5 SD are seen)
     t_ms = 280 * (60 / rate_bpm) ** 0.5
-    assert 70 <= ms["qrs_off"] <= 115
+    assert 70 <= ms["qrs_off"] <= 120
     assert -175 <= ms["p_on"] <= -145 and -85 <= ms["p_off"] <= -50
     assert abs(ms["t_peak"] - (t_ms + 50)) < 15
     assert 60 <= ms["t_off"] - ms["t_peak"] <= 125

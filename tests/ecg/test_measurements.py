@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from ecg.holter import analyse
-from ecg.record import Record
+from ecg.record import Lead, Record
+from ecg.synthetic import Segment, Synthesiser
 from ecg.twelve_lead.measurements import NAMES, measure, qrs_limits_s
 from ecg.twelve_lead.signals import STANDARD
+from ecg.twelve_lead.statements import from_measurements
 from tests.ecg import twelve_leads as twelve
 
 INTERVALS = ("p_ms", "pr_ms", "qrs_ms", "qt_ms")
@@ -144,3 +146,28 @@ def test_limits_of_qrs_enclose_the_analysis_own_r() -> None:
     analysis = analyse(record)
     on_s, off_s = qrs_limits_s(measure(record, analysis), analysis)
     assert -0.08 < on_s < 0 < off_s < 0.1
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_recording_gets_an_answer(seed: int) -> None:
+    """Rates, lengths, leads, holes, rails and rhythms at random: numbers are finite, or withheld with a reason."""
+    rng = np.random.default_rng(seed)
+    fs_hz = int(rng.choice([50, 128, 250, 500, 1000]))
+    length = int(fs_hz * rng.choice([0.1, 2, 4, 10]))
+    codes = list(rng.choice(twelve.CODES, int(rng.integers(1, 13)), replace=False))
+    segment = Segment(
+        str(rng.choice(["sinus", "af", "pvc", "vt", "vf"])), 11.0, float(rng.uniform(25, 210)), 0.0, 30.0
+    )
+    rows = Synthesiser(seed, fs_hz, codes, (segment,)).samples(0, length)
+    hole = int(rng.integers(0, length))
+    rows[rng.integers(0, len(codes)), hole : hole + fs_hz // 2] = -32768
+    rows[rng.integers(0, len(codes)), ::7] = 32767 if seed % 3 == 0 else 0
+    leads = (Lead(code, float(fs_hz), 5.0, 0, row, -32768) for code, row in zip(codes, rows, strict=True))
+    gap = ((length // 2, length // 2 + length // 10),) if seed % 4 == 0 else ()
+    record = Record(tuple(leads), gaps=gap)
+    analysis = analyse(record)
+    m = measure(record, analysis)
+    for value in [*m.values.values(), *(v for table in m.by_lead.values() for v in table.values())]:
+        assert (value.value is None) == (value.quality == "withheld")
+        assert value.reason if value.value is None else np.isfinite(value.value)
+    assert all(np.isfinite(list(s.numbers.values())).all() for s in from_measurements(m, analysis))

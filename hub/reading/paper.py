@@ -173,6 +173,11 @@ def _signature(s: Sheet) -> None:
     s.paper.text(f"{s.word('key')}: {s.document['signer']['key_id']}", 7, GREY)
 
 
+KIND_ROWS = (
+    ("ventricular", "V"), ("supraventricular", "S"), ("fusion", "F"), ("normal", "N"), ("unclassified", "Q"),
+)  # fmt: skip
+
+
 def _figures(s: Sheet) -> None:
     figures = s.document["analysis"]["summary"]
     total, kinds = figures["beats_total"], figures["beats_by_class"]
@@ -183,9 +188,11 @@ def _figures(s: Sheet) -> None:
         ("lowest_rate", _rate_at(s, figures["lowest_rate"])),
         ("highest_rate", _rate_at(s, figures["highest_rate"])),
         ("longest_rr", _longest(s, figures["longest_rr"])),
-        ("ventricular", _share(s, kinds["V"], total)),
-        ("normal", _share(s, kinds["N"], total)),
-        ("unclassified", _share(s, kinds["Q"], total)),
+        *(
+            (key, _share(s, kinds.get(kind, 0), total))
+            for key, kind in KIND_ROWS
+            if kinds.get(kind) or kind in "NVS"
+        ),
         ("found", _counts(s)),
     ]
     s.paper.fields([(s.label(key), value) for key, value in pairs], 1, 62)
@@ -227,8 +234,9 @@ def _hours(s: Sheet) -> None:
     columns = [
         Column(s.label("hour"), 36),
         *(Column(s.label(key), 22, "right") for key in ("beats", "mean", "lowest", "highest")),
-        Column("V", 16, "right"),
-        Column(s.label("longest_rr") + " s", 40, "right"),
+        Column("V", 14, "right"),
+        Column("S", 14, "right"),
+        Column(s.label("longest_rr") + " s", 36, "right"),
     ]
     s.paper.table(columns, [_hour(s, row) for row in s.document["analysis"]["summary"]["hours"]], 8)
 
@@ -239,7 +247,7 @@ def _hour(s: Sheet, row: Mapping[str, Any]) -> list[str]:
         s.time(row["at"], "%m-%d %H:%M"),
         str(row["beats"]),
         *rates,
-        str(row["by_class"]["V"]),
+        *(str(row["by_class"].get(kind, 0)) for kind in "VS"),
         _plain(row["longest_rr_s"]),
     ]
 

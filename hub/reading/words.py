@@ -65,6 +65,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "highest_rate": ("最快心率", "Highest rate"),
     "longest_rr": ("最长 RR 间期", "Longest RR"),
     "ventricular": ("室性异位搏动", "Ventricular beats"),
+    "supraventricular": ("室上性异位搏动", "Supraventricular ectopic beats"),
+    "fusion": ("融合波", "Fusion beats"),
     "normal": ("其他（窄波）心搏", "Other (narrow) beats"),
     "unclassified": ("未分类心搏", "Unclassified beats"),
     "found": ("检出事件", "Episodes found"),

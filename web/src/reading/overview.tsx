@@ -84,6 +84,7 @@ export function Figures({ open }: { open: OpenCase }) {
     <p class="figures-line figures">
       <span>{t('reading.figure.beats', { count: count(summary.beats_total) })}</span>
       <span data-testid="ventricular" data-count={summary.beats_by_class.V ?? 0}>{t('reading.figure.ventricular', { count: count(summary.beats_by_class.V ?? 0) })}</span>
+      <span>{t('reading.figure.supraventricular', { count: count(summary.beats_by_class.S ?? 0) })}</span>
       {summary.mean_rate_bpm !== null && <span>{t('reading.figure.mean', { rate: Math.round(summary.mean_rate_bpm) })}</span>}
       {summary.lowest_rate && link(summary.lowest_rate.sample, t('reading.figure.lowest', { rate: Math.round(summary.lowest_rate.bpm) }))}
       {summary.highest_rate && link(summary.highest_rate.sample, t('reading.figure.highest', { rate: Math.round(summary.highest_rate.bpm) }))}
@@ -103,6 +104,7 @@ export function Hours({ open }: { open: OpenCase }) {
       { name: 'low', label: t('reading.hours.low'), numeric: true, cell: (hour) => rate(hour.lowest_rate_bpm), sort: (hour) => hour.lowest_rate_bpm ?? 0 },
       { name: 'high', label: t('reading.hours.high'), numeric: true, cell: (hour) => rate(hour.highest_rate_bpm), sort: (hour) => hour.highest_rate_bpm ?? 0 },
       { name: 'v', label: t('reading.class.V'), numeric: true, cell: (hour) => count(hour.by_class.V ?? 0), sort: (hour) => hour.by_class.V ?? 0 },
+      { name: 's', label: t('reading.class.S'), numeric: true, cell: (hour) => count(hour.by_class.S ?? 0), sort: (hour) => hour.by_class.S ?? 0 },
       { name: 'rr', label: t('reading.hours.rr'), numeric: true, cell: (hour) => hour.longest_rr_s?.toFixed(2) ?? '–', sort: (hour) => hour.longest_rr_s ?? 0 },
     ]} />
   );

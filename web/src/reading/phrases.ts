@@ -31,6 +31,7 @@ export function figuresText(data: Case, line: Line, included: readonly CaseFindi
     summary.highest_rate && t('reading.text.highest', { rate: Math.round(summary.highest_rate.bpm), at: at(summary.highest_rate.sample) }),
     summary.longest_rr && t('reading.text.longest', { rr: summary.longest_rr.rr_s.toFixed(2), at: at(summary.longest_rr.sample) }),
     t('reading.text.ventricular', { count: count(summary.beats_by_class.V ?? 0) }),
+    t('reading.text.supraventricular', { count: count(summary.beats_by_class.S ?? 0) }),
     ...included.map((finding) => t('reading.text.finding', { what: ruleName(finding.rule), at: formatInstant(finding.onset_at, true), numbers: evidenceText(finding.numbers) })),
   ];
   return lines.filter((text) => text !== null && text !== undefined).join('\n');

@@ -8,7 +8,6 @@ Sums are of integers and all else is elementwise, so nothing depends on cuts or 
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecg.conditioning import HOP, LSB_PARTS, REACH, SMOOTH, Conditioned, Int, Real
@@ -93,11 +92,17 @@ def swings(c: Conditioned, uv_per_lsb: Real, codes: NDArray[np.uint8]) -> Int:
 def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
     """Sums over ten half seconds ending with each new one, and the least and greatest of them, [g, lead, h, sum]."""
     joined = np.concatenate([before, new], axis=-2)
-    total = np.zeros((*joined.shape[:-2], joined.shape[-2] + 1, joined.shape[-1]), np.int64)
-    np.cumsum(joined, axis=-2, out=total[..., 1:, :])
-    sums: Int = total[..., WINDOW_HOPS:, :] - total[..., :-WINDOW_HOPS, :]
-    peaks = sliding_window_view(joined[..., [_PEAK, _SLOW_PEAK]], WINDOW_HOPS, axis=-2)
-    return sums, peaks.min(axis=-1), peaks.max(axis=-1)
+    hops = joined.shape[-2] - WINDOW_HOPS + 1
+    total = joined[..., :hops, :].copy()
+    least = joined[..., :hops, [_PEAK, _SLOW_PEAK]]
+    most = least.copy()
+    for back in range(1, WINDOW_HOPS):
+        row = joined[..., back : back + hops, :]
+        total += row
+        peaks = row[..., [_PEAK, _SLOW_PEAK]]
+        np.minimum(least, peaks, out=least)
+        np.maximum(most, peaks, out=most)
+    return total, least, most
 
 
 def features(sums: Int, least: Int, most: Int) -> list[Real]:

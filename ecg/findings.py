@@ -4,7 +4,7 @@ The key of an episode is (rule, onset_sample). It may be told several times: pha
 higher priority when it gets worse, and phase "offset" once at its end. A later one replaces an earlier one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,24 @@ class Finding:
     @property
     def key(self) -> tuple[str, int]:
         return self.rule, self.onset_sample
+
+
+def burden(
+    findings: Iterable[Finding], rules: Container[str], analysable_s: float, fs_hz: float
+) -> dict[str, float]:
+    """How often, how long, and for what share of the time that could be analysed these rules held (ended findings)."""
+    lengths_s = [
+        (f.offset_sample - f.onset_sample) / fs_hz
+        for f in findings
+        if f.rule in rules and f.offset_sample is not None
+    ]
+    total_s = sum(lengths_s)
+    return {
+        "episodes": float(len(lengths_s)),
+        "total_s": round(total_s, 1),
+        "longest_s": round(max(lengths_s, default=0.0), 1),
+        "burden_share": round(min(1.0, total_s / analysable_s), 4) if analysable_s > 0 else 0.0,
+    }
 
 
 def to_dict(finding: Finding) -> dict[str, object]:

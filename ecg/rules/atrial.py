@@ -8,6 +8,8 @@ where the irregular and the regular part of the window divide best, so they lie 
 """
 
 import math
+from itertools import compress
+from operator import add, itemgetter, sub
 
 from ecg.findings import Finding
 from ecg.rhythms import limit
@@ -55,6 +57,7 @@ _UNLIKE = tuple(
     )
     for known in range(5)
 )
+_RR_OF, _BITS = itemgetter(RR), tuple(1 << lag for lag in range(LAGS))
 RANDOM_TURNS = 2 / 3  # share of turning points in a series without order (Kendall)
 
 # Sample entropy, share alike, least share unlike at one lag, share alone, nearness of turns to chance, rate in Hz:
@@ -75,16 +78,11 @@ def interval(t: Tracker) -> bool:
     if len(t.beats) < 2 or t.classes[-1] not in "NS" or t.classes[-2] not in "NS":
         return False
     rr = t.beats[-1] - t.beats[-2]
-    before = [row[RR] for row in t.nn[-LAGS:]]
-    before.reverse()
+    before = list(map(_RR_OF, t.nn[: -LAGS - 1 : -1]))
     known = [rr, *before[: MEAN_OVER - 1]]
     near = NEAR * sum(known) / len(known)
     low, high = rr - near, rr + near
-    mask, bit = 0, 1
-    for one in before:
-        if low < one < high:
-            mask |= bit
-        bit <<= 1
+    mask = sum(compress(_BITS, [low < one < high for one in before]))
     last = t.nn[-1] if t.nn else None
     row = (
         rr, len(before), mask.bit_count(), (mask & last[MASK]).bit_count() if last else 0,
@@ -96,10 +94,9 @@ def interval(t: Tracker) -> bool:
     totals = t.nn_totals or [0] * SUMMED
     if len(t.nn) > WINDOW:
         old = t.nn.pop(0)
-        t.nn_totals = [total + new - gone for total, new, gone in zip(totals, row, old, strict=False)]
+        totals = list(map(sub, totals, old))
         t.is_nn_young = False
-    else:
-        t.nn_totals = [total + new for total, new in zip(totals, row, strict=False)]
+    t.nn_totals = list(map(add, totals, row))
     return True
 
 

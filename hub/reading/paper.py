@@ -232,10 +232,9 @@ def _clock_labels(start: datetime, first_h: float, last_h: float) -> list[tuple[
 def _hours(s: Sheet) -> None:
     s.paper.heading(s.label("hourly"))
     columns = [
-        Column(s.label("hour"), 36),
-        *(Column(s.label(key), 22, "right") for key in ("beats", "mean", "lowest", "highest")),
-        Column("V", 14, "right"),
-        Column("S", 14, "right"),
+        Column(s.label("hour"), 34),
+        *(Column(s.label(key), 21, "right") for key in ("beats", "mean", "lowest", "highest")),
+        *(Column(kind, 13, "right") for kind in "VS"),
         Column(s.label("longest_rr") + " s", 36, "right"),
     ]
     s.paper.table(columns, [_hour(s, row) for row in s.document["analysis"]["summary"]["hours"]], 8)

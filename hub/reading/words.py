@@ -65,7 +65,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "highest_rate": ("最快心率", "Highest rate"),
     "longest_rr": ("最长 RR 间期", "Longest RR"),
     "ventricular": ("室性异位搏动", "Ventricular beats"),
-    "supraventricular": ("室上性异位搏动", "Supraventricular ectopic beats"),
+    "supraventricular": ("室上性异位搏动", "Supraventricular beats"),
     "fusion": ("融合波", "Fusion beats"),
     "normal": ("其他（窄波）心搏", "Other (narrow) beats"),
     "unclassified": ("未分类心搏", "Unclassified beats"),

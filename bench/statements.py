@@ -105,7 +105,7 @@ def _table(told: list[Told], wanted: Mapping[tuple[str, ...], tuple[str, ...]], 
         pairs = [(bool(set(ours) & names), _held(theirs, diagnoses)) for names, diagnoses in found]
         positive = [ours_ for ours_, held in pairs if held]
         negative = [ours_ for ours_, held in pairs if not held]
-        if not positive or not negative:
+        if not negative:
             continue
         sp = 100 * (1 - sum(negative) / len(negative))
         counts = f"Se {sum(positive)}/{len(positive)}, Sp {len(negative) - sum(negative)}/{len(negative)}"

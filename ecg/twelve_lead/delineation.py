@@ -24,7 +24,7 @@ STEEPNESS = (
 WAVE_OVER_NOISE = (
     1.5  # the same for P and T on the median, whose noise is that of a beat over the root of the beats
 )
-WAVE_UV = 15.0  # smallest P or T that is measured (CSE: deflections from 20 uV)
+WAVE_UV = 6.0  # smallest P or T whose place is told: readers of LUDB mark them down to the noise (CSE: from 20 uV)
 P_SHARE, P_LIKENESS, P_SPREAD_S = (
     0.8,
     0.75,

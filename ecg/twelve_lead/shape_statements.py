@@ -70,7 +70,7 @@ def _pre_excitation(case: Case) -> Evidence | None:
 def _right_picture(case: Case, late_r: bool) -> tuple[str, ...]:
     """The right chest leads that show R' (or a late, leading R), if I and V6 show an S; () if they do not."""
     least = limit("right-bundle-branch-block", "s_uv")
-    if case.at_least("s_uv", "V6") < least and case.at_least("s_uv", "I") < least:
+    if min(case.at_least("s_uv", "V6"), case.at_least("s_uv", "I")) < least:
         return ()
     peak_ms = limit("right-bundle-branch-block", "r_peak_ms")
 

@@ -47,7 +47,7 @@ def test_size_does_not_change_times() -> None:
     one, other = (of_beats(delineated(r)) for r in (record, larger))
     for name in delineation.POINTS:
         seen = np.isfinite(one[name])
-        assert seen.sum() >= 0.75 * seen.size, name  # a wave under 15 uV is seen only when it is larger
+        assert seen.sum() >= 0.75 * seen.size, name  # a wave under 6 uV is seen only when it is larger
         np.testing.assert_allclose(one[name][seen], other[name][seen], atol=1.0)
 
 

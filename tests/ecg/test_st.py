@@ -13,7 +13,7 @@ from ecg.twelve_lead.measurements import measure, qrs_limits_s
 from ecg.twelve_lead.signals import STANDARD
 from tests.ecg import twelve_leads as twelve
 
-FS_HZ, LENGTH_S = 250, 600
+FS_HZ, LENGTH_S = 250, 420
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,6 +191,16 @@ def test_unmeasurable_records_say_so_and_nothing_about_the_heart() -> None:
     shown = {CRITERIA[name].group for name in found}
     assert shown <= {"technical", "rate", "rhythm"} and "sinus-rhythm" not in found
     assert stated(twelve.of_rows(twelve.rows_of(twelve.heart())[:, :1000], 500)).keys() == {"not-measurable"}
+
+
+def test_each_statement_and_pack_is_in_the_document_with_its_limits() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ecg-measurements.md").read_text(encoding="utf-8")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for row in CRITERIA.values():
+        line = lines[row.name]
+        assert f"v{row.version} |" in line and row.criterion in line and row.priority in line
+        assert all(f"{name} {t.value:g} {t.unit}" in line for name, t in row.thresholds.items()), row.name
+    assert all(pack.note in lines[pack.name] for pack in PACKS.values())
 
 
 def test_packs_name_known_facts_and_both_languages() -> None:

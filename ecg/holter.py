@@ -25,9 +25,10 @@ from ecg.analysis import (
     edit_to_dict,
     intervals,
 )
-from ecg.findings import Finding, to_dict
+from ecg.findings import Finding, burden, to_dict
 from ecg.fusion import UNREADABLE
 from ecg.record import Lead, Record, main_group
+from ecg.retelling import retold
 from ecg.rhythms import RULES
 
 __all__ = [
@@ -39,6 +40,7 @@ SHORT_GAP_S = 1.0  # a shorter loss restarts nothing, its samples tell nothing: 
 RATE_BEATS = 8  # lowest and highest rate are means of eight intervals
 STRIP_S = 10.0
 BEFORE_S = 3.0  # of a strip, shown before the onset
+FIBRILLATION = frozenset({"atrial-fibrillation", "atrial-flutter"})
 URGENCY = {"high": 0, "medium": 1, None: 2}
 
 
@@ -51,7 +53,7 @@ def analyse(
     only the stream tells a paced beat from a ventricular one.
     """
     found = streamed(record, paced=paced, electrodes_on=electrodes_on)
-    return found if paced else beat_classes.reclassified(found, main_group(record))
+    return found if paced else retold(beat_classes.reclassified(found, main_group(record)))
 
 
 def streamed(
@@ -231,6 +233,7 @@ def summary(
         "hours": _periods(analysis, 3600, instant),
         "rate_trend": _periods(analysis, 60, None),
     }
+    out["atrial_fibrillation"] = burden(analysis.findings, FIBRILLATION, analysis.readable_s, analysis.fs_hz)
     out["findings"] = [
         {**to_dict(f), **{f"onset_{k}": v for k, v in instant(f.onset_sample).items()},
          "strip": strip(f, analysis.fs_hz, analysis.length)}

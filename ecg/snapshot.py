@@ -20,7 +20,7 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 3
+VERSION = 4
 PREFIX = struct.Struct("<4sHI")
 PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
 

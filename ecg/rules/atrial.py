@@ -27,6 +27,7 @@ _FULL, _SHORT = (
     )
     for kind in ("", "short_")
 )
+_SHORT_S = limit("atrial-fibrillation", "short_s")
 _STALE_S = limit("atrial-fibrillation", "stale_s")
 _FLUTTER_LOW, _FLUTTER_HIGH = (limit("atrial-flutter", name) for name in ("rate_bpm", "most_rate_bpm"))
 _FLUTTER_SPREAD = limit("atrial-flutter", "spread")
@@ -128,9 +129,10 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
         return
     _flutter(t, told)
     share = t.nn_totals[ALONE] / (len(t.nn) - 4 * t.is_nn_young)
-    limits = _SHORT if t.is_nn_young else _FULL
+    is_short = t.is_nn_young and t.beats[-1] - t.nn[0][SAMPLE] <= _SHORT_S * t.fs_hz
+    limits = _SHORT if is_short else _FULL
     if share >= limits[2] and logit(t) > limits[e is not None]:
-        onset = _divide(t, 1.0) if e is None else e.onset
+        onset = max(t.fibrillated_until, _divide(t, 1.0)) if e is None else e.onset
         length_s = (t.beats[-1] - onset) / t.fs_hz
         rate = 60.0 * len(t.nn) * t.fs_hz / t.nn_totals[RR]
         numbers = {
@@ -141,7 +143,7 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
         begin(t, told, rule, onset, numbers)
         t.open[rule].last = t.beats[-1]
     elif e is not None:
-        offset = _divide(t, -1.0)
+        offset = t.fibrillated_until = max(e.onset, _divide(t, -1.0))
         e.numbers["length_s"] = round((offset - e.onset) / t.fs_hz, 1)
         end(t, told, rule, offset)
 

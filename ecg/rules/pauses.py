@@ -27,7 +27,14 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
         rr_s = (t.beats[-1] - t.beats[-2]) / t.fs_hz
         if rr_s >= _RR_S:
             _pause(t, told, rr_s)
-        if rr_s >= _ESCAPE_S and t.classes[-1] in "VE" and t.classes[-2] not in "VE":
+    on_classes(t, told)
+
+
+def on_classes(t: Tracker, told: list[Finding]) -> None:
+    """What depends on what kind of beat ended the interval."""
+    if len(t.beats) > 1 and t.classes[-1] == "V" and t.classes[-2] != "V":
+        rr_s = (t.beats[-1] - t.beats[-2]) / t.fs_hz
+        if rr_s >= _ESCAPE_S:
             begin(t, told, "ventricular-escape", t.beats[-2], {"longest_rr_s": round(rr_s, 3)})
             end(t, told, "ventricular-escape", t.beats[-1])
     _dropped(t, told)

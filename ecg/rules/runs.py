@@ -74,7 +74,7 @@ def _supraventricular(t: Tracker, told: list[Finding], kind: str) -> None:
     rule = "supraventricular-run"
     e = t.open.get(rule)
     if e is None:
-        if kind != "S" or t.classes[-_S_BEATS:] != ["S"] * _S_BEATS:
+        if kind != "S" or t.classes[-_S_BEATS:] != ["S"] * _S_BEATS or "atrial-fibrillation" in t.open:
             return
         count = _S_BEATS
         while count < len(t.classes) and t.classes[-1 - count] == "S":

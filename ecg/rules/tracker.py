@@ -38,6 +38,7 @@ class Tracker:
     )  # newest intervals between normal beats, ecg.rules.atrial
     nn_totals: list[int] = field(default_factory=list)  # sums over `nn`
     is_nn_young: bool = True  # `nn` goes back to the stretch's first interval
+    fibrillated_until: int = -1  # sample at which the last atrial fibrillation ended
     dropped: list[int] = field(default_factory=list)  # samples at which a beat seemed to be missing
     swinging: int = 0  # half seconds in a row that look like fibrillation; below 0: that do not
     likeness: list[float] = field(
@@ -55,8 +56,9 @@ class Tracker:
 
 def copied(t: Tracker) -> Tracker:
     return Tracker(
-        t.fs_hz, t.leads, t.paced, t.beats[:], t.classes[:], t.nn[:], t.nn_totals[:], t.is_nn_young, t.dropped[:],
-        t.swinging, [], t.quiet_since, t.unread_since, t.unread_on, t.read_since, t.off_since, t.on_since, t.quality,
+        t.fs_hz, t.leads, t.paced, t.beats[:], t.classes[:], t.nn[:], t.nn_totals[:], t.is_nn_young,
+        t.fibrillated_until, t.dropped[:], t.swinging, [], t.quiet_since, t.unread_since, t.unread_on, t.read_since,
+        t.off_since, t.on_since, t.quality,
         {
             rule: Open(e.onset, e.priority, dict(e.numbers), e.quality, e.note, e.leads, e.last)
             for rule, e in t.open.items()

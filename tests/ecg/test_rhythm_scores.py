@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from bench import rhythms as bench
 from ecg import fibrillation, rhythm_score
+from ecg.analysis import Analysis
 from ecg.annotate import annotate, annotations
 from ecg.findings import Finding, burden
 from ecg.formats import wfdb
-from ecg.holter import analyse
+from ecg.holter import analyse, streamed
 from ecg.record import Lead, Record
+from ecg.retelling import retold
 from ecg.rhythm_score import Counts, Span
 from ecg.synthetic import Segment, Synthesiser
 from tests.ecg.strips import LEADS
@@ -97,6 +99,28 @@ def test_windows_are_sums_of_their_half_seconds() -> None:
         assert (least[..., k, :] == peaks.min(axis=-2)).all() and (
             most[..., k, :] == peaks.max(axis=-2)
         ).all()
+
+
+def test_rules_told_again_by_the_same_classes_say_the_same() -> None:
+    script = (
+        Segment("sinus", 40), Segment("pvc", 60, 90), Segment("vt", 4, 150), Segment("af", 90, 95),
+        Segment("sinus", 60), Segment("vt", 8, 60), Segment("sinus", 30),
+    )  # fmt: skip
+    samples = Synthesiser(6, 250, LEADS, script).samples(0, 292 * 250)
+    leads = tuple(Lead(code, 250, 5.0, 0, row) for code, row in zip(LEADS, samples, strict=True))
+    told = streamed(Record(leads))
+    again = retold(told)
+
+    def what(found: Analysis) -> list[tuple[str, int, int | None, str | None]]:
+        last = int(found.sample[-1])
+        return [
+            (f.rule, f.onset_sample, min(f.offset_sample or last, last), f.priority) for f in found.findings
+        ]
+
+    assert {"ventricular-run", "idioventricular-rhythm", "atrial-fibrillation"} <= {
+        f.rule for f in told.findings
+    }
+    assert what(told) == what(again)
 
 
 def test_reference_records_keep_their_floor(mitdb: Path) -> None:

@@ -21,15 +21,13 @@ QRS_OVER_MEDIAN_NOISE = 12.0  # the same over the median's noise: noise alone ma
 STEEPNESS = (
     8.0  # steepest slope of QRS over the median slope of the beat: a sine wave has 1.4, LUDB from 31 on
 )
-WAVE_OVER_NOISE = (
-    1.5  # the same for P and T on the median, whose noise is that of a beat over the root of the beats
-)
-WAVE_UV = 6.0  # smallest P or T whose place is told: readers of LUDB mark them down to the noise (CSE: from 20 uV)
+WAVE_OVER_NOISE = 1.0  # the same for P and T on the median: one beat's noise over the root of the beats
+WAVE_UV = 6.0  # smallest P or T whose place is told: readers mark them down to the noise (CSE: 20 uV)
 P_SHARE, P_LIKENESS, P_SPREAD_S = (
     0.8,
     0.75,
     0.020,
-)  # tuned on LUDB's even records: P before at least so many beats
+)  # of beats with P, and how alike and close: LUDB, even records
 IRREGULAR, P_LIKENESS_IRREGULAR = 0.1, 0.9  # median change of RR over RR: flutter and f waves may look shared
 AFTER_T_S = 0.020
 OUTER = 0.15  # quantile over leads that readers' marks have at the earliest but one of twelve

@@ -127,7 +127,8 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
         return
     if len(t.nn) < LEAST:
         return
-    _flutter(t, told)
+    if "atrial-flutter" in t.open or t.nn_totals[STEP] <= _FLUTTER_SPREAD * t.nn_totals[RR]:
+        _flutter(t, told)
     share = t.nn_totals[ALONE] / (len(t.nn) - 4 * t.is_nn_young)
     is_short = t.is_nn_young and t.beats[-1] - t.nn[0][SAMPLE] <= _SHORT_S * t.fs_hz
     limits = _SHORT if is_short else _FULL

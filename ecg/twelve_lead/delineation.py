@@ -18,16 +18,10 @@ POINTS = ("p_on", "p_peak", "p_off", "qrs_on", "qrs_off", "t_peak", "t_off")
 BEATS_NEEDED = 3  # alike: two may be alike by chance
 QRS_OVER_NOISE = 2.0  # size of QRS over one beat's noise below which a lead is not measured
 QRS_OVER_MEDIAN_NOISE = 12.0  # the same over the median's noise: noise alone makes 7
-STEEPNESS = (
-    8.0  # steepest slope of QRS over the median slope of the beat: a sine wave has 1.4, LUDB from 31 on
-)
-WAVE_OVER_NOISE = 1.0  # the same for P and T on the median: one beat's noise over the root of the beats
+STEEPNESS = 8.0  # steepest slope of QRS over the beat's median slope: a sine wave has 1.4, LUDB from 31 on
+WAVE_OVER_NOISE = 1.5  # the same for P and T on the median: one beat's noise over the root of the beats
 WAVE_UV = 6.0  # smallest P or T whose place is told: readers mark them down to the noise (CSE: 20 uV)
-P_SHARE, P_LIKENESS, P_SPREAD_S = (
-    0.8,
-    0.75,
-    0.020,
-)  # of beats with P, and how alike and close: LUDB, even records
+P_SHARE, P_LIKENESS, P_SPREAD_S = 0.8, 0.75, 0.020  # of beats with P; how alike; how close (tuned)
 IRREGULAR, P_LIKENESS_IRREGULAR = 0.1, 0.9  # median change of RR over RR: flutter and f waves may look shared
 AFTER_T_S = 0.020
 OUTER = 0.15  # quantile over leads that readers' marks have at the earliest but one of twelve

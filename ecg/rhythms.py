@@ -143,7 +143,7 @@ _TABLE = (
         _w("间期重新有规律", "there is order again"),
         {"intervals": _t(48, "intervals", TUNED), "least_intervals": _t(12, "intervals", TUNED),
          "onset_logit": _t(1.5, "logit", TUNED), "offset_logit": _t(0.5, "logit", TUNED),
-         "short_onset_logit": _t(0.3, "logit", TUNED), "short_offset_logit": _t(-0.5, "logit", TUNED),
+         "short_onset_logit": _t(0.6, "logit", TUNED), "short_offset_logit": _t(0.0, "logit", TUNED),
          "stale_s": _t(30, "s", TUNED),
          "alone_share": _t(0.2, "of the intervals", TUNED), "short_s": _t(60, "s", TUNED), "short_alone_share": _t(0.05, "of the intervals", TUNED),
          "episode_s": _t(30, "s", AF)},

@@ -36,7 +36,7 @@ EVEN = 1.5  # of four neighbours unlike: between a regular rhythm (0 to 1) and A
 # Columns of `Tracker.nn`; those up to STEP are summed over the window.
 (
     RR,
-    MASK_PAIRS,
+    NEIGHBOURS,
     ALIKE,
     ALIKE_TWICE,
     UNLIKE_1,
@@ -61,10 +61,10 @@ _UNLIKE = tuple(
 _RR_OF, _BITS = itemgetter(RR), tuple(1 << lag for lag in range(LAGS))
 RANDOM_TURNS = 2 / 3  # share of turning points in a series without order (Kendall)
 
-# Sample entropy, share alike, least share unlike at one lag, share alone, nearness of turns to chance, rate in Hz:
+# Sample entropy, least share unlike at one lag, nearness of turns to chance, rate in Hz:
 # tools/train_rhythms.py, docs/models/rhythms.md.
-START = -6.037
-WEIGHTS = (-1.956, -5.161, 2.982, -3.686, 5.835, 2.113)
+START = -7.686
+WEIGHTS = (-1.994, 2.693, 4.159, 1.843)
 
 
 def forget(t: Tracker) -> None:
@@ -103,12 +103,10 @@ def interval(t: Tracker) -> bool:
 
 def features(t: Tracker) -> tuple[float, ...]:
     """What the weights weigh, over the intervals known."""
-    s, count = t.nn_totals, len(t.nn)
+    s, count, young = t.nn_totals, len(t.nn), t.is_nn_young  # the first ones of a stretch lack neighbours
     return (
         math.log((s[ALIKE_TWICE] + 1) / (s[ALIKE] + 1)),
-        s[ALIKE] / max(1, s[MASK_PAIRS]),
-        min(s[UNLIKE_1 : UNLIKE_4 + 1]) / count,
-        s[ALONE] / count,
+        min(s[UNLIKE_1 + lag] / (count - young * (lag + 1)) for lag in range(4)),
         RANDOM_TURNS - abs(s[TURNS] / count - RANDOM_TURNS),
         min(3.0, count * t.fs_hz / s[RR]),
     )
@@ -156,7 +154,7 @@ def _divide(t: Tracker, sign: float) -> int:
     best, total, place = 0.0, 0.0, len(t.nn) - 1
     for k in range(len(t.nn) - 1, -1, -1):
         row = t.nn[k]
-        lags = min(4, row[MASK_PAIRS])
+        lags = min(4, row[NEIGHBOURS])
         total += sign * (sum(row[UNLIKE_1 : UNLIKE_1 + lags]) * 4 / lags - EVEN) if lags else 0.0
         if total >= best:
             best, place = total, k

@@ -58,15 +58,16 @@ def signals(leads: Sequence[Lead], fs_hz: int, sample: Int) -> tuple[Real, Int]:
 
 def smoothed(odds: Real, kind: Real, weight: float) -> Real:
     """Log odds drawn towards the mean of the beats of the same shape."""
+    known = np.flatnonzero(kind >= 0)
+    _, own = np.unique(kind[known], return_inverse=True)
+    means = np.bincount(own, odds[known]) / np.maximum(np.bincount(own), 1)
     out = odds.copy()
-    for k in np.unique(kind[kind >= 0]):
-        own = kind == k
-        out[own] = (1 - weight) * odds[own] + weight * odds[own].mean()
+    out[known] = (1 - weight) * odds[known] + weight * means[own]
     return out
 
 
 def judged(rows: dict[str, Real], m: Model) -> tuple[Bool, Bool]:
-    """Which beats are ventricular, which are supraventricular ectopic."""
+    """Which beats are ventricular, which are supraventricular ectopic; rows may hold several blocks."""
     columns = [rows[name] for name in m.names]
     ventricular = smoothed(log_odds(m.ventricular, columns), rows["kind_index"], m.kind_weight)
     wide = ventricular > m.ventricular_cut
@@ -96,14 +97,22 @@ def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
     if len(found.sample) < BEATS_NEEDED:
         return found
     own, readable = chosen(found, leads)
-    kind, m, rr_s = found.kind.copy(), model(), found.rr_s.astype(np.float64)
+    seen = np.asarray(readable.any(axis=1))
+    parts, places = list[dict[str, Real]](), list[Int]()
     for block in blocks(found.sample, found.fs_hz, found.length):
-        seen: Bool = np.asarray(readable[block].any(axis=1))
-        if len(seen) < BEATS_NEEDED:
+        if block.stop - block.start < BEATS_NEEDED:
             continue
         x, place = signals(own, found.fs_hz, found.sample[block])
-        beats = beat_features.cut_out(x, place, readable[block] | ~seen[:, None])
-        wide, early = judged(beat_features.block_features(beats, rr_s[block]), m)
-        codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
-        kind[block] = np.where(seen, codes, kind[block])
-    return replace(found, kind=kind.astype(np.uint8))
+        beats = beat_features.cut_out(x, place, readable[block] | ~seen[block, None])
+        parts.append(beat_features.block_features(beats, found.rr_s[block].astype(np.float64)))
+        kinds = parts[-1]["kind_index"]
+        kinds[kinds >= 0] += beat_features.KINDS * len(places)  # a kind belongs to its block
+        places.append(np.arange(block.start, block.stop))
+    if not parts:
+        return found
+    wide, early = judged({name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, model())
+    place = np.concatenate(places)
+    codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
+    kind = found.kind.copy()
+    kind[place] = np.where(seen[place], codes, kind[place])
+    return replace(found, kind=kind)

@@ -37,6 +37,7 @@ SCATTER = {  # differences, and the least scatter of them that counts
     "lean": 0.01,
     "height": 0.03,
 }
+SEEDS = 200  # beats of which a template is the median
 KINDS = 12  # shapes told apart; what is left over belongs to none
 USUAL_SHAPE = 0.85  # correlation with the dominant beat from which an interval counts as usual
 RATIO_LIMITS = (0.25, 4.0)
@@ -47,24 +48,27 @@ class Shapes(NamedTuple):
 
     cut: Real
     usable: Bool
+    lengths: Real  # [shift, k, lead] sizes of the QRS at each shift
     spread_ms: Real  # [k, lead] twice the standard deviation of the slope's energy in time: a soft QRS width
 
 
-def centred(x: Real, place: Int) -> Int:
-    """Each beat's centre of slope energy over all leads, the leads taken in units of their own usual energy."""
+def centred(x: Real, place: Int, usable: Bool) -> Int:
+    """Each beat's centre of slope energy over its readable leads, each in units of its own usual slope at beats."""
     reach = np.arange(-ENERGY_REACH, ENERGY_REACH + 1)
-    slope = np.abs(x[:, 2:] - x[:, :-2])
-    slope /= np.maximum(np.median(slope, axis=1, keepdims=True) * 10, 1e-9)
-    at = np.clip(place[:, None] + reach - 1, 0, slope.shape[1] - 1)
-    energy = (slope[:, at] ** 2).sum(axis=0)
-    shift = np.rint((energy * reach).sum(axis=1) / np.maximum(energy.sum(axis=1), 1e-9))
+    at = np.clip(place[:, None] + reach, 1, x.shape[1] - 2)
+    slope = np.abs(x[:, at + 1] - x[:, at - 1])  # [lead, k, sample]
+    slope /= np.maximum(np.median(slope.max(axis=-1), axis=1), 1e-9)[:, None, None]
+    energy = np.zeros(at.shape)
+    for own, readable in zip(slope, usable.T, strict=True):
+        energy += own * own * readable[:, None]
+    shift = np.rint((energy @ reach) / np.maximum(energy.sum(axis=1), 1e-9))
     out: Int = place + shift.astype(np.int64)
     return out
 
 
 def cut_out(x: Real, place: Int, usable: Bool) -> Shapes:
     """Cut the beats out of x [lead, m] at 128 Hz; beyond its ends the last value stands."""
-    centre = centred(x, place)
+    centre = centred(x, place, usable)
     at = np.clip(centre[:, None] + np.arange(-BEFORE, AFTER + 1), 0, x.shape[1] - 1)
     cut = np.ascontiguousarray(x[:, at].transpose(1, 0, 2))
     slope = cut[..., BEFORE - 15 : BEFORE + 18] - cut[..., BEFORE - 17 : BEFORE + 16]
@@ -74,7 +78,7 @@ def cut_out(x: Real, place: Int, usable: Bool) -> Shapes:
     t = np.arange(energy.shape[-1])
     mean = (energy * t).sum(axis=-1) / total
     spread = np.sqrt((energy * (t - mean[..., None]) ** 2).sum(axis=-1) / total)
-    return Shapes(cut, usable, spread * (2000.0 / RATE_HZ))
+    return Shapes(cut, usable, _lengths(cut), spread * (2000.0 / RATE_HZ))
 
 
 def _unit(windows: Real) -> Real:
@@ -84,14 +88,28 @@ def _unit(windows: Real) -> Real:
     return out
 
 
-def _likeness(cut: Real, template: Real) -> Real:
+def _lengths(cut: Real) -> Real:
+    """[shift, k, lead] root of the sum of squares, without mean, of the QRS as seen at each shift."""
+    width = QRS.stop - QRS.start
+    seen = cut[..., QRS.start - SHIFT : QRS.stop + SHIFT]
+    zero = np.zeros((*seen.shape[:-1], 1))
+    sums = np.concatenate([zero, np.cumsum(seen, axis=-1)], axis=-1)
+    squares = np.concatenate([zero, np.cumsum(seen * seen, axis=-1)], axis=-1)
+    total, square = sums[..., width:] - sums[..., :-width], squares[..., width:] - squares[..., :-width]
+    out: Real = np.sqrt(np.maximum(square - total * total / width, 1e-12))
+    return np.moveaxis(out, -1, 0)
+
+
+def _likeness(cut: Real, lengths: Real, template: Real) -> Real:
     """[k, lead] correlation of each QRS with the template's [lead, sample], the best of the shifts."""
     best = np.full(cut.shape[:2], -1.0)
     own = _unit(template[:, QRS])
-    for shift in range(-SHIFT, SHIFT + 1):
-        seen = _unit(cut[..., QRS.start + shift : QRS.stop + shift])
-        np.maximum(best, np.einsum("kls,ls->kl", seen, own), out=best)
-    return best
+    for k, shift in enumerate(range(-SHIFT, SHIFT + 1)):
+        for lead in range(cut.shape[1]):
+            like = cut[:, lead, QRS.start + shift : QRS.stop + shift] @ own[lead] / lengths[k, :, lead]
+            np.maximum(best[:, lead], like, out=best[:, lead])
+    out: Real = np.minimum(best, 1.0)
+    return out
 
 
 def _mean(values: Real, usable: Bool) -> Real:
@@ -99,24 +117,31 @@ def _mean(values: Real, usable: Bool) -> Real:
     return out
 
 
-def kinds(s: Shapes) -> tuple[NDArray[np.int64], list[Real]]:
+def _some(count: int) -> slice:
+    """At most SEEDS of `count` beats, evenly: enough for a median."""
+    return slice(None, None, -(-count // SEEDS))
+
+
+def kinds(s: Shapes) -> tuple[Int, list[Real]]:
     """The kind of every beat (-1: of none) and the kinds' templates, the commonest found first."""
     kind = np.full(len(s.cut), -1)
     templates: list[Real] = []
-    while len(templates) < KINDS and (kind < 0).any():
-        rest = np.flatnonzero(kind < 0)
-        seed = s.cut[rest]
-        template = np.median(seed, axis=0)
-        like = _mean(_likeness(seed, template), s.usable[rest])
-        template = s.cut[rest[int(like.argmax())]]
+    rest = np.arange(len(s.cut))
+    cut, lengths, usable = s.cut, s.lengths, s.usable
+    while len(templates) < KINDS and len(rest):
+        some = _some(len(rest))
+        template = np.median(cut[some], axis=0)
+        like = _mean(_likeness(cut[some], lengths[:, some], template), usable[some])
+        template = cut[some][int(like.argmax())]
         for _ in range(2):
-            like = _mean(_likeness(seed, template), s.usable[rest])
-            same = like >= SAME_SHAPE
-            if not same.any():
-                same[int(like.argmax())] = True
-            template = np.median(seed[same], axis=0)
+            same = _mean(_likeness(cut, lengths, template), usable) >= SAME_SHAPE
+            alike = cut[same]
+            template = np.median(alike[_some(len(alike))], axis=0) if len(alike) else template
+        if not same.any():
+            break
         kind[rest[same]] = len(templates)
         templates.append(template)
+        rest, cut, lengths, usable = rest[~same], cut[~same], lengths[:, ~same], usable[~same]
     return kind, templates
 
 
@@ -261,7 +286,7 @@ def _per_lead(s: Shapes, template: Real, spread_ms: Real) -> dict[str, Real]:
     own = template[:, QRS]
     own_ends = (own[:, :1] + own[:, -1:]) / 2
     return {
-        "likeness": _likeness(cut, template),
+        "likeness": _likeness(cut, s.lengths, template),
         "unlike_qrs": _difference(qrs, own, usual),
         "height": _ratio(size, np.broadcast_to(usual, size.shape)),
         "width": _ratio(s.spread_ms, np.broadcast_to(spread_ms, size.shape)),

@@ -44,6 +44,19 @@ def test_ventricular_beats_are_found_at_any_rate_on_any_number_of_leads(fs_hz: i
     assert counts["veb_tp"] >= 10 and counts["veb_fn"] <= 1 and counts["veb_fp"] <= 1
 
 
+@pytest.mark.parametrize("rate_bpm", [115, 150, 190])
+@pytest.mark.parametrize("leads", [1, 3])
+def test_a_run_of_wide_beats_is_ventricular_however_fast_and_regular(rate_bpm: int, leads: int) -> None:
+    script = (Segment("sinus", 60, 72), Segment("vt", 8, rate_bpm), Segment("sinus", 60, 72))
+    heart, count = Synthesiser(5, FS_HZ, LEADS, script), 128 * FS_HZ
+    at, kinds = heart.beats(0, count)
+    given_record = record(np.roll(heart.samples(0, count), -1, axis=0), leads=leads)  # V1 first
+    found = analyse(given_record)
+    true = np.array(list(kinds))[[int(np.abs(at - sample).argmin()) for sample in found.sample]]
+    called = np.array([CLASSES[k] for k in found.kind])
+    assert (called[true == "V"] == "V").mean() > 0.9 and (called[true == "N"] == "N").mean() > 0.98
+
+
 @settings(max_examples=10, deadline=None)
 @given(signs=st.tuples(*[st.sampled_from([-1, 1])] * 3), gain=st.sampled_from([1, 2, 3]))
 def test_a_lead_turned_round_or_another_gain_changes_no_class(signs: tuple[int, ...], gain: int) -> None:

@@ -8,6 +8,7 @@ import wfdb as reference_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecg.analysis import CLASSES
 from ecg.annotate import annotate
 from ecg.formats import wfdb
 from ecg.record import MDC_TO_SHORT, SHORT_TO_MDC, Lead, Record, lead_code
@@ -68,7 +69,7 @@ def test_annotations_tell_beats_rhythms_and_noise(tmp_path: Path) -> None:
     leads = tuple(Lead(code, 250, 5.0, 0, row) for code, row in zip(LEADS, samples, strict=True))
     analysis = annotate(Record(leads), tmp_path / "r2")
     found = reference_reader.rdann(str(tmp_path / "r2"), "hub")
-    beats = [int(s) for s, q in zip(found.sample, found.symbol, strict=True) if q in "NVQ"]
+    beats = [int(s) for s, q in zip(found.sample, found.symbol, strict=True) if q in CLASSES]
     assert beats == analysis.sample.tolist()
     assert [n.strip("\x00") for n in found.aux_note if n] == ["(VT", "(N"]
     assert [int(t) for t, q in zip(found.subtype, found.symbol, strict=True) if q == "~"] == [-1, 0]

@@ -211,7 +211,8 @@ def test_fibrillation_is_dated_where_the_order_ends(rr_s: float, spread: float, 
     found = [f for f in listen([*parts[0], *parts[1], *parts[2]]) if f.rule == "atrial-fibrillation"]
     assert found
     first, last = found[0].onset_sample / FS_HZ, found[-1].offset_sample
-    assert abs(first - edges[0]) <= 24 * rr_s  # half of what is looked at: chance may begin with some even intervals
+    # Half of what is looked at: chance may begin with some even intervals.
+    assert abs(first - edges[0]) <= 24 * rr_s
     assert last is not None and abs(last / FS_HZ - edges[1]) <= 12 * rr_s
 
 

@@ -103,7 +103,7 @@ async def read_and_sign(page: Page, password: str) -> None:
     await page.locator(".task", has_text="是否有房颤").click()
     finding = page.locator('.case-finding[data-finding="atrial-fibrillation"]').first
     await finding.locator(".case-finding-open").click()
-    await expect(page.get_by_test_id("evidence")).to_contain_text("节律不齐")
+    await expect(page.get_by_test_id("evidence")).to_contain_text("疑似心房颤动")
     await page.keyboard.press("i")
     await expect(finding).to_have_attribute("data-included", "yes")
     await page.get_by_role("button", name="心房颤动。").first.click()
@@ -123,6 +123,6 @@ async def open_report(page: Page) -> None:
     answer = await page.request.get(await link.evaluate("e => e.href"))
     assert answer.ok and answer.headers["content-type"] == "application/pdf"
     text = "".join(sheet.extract_text() for sheet in pypdf.PdfReader(io.BytesIO(await answer.body())).pages)
-    for words in (PATIENT, "心房颤动", "数据完整性", "节律不齐"):
+    for words in (PATIENT, "心房颤动", "数据完整性", "疑似心房颤动"):
         assert words in text, f"{words} is missing on the paper"
     await expect(page.get_by_text("本机构已打开")).to_be_visible()

@@ -6,7 +6,7 @@ Anything else is refused; a state of another version is refused too, its stretch
 
 import json
 import struct
-from dataclasses import asdict, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -31,20 +31,25 @@ def _arrays(state: State) -> list[tuple[str, NDArray[Any]]]:
     return [*own, *memory, ("bank", state.shapes.bank)]
 
 
+def _plain(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON takes it, without copying what is in it."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
 def pack(state: State) -> bytes:
     spares = [{**c._asdict(), "shape": c.shape.tolist(), "shifted": None} for c in state.detector.spares]
-    detector = {**asdict(replace(state.detector, spares=[])), "spares": spares}
-    shapes = asdict(state.shapes)
+    detector = {**_plain(state.detector), "spares": spares}
+    shapes = _plain(state.shapes)
     del shapes["bank"]
     arrays = [(name, np.ascontiguousarray(a)) for name, a in _arrays(state)]
     head = {
         **{name: getattr(state, name) for name in PLAIN},
         "detector": detector,
         "shapes": shapes,
-        "tracker": asdict(state.tracker),
+        "tracker": _plain(state.tracker),
         "arrays": [(name, a.dtype.str, a.shape) for name, a in arrays],
     }
-    text = json.dumps(head, separators=(",", ":")).encode("ascii")
+    text = json.dumps(head, separators=(",", ":"), default=_plain).encode("ascii")
     return PREFIX.pack(MAGIC, VERSION, len(text)) + text + b"".join(a.tobytes() for _, a in arrays)
 
 

@@ -93,7 +93,7 @@ class _Chunk:
     parts: list[NDArray[np.int16]]
 
 
-SAVED_AT_ONCE: Final = 60
+SAVED_AT_ONCE: Final = 40  # with a commit each half second 4,800 a minute
 NEVER: Final = float("-inf")  # a run's first commit saves it, so that a new owner knows where it began
 SAVE_EVERY_S: Final = 60.0  # of the clock, and of signal: a backlog brings hours of it in a minute
 

@@ -225,11 +225,25 @@ _TABLE = (
     ),
 )  # fmt: skip
 PACKS: Mapping[str, Pack] = {pack.name: pack for pack in _TABLE}
+HUB_PACK = (
+    "zhejiang-revised"  # the one list that was read whole; a centre that confirmed none is shown this one
+)
 
 
 def assess(pack: Pack, setting: Setting, facts: Mapping[str, Fact]) -> tuple[tuple[Row, Outcome], ...]:
     """Each row of the pack for this setting with its outcome; `facts` hold only what was really determined."""
     return tuple((row, _outcome(row, facts)) for row in pack.rows if row.setting == setting)
+
+
+def told(pack: Pack, outcomes: tuple[tuple[Row, Outcome], ...]) -> dict[str, object]:
+    """As JSON: the pack and its rows that are met, and how many need a reader's eye to be decided."""
+    met = [
+        {"name": row.name, "level": row.level, "words": dict(row.words)}
+        for row, out in outcomes
+        if out == "met"
+    ]
+    open_ = sum(out == "not assessable" for _, out in outcomes)
+    return {"pack": pack.name, "version": pack.version, "title": dict(pack.title), "met": met, "open": open_}
 
 
 def _outcome(row: Row, facts: Mapping[str, Fact]) -> Outcome:

@@ -1,12 +1,10 @@
 """The record pass and the Holter summary: the same stream as live, over a whole recording.
 
-`analyse` cuts the recording at its gaps and runs the stream over each stretch; `summary` is what the report and the
-reading page show, with the findings in the order in which a reader must see them.
+`analyse` cuts the recording at its gaps and runs the stream over each stretch; `measured` reads templates and ST;
+`seen` applies a reader's edits to both, and `summary` is what the report and the reading page then show.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,27 +19,24 @@ from ecg.analysis import (
     Analysis,
     Edit,
     apply,
-    edit_from_dict,
-    edit_to_dict,
     intervals,
 )
-from ecg.findings import Finding, burden, to_dict
+from ecg.edits import GroupEdit, Seen, seen
+from ecg.edits import from_dict as edit_from_dict
+from ecg.edits import to_dict as edit_to_dict
 from ecg.fusion import UNREADABLE
+from ecg.measured import Measured, measured
 from ecg.record import Lead, Record, main_group
 from ecg.retelling import retold
-from ecg.rhythms import RULES
+from ecg.summary import ranked, strip, summary
 
 __all__ = [
-    "Analysis", "Edit", "analyse", "apply", "edit_from_dict", "edit_to_dict", "strip", "summary",
+    "Analysis", "Edit", "GroupEdit", "Measured", "Seen", "analyse", "apply", "edit_from_dict", "edit_to_dict",
+    "measured", "ranked", "seen", "strip", "summary",
 ]  # fmt: skip
 
 CHUNK_S = 600
 SHORT_GAP_S = 1.0  # a shorter loss restarts nothing, its samples tell nothing: clipped VF stays in one piece
-RATE_BEATS = 8  # lowest and highest rate are means of eight intervals
-STRIP_S = 10.0
-BEFORE_S = 3.0  # of a strip, shown before the onset
-FIBRILLATION = frozenset({"atrial-fibrillation", "atrial-flutter"})
-URGENCY = {"high": 0, "medium": 1, None: 2}
 
 
 def analyse(
@@ -193,109 +188,3 @@ def _timeline(
         if len(own):
             out[k] = own[max(0, -(-len(own) * 4 // 5) - 1)]
     return out
-
-
-def strip(finding: Finding, fs_hz: int, length: int) -> tuple[int, int]:
-    """The 10 s to show first: the onset with 3 s before it, or a pause in the middle of the strip."""
-    wide = round(STRIP_S * fs_hz)
-    end = finding.offset_sample if finding.offset_sample is not None else finding.onset_sample
-    short = end - finding.onset_sample < wide
-    first = (
-        (finding.onset_sample + end - wide) // 2 if short else finding.onset_sample - round(BEFORE_S * fs_hz)
-    )
-    first = max(0, min(first, length - wide))
-    return first, min(length, first + wide)
-
-
-def summary(
-    analysis: Analysis, start_at: datetime | None = None, fs_hz: float | None = None
-) -> dict[str, Any]:
-    """JSON-able figures of the report; instants as ISO 8601 if start_at is known, always with their sample."""
-    rate_hz = fs_hz or analysis.fs_hz
-
-    def instant(sample: int) -> dict[str, Any]:
-        at = None if start_at is None else (start_at + timedelta(seconds=sample / rate_hz)).isoformat()
-        return {"sample": int(sample), "at": at}
-
-    rr, sample = analysis.rr_s.astype(float), analysis.sample
-    counts = {name: int((analysis.kind == k).sum()) for k, name in enumerate(CLASSES)}
-    known = rr[np.isfinite(rr)]
-    out: dict[str, Any] = {
-        "algorithm": analysis.algorithm,
-        "version": analysis.version,
-        "beats_total": len(sample),
-        "beats_by_class": counts,
-        "mean_rate_bpm": round(60.0 / float(known.mean()), 1) if len(known) else None,
-        "recorded_h": round(analysis.recorded_s / 3600, 3),
-        "analysable_h": round(analysis.readable_s / 3600, 3),
-        "notes": list(analysis.notes),
-        **_extremes(rr, sample, instant),
-        "hours": _periods(analysis, 3600, instant),
-        "rate_trend": _periods(analysis, 60, None),
-    }
-    out["atrial_fibrillation"] = burden(analysis.findings, FIBRILLATION, analysis.readable_s, analysis.fs_hz)
-    out["findings"] = [
-        {**to_dict(f), **{f"onset_{k}": v for k, v in instant(f.onset_sample).items()},
-         "strip": strip(f, analysis.fs_hz, analysis.length)}
-        for f in ranked(analysis.findings)
-    ]  # fmt: skip
-    return out
-
-
-def ranked(findings: Sequence[Finding]) -> list[Finding]:
-    """What a reader must see first: by urgency, then the rule's rank, then the longest, then time."""
-
-    def order(f: Finding) -> tuple[int, int, int, int]:
-        length = (f.offset_sample or f.onset_sample) - f.onset_sample
-        return URGENCY[f.priority], RULES[f.rule].rank if f.rule in RULES else 0, -length, f.onset_sample
-
-    return sorted(findings, key=order)
-
-
-def _extremes(rr: NDArray[np.float64], sample: NDArray[np.int64], instant: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {"lowest_rate": None, "highest_rate": None, "longest_rr": None}
-    if np.isfinite(rr).any():
-        longest = int(np.nanargmax(rr))
-        out["longest_rr"] = {"rr_s": round(float(rr[longest]), 3), **instant(sample[longest - 1])}
-    bpm = _rates_bpm(rr)
-    if np.isfinite(bpm).any():
-        for name, place in (("lowest_rate", np.nanargmin(bpm)), ("highest_rate", np.nanargmax(bpm))):
-            out[name] = {"bpm": round(float(bpm[place]), 1), **instant(sample[place])}
-    return out
-
-
-def _rates_bpm(rr: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean rate of the eight intervals from each beat on; nan where one of them is unknown."""
-    bpm = np.full(len(rr), np.nan)
-    if len(rr) >= RATE_BEATS:
-        sums = np.lib.stride_tricks.sliding_window_view(rr, RATE_BEATS).sum(axis=1)
-        bpm[: len(sums)] = 60.0 * RATE_BEATS / sums
-    return bpm
-
-
-def _periods(analysis: Analysis, seconds: int, instant: Any) -> list[dict[str, Any]]:
-    """Beats and rates per period; the detailed form, with classes and pauses, when `instant` is given."""
-    fs_hz, rows = analysis.fs_hz, []
-    bpm = _rates_bpm(analysis.rr_s.astype(float))
-    periods = -(-analysis.length // (seconds * fs_hz))
-    edges = np.searchsorted(analysis.sample, np.arange(periods + 1) * seconds * fs_hz)
-    for k in range(periods):
-        part = slice(edges[k], edges[k + 1])
-        rr = analysis.rr_s[part].astype(float)
-        rr = rr[np.isfinite(rr)]
-        row: dict[str, Any] = {"beats": int(edges[k + 1] - edges[k]), "mean_rate_bpm": None}
-        if len(rr):
-            row["mean_rate_bpm"] = round(60 / float(rr.mean()), 1)
-        known = bpm[part][np.isfinite(bpm[part])]
-        if len(known):
-            row["lowest_rate_bpm"] = round(float(known.min()), 1)
-            row["highest_rate_bpm"] = round(float(known.max()), 1)
-        if instant is not None:
-            kind = analysis.kind[part]
-            row.update(
-                **instant(k * seconds * fs_hz),
-                by_class={name: int((kind == c).sum()) for c, name in enumerate(CLASSES)},
-                longest_rr_s=round(float(rr.max()), 3) if len(rr) else None,
-            )
-        rows.append(row)
-    return rows

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.signal import welch
 
 from ecg.analysis import CLASSES, Analysis
+from ecg.reasons import Reason
 from ecg.values import Quality, Value, withheld
 
 Real = NDArray[np.float64]
@@ -26,7 +27,7 @@ ECTOPIC_SHARE = 0.2  # from the median of five: the usual 20 % filter (Malik 198
 NEIGHBOURS = 5
 NN_SHARE = 0.8  # of all intervals must be NN, else ectopy makes the figures
 AF_SHARE = 0.05  # of the readable time
-AF_RULES = ("irregular-rhythm", "atrial-fibrillation", "atrial-flutter")
+AF_RULES = ("atrial-fibrillation", "atrial-flutter")
 RESAMPLED_HZ = 4.0
 WINDOW_S = 150.0
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.40)
@@ -36,11 +37,18 @@ DAY = ("sdnn_24h_ms", "sdann_24h_ms")
 
 @dataclass(frozen=True)
 class Variability:
-    """values by name with unit; nn_share of all known intervals; stretches: how many 5-min stretches were usable."""
+    """values by name with unit; nn_share of all known intervals; stretches: how many 5-min stretches were usable.
+
+    withheld: why there is no figure at all; day_withheld: why there is none of 24 h. trend [5 min of the recording]:
+    SDNN in ms, nan where a stretch was not usable; empty if all is withheld.
+    """
 
     values: Mapping[str, Value]
     nn_share: float
     stretches: int
+    withheld: Reason | None
+    day_withheld: Reason | None
+    trend: Real
 
 
 def variability(analysis: Analysis, *, paced: bool = False) -> Variability:
@@ -54,12 +62,16 @@ def variability(analysis: Analysis, *, paced: bool = False) -> Variability:
         part for part in _stretches(end_s, nn, rr_ms) if rr_ms[part].sum() >= STRETCH_SHARE * STRETCH_S * 1000
     ]
     reason = _fault(analysis, paced, share, len(usable))
-    if reason:
-        return Variability(dict.fromkeys((*SHORT, *DAY), withheld(reason)), round(share, 3), len(usable))
+    if reason is not None:
+        values = dict.fromkeys((*SHORT, *DAY), withheld(str(reason)))
+        return Variability(values, round(share, 3), len(usable), reason, reason, np.empty(0))
     quality: Quality = "good" if share >= 0.95 else "noisy"
     numbers = _short(rr_ms, nn, usable, end_s)
     values = {name: Value(round(number, 2), quality) for name, number in numbers.items()}
-    return Variability(values | _day(analysis, rr_ms, nn, usable, quality), round(share, 3), len(usable))
+    short = _few_hours(analysis)
+    values |= _day(rr_ms, nn, usable, quality) if short is None else dict.fromkeys(DAY, withheld(str(short)))
+    trend = _trend(analysis, rr_ms, usable, end_s)
+    return Variability(values, round(share, 3), len(usable), None, short, trend)
 
 
 def normal(a: Analysis) -> NDArray[np.bool_]:
@@ -83,17 +95,20 @@ def _fibrillation(a: Analysis) -> list[tuple[int, int]]:
     return [(first, a.length if last is None else last) for first, last in ends]
 
 
-def _fault(a: Analysis, paced: bool, share: float, stretches: int) -> str:
+def _fault(a: Analysis, paced: bool, share: float, stretches: int) -> Reason | None:
     if paced:
-        return "paced rhythm"
+        return Reason("paced")
     fibrillating_s = sum(last - first for first, last in _fibrillation(a)) / a.fs_hz
     if fibrillating_s > AF_SHARE * max(a.readable_s, 1.0):
-        return (
-            f"atrial fibrillation suspected during {fibrillating_s / max(a.readable_s, 1.0):.0%} of the time"
-        )
+        return Reason("fibrillation", min(1.0, fibrillating_s / max(a.readable_s, 1.0)))
     if not stretches:
-        return "no 5 min of readable NN intervals"
-    return f"only {share:.0%} of the intervals are NN" if share < NN_SHARE else ""
+        return Reason("no-stretch")
+    return Reason("few-nn", share) if share < NN_SHARE else None
+
+
+def _few_hours(a: Analysis) -> Reason | None:
+    hours = a.readable_s / 3600
+    return Reason("few-hours", hours) if hours < DAY_H else None
 
 
 def _stretches(end_s: Real, nn: NDArray[np.bool_], rr_ms: Real) -> Iterator[NDArray[np.int64]]:
@@ -134,13 +149,18 @@ def _powers(at_s: Real, nn_ms: Real) -> tuple[float, float]:
 
 
 def _day(
-    a: Analysis, rr_ms: Real, nn: NDArray[np.bool_], usable: list[NDArray[np.int64]], quality: Quality
+    rr_ms: Real, nn: NDArray[np.bool_], usable: list[NDArray[np.int64]], quality: Quality
 ) -> dict[str, Value]:
-    hours = a.readable_s / 3600
-    if hours < DAY_H:
-        return dict.fromkeys(DAY, withheld(f"{hours:.1f} analysable hours, {DAY_H:.0f} are needed"))
     means = np.array([rr_ms[part].mean() for part in usable])
     return {
         "sdnn_24h_ms": Value(round(float(rr_ms[nn].std(ddof=1)), 2), quality),
         "sdann_24h_ms": Value(round(float(means.std(ddof=1)), 2), quality),
     }
+
+
+def _trend(a: Analysis, rr_ms: Real, usable: list[NDArray[np.int64]], end_s: Real) -> Real:
+    """SDNN of each 5 min."""
+    out = np.full(-(-a.length // round(STRETCH_S * a.fs_hz)), np.nan)
+    for part in usable:
+        out[int(end_s[part[0]] // STRETCH_S)] = rr_ms[part].std(ddof=1)
+    return out

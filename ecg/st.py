@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ecg.analysis import CLASSES, Analysis
 from ecg.fusion import NOISY
+from ecg.reasons import Reason
 from ecg.record import Lead, Record, main_group
 
 Real = NDArray[np.float64]
@@ -27,17 +28,15 @@ AFTER_J_S = 0.060
 CHANGE_UV, LENGTH_S = 100.0, 30.0
 
 
-def high_pass_fault(filters: Mapping[str, float] | None) -> str:
-    """Why the recorder's high-pass forbids ST levels; empty if it is not told or harmless.
+def high_pass_fault(filters: Mapping[str, float] | None) -> Reason | None:
+    """Why the recorder's high-pass forbids ST levels; None if it is not told or harmless.
 
     filters: `high_pass_hz`, and `high_pass_linear_phase` 1.0 where the recorder says so (Record.filters).
     """
     cutoff_hz = (filters or {}).get("high_pass_hz", 0.0)
     linear = bool((filters or {}).get("high_pass_linear_phase", 0.0))
     limit_hz = LINEAR_PHASE_HZ if linear else HIGH_PASS_HZ
-    if cutoff_hz <= limit_hz + 1e-6:
-        return ""
-    return f"the recorder's high-pass filter of {cutoff_hz:g} Hz is above {limit_hz:g} Hz"
+    return None if cutoff_hz <= limit_hz + 1e-6 else Reason("high-pass", cutoff_hz)
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,18 @@ class Episode:
 
 @dataclass(frozen=True)
 class Levels:
-    """level_uv [block, lead] per 10 s (nan: not measured), reference_uv [lead]; withheld says why there are none."""
+    """level_uv [block, lead] per 10 s (nan: not measured), reference_uv [lead]; withheld says why there are none.
+
+    unverified: levels are there, but what the recorder's filter did to them was not told.
+    """
 
     leads: tuple[str, ...]
     level_uv: Real
     reference_uv: Real
     block_samples: int
     episodes: tuple[Episode, ...]
-    withheld: str
+    withheld: Reason | None
+    unverified: Reason | None = None
 
 
 def levels(record: Record, analysis: Analysis, qrs_on_s: float, qrs_off_s: float) -> Levels:
@@ -69,23 +72,36 @@ def levels(record: Record, analysis: Analysis, qrs_on_s: float, qrs_off_s: float
     leads = main_group(record)
     codes, block = tuple(lead.code for lead in leads), round(BLOCK_S * analysis.fs_hz)
     fault = high_pass_fault(record.filters)
-    if not fault and not np.isfinite(qrs_on_s + qrs_off_s):
-        fault = "the limits of QRS are not known"
+    if fault is None and not np.isfinite(qrs_on_s + qrs_off_s):
+        fault = Reason("no-qrs")
     blocks = -(-analysis.length // block)
     level = np.full((blocks, len(leads)), np.nan)
-    if not fault:
+    if fault is None:
         beats = analysis.sample[analysis.kind == CLASSES.index("N")]
         for k, lead in enumerate(leads):
             level[:, k] = _lead_levels(lead, beats, block, blocks, qrs_on_s, qrs_off_s)
         level[: len(analysis.quality)][analysis.quality[:blocks] >= NOISY] = np.nan
+    if fault is None and not np.isfinite(level).any():
+        fault = Reason("no-level")
+    return found_in(codes, level, block, fault, _untold(record) if fault is None else None)
+
+
+def _untold(record: Record) -> Reason | None:
+    return None if "high_pass_hz" in (record.filters or {}) else Reason("high-pass-untold")
+
+
+def found_in(
+    codes: tuple[str, ...], level: Real, block: int, withheld: Reason | None, unverified: Reason | None
+) -> Levels:
+    """References and episodes of levels that are measured; block: samples of each."""
     known = np.isfinite(level).any(axis=0)
-    reference = np.full(len(leads), np.nan)
+    reference = np.full(len(codes), np.nan)
     reference[known] = np.nanmedian(level[:, known], axis=0)
     found = [
         e for k, code in enumerate(codes) for e in _episodes(code, level[:, k], float(reference[k]), block)
     ]
     found.sort(key=lambda e: (e.onset_sample, e.lead))
-    return Levels(codes, level, reference, block, tuple(found), fault)
+    return Levels(codes, level, reference, block, tuple(found), withheld, unverified)
 
 
 def _lead_levels(
@@ -103,12 +119,20 @@ def _lead_levels(
         for piece in pieces:
             piece[piece == lead.missing] = np.nan
     st_uv = (pieces[1].mean(axis=1) - pieces[0].mean(axis=1)) * lead.uv_per_lsb
-    out, edges = np.full(blocks, np.nan), np.searchsorted(own, np.arange(blocks + 1) * block)
-    for k in range(blocks):
-        part = st_uv[edges[k] : edges[k + 1]]
-        part = part[np.isfinite(part)]
-        if len(part) >= BEATS_NEEDED:
-            out[k] = np.median(part)
+    return _medians(st_uv, own // block, blocks)
+
+
+def _medians(values: Real, place: NDArray[np.int64], blocks: int) -> Real:
+    """[blocks]: the median of the finite values at each place; nan with fewer than BEATS_NEEDED."""
+    known = np.isfinite(values)
+    values, place = values[known], place[known]
+    ordered = values[np.lexsort((values, place))]
+    edges = np.searchsorted(place, np.arange(blocks + 1))
+    count = np.diff(edges)
+    enough = np.flatnonzero(count >= BEATS_NEEDED)
+    first, length = edges[:-1][enough], count[enough]
+    out = np.full(blocks, np.nan)
+    out[enough] = (ordered[first + (length - 1) // 2] + ordered[first + length // 2]) / 2
     return out
 
 

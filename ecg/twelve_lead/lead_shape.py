@@ -94,7 +94,7 @@ def _st(
     for key, after_s in ST_AFTER_J_S.items():
         middle, half = off + round(after_s * fs_hz), max(1, round(POINT_S / 2 * fs_hz))
         if fault:
-            out[key] = withheld(fault, (name,))
+            out[key] = withheld(str(fault), (name,))
         else:
             value = round(float(y[middle - half : middle + half + 1].mean()), 1)
             told = "the recorder's high-pass filter is not told" if unverified else ""

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from ecg import holter, integrity
+from ecg.measured import to_bytes as pack_measured
 from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Database, Row, maybe, notify, one, run
@@ -44,8 +45,9 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
         analysis = await asyncio.to_thread(
             holter.analyse, record, paced=recording["paced"], electrodes_on=electrodes_on
         )
+        measured = await asyncio.to_thread(holter.measured, record, analysis, paced=recording["paced"])
     async with db.transaction(actor, at) as conn:
-        await _store(conn, actor, at, study, timeline, root, analysis, completeness)
+        await _store(conn, actor, at, study, timeline, root, holter.Seen(analysis, measured), completeness)
 
 
 async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, Any]:
@@ -69,21 +71,23 @@ async def _store(
     study: Row,
     timeline: Timeline,
     root: str,
-    analysis: holter.Analysis,
+    made: holter.Seen,
     completeness: Mapping[str, Any],
 ) -> None:
+    analysis, measured = made
     recording_id, algorithm = study["recording_id"], f"{analysis.algorithm}/{analysis.version}"
     await run(conn, "SELECT FROM study WHERE id = %s FOR UPDATE", (study["id"],))  # one writer per study
     stored = await maybe(
         conn,
-        "INSERT INTO analysis (id, recording_id, version, algorithm, input_sha256, packed, summary,"
-        " completeness, analysed_at) SELECT %s, %s, coalesce(max(version), 0) + 1, %s, %s, %s, %s::jsonb,"
+        "INSERT INTO analysis (id, recording_id, version, algorithm, input_sha256, packed, measured, summary,"
+        " completeness, analysed_at) SELECT %s, %s, coalesce(max(version), 0) + 1, %s, %s, %s, %s, %s::jsonb,"
         " %s::jsonb, %s"
         " FROM analysis WHERE recording_id = %s"
         " ON CONFLICT (recording_id, algorithm, input_sha256) DO NOTHING RETURNING id, version",
         (
             ids.new(at), recording_id, algorithm, root, analysis.to_bytes(),
-            json.dumps(holter.summary(analysis, timeline.instant(0))), json.dumps(completeness), at,
+            None if measured is None else pack_measured(measured),
+            json.dumps(holter.summary(analysis, timeline.instant(0), measured)), json.dumps(completeness), at,
             recording_id,
         ),
     )  # fmt: skip

@@ -48,7 +48,7 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
         "recording": await recordings.read_recording(conn, actor, at, task["recording_id"]),
         "analysis": analysis_view(analysis, seen, timeline),
         "timeline": timeline.as_json(),
-        "findings": [finding_view(f, i, timeline) for f, i in numbered_findings(analysis, seen)],
+        "findings": [finding_view(f, i, timeline) for f, i in numbered_findings(analysis, seen.analysis)],
         "events": await recording_events(conn, task["recording_id"]),
         "edits": edits,
         "draft": await read_draft(conn, task_id),
@@ -72,7 +72,7 @@ async def read_beats(
     )
     await access.require(conn, actor, at, "recording.read", patient_id=analysis["patient_id"])
     edits = await read_edits(conn, analysis_id)
-    seen = await edited(analysis, [edit["operation"] for edit in edits])
+    seen, _ = await edited(analysis, [edit["operation"] for edit in edits], beats_only=True)
     first, last = np.searchsorted(seen.sample, (from_sample, to_sample))
     return [
         [int(sample), CLASSES[kind]]
@@ -80,14 +80,14 @@ async def read_beats(
     ]
 
 
-def analysis_view(analysis: Row, seen: holter.Analysis, timeline: Timeline) -> dict[str, Any]:
+def analysis_view(analysis: Row, seen: holter.Seen, timeline: Timeline) -> dict[str, Any]:
     """An analysis as the page shows it: the stored row, with the summary after the edits."""
     shown = ("id", "version", "algorithm", "analysed_at", "completeness")
-    figures = holter.summary(seen, timeline.instant(0))
+    figures = holter.summary(seen.analysis, timeline.instant(0), seen.measured)
     return {
         **{key: analysis[key] for key in shown},
         "summary": {key: value for key, value in figures.items() if key != "findings"},
-        "unmatched_edits": [holter.edit_to_dict(edit) for edit in seen.unmatched],
+        "unmatched_edits": [holter.edit_to_dict(edit) for edit in seen.analysis.unmatched],
     }
 
 

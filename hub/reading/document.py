@@ -35,7 +35,7 @@ async def write_document(
     content: Mapping[str, Any],
     analysis: Row,
     edits: Sequence[Row],
-    seen: holter.Analysis,
+    seen: holter.Seen,
     completeness: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The document of a signature that is about to be made; plain JSON values only."""
@@ -53,14 +53,14 @@ async def write_document(
         "recording": await _recording(conn, task["recording_id"], analysis["input_sha256"], timeline),
         "analysis": {
             **{key: analysis[key] for key in ("id", "version", "algorithm", "analysed_at")},
-            "sha256": hashlib.sha256(bytes(analysis["packed"])).hexdigest(),
+            "sha256": analysis_sha256(analysis),
             "summary": _figures(seen, timeline),
-            "finding_counts": dict(Counter(finding.rule for finding in seen.findings)),
+            "finding_counts": dict(Counter(finding.rule for finding in seen.analysis.findings)),
         },
         "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
         "completeness": completeness,
         "content": {key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
-        "findings": _included(analysis, seen, timeline, content["included_findings"]),
+        "findings": _included(analysis, seen.analysis, timeline, content["included_findings"]),
         "events": [
             e for e in await recording_events(conn, task["recording_id"]) if e["kind"] in PAPER_EVENTS
         ],
@@ -78,6 +78,11 @@ async def signature_fields(conn: Connection, actor: Actor, at: datetime, signer:
         "signature_statement": signer.statement,
         "signed_at": json.loads(to_json(at)),
     }
+
+
+def analysis_sha256(analysis: Row) -> str:
+    """One hash over an analysis as stored: its beats, and what was measured beside them."""
+    return hashlib.sha256(bytes(analysis["packed"]) + bytes(analysis["measured"] or b"")).hexdigest()
 
 
 def edits_sha256(edits: Sequence[Row]) -> str:
@@ -103,8 +108,8 @@ async def _recording(
     return {**recording, **worn, "merkle_root": merkle_root, "timeline": timeline.as_json()}
 
 
-def _figures(seen: holter.Analysis, timeline: Timeline) -> dict[str, Any]:
-    figures = holter.summary(seen, timeline.instant(0))
+def _figures(seen: holter.Seen, timeline: Timeline) -> dict[str, Any]:
+    figures = holter.summary(seen.analysis, timeline.instant(0), seen.measured)
     return {key: value for key, value in figures.items() if key != "findings"}
 
 

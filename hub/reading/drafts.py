@@ -13,9 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from ecg import holter
-from ecg.analysis import CLASSES, OPERATIONS
+from ecg.analysis import CLASSES
+from ecg.analysis import OPERATIONS as BEAT_OPERATIONS
+from ecg.edits import OPERATIONS
 from ecg.findings import Finding
 from ecg.fusion import QUALITIES
+from ecg.measured import from_bytes as unpack_measured
 from ecg.rhythms import RULES
 from hub.core import errors
 from hub.core.actor import Actor
@@ -101,7 +104,8 @@ async def add_edit(
     if len(edits) >= EDITS_MAX:
         raise errors.error("too_large", limit=EDITS_MAX)
     seen = await edited(analysis, [*edits, operation])
-    if seen.unmatched and len(seen.unmatched) > len((await edited(analysis, edits)).unmatched):
+    unmatched = seen.analysis.unmatched
+    if unmatched and len(unmatched) > len((await edited(analysis, edits)).analysis.unmatched):
         raise errors.error("bad_field", field="operation", expected="a beat or finding that is there")
     sequence = len(edits) + 1
     await run(
@@ -114,12 +118,18 @@ async def add_edit(
         conn, actor, at, "analysis.edit", "analysis", analysis_id,
         organisation_id=task["organisation_id"], patient_id=task["patient_id"], sequence=sequence,
     )  # fmt: skip
-    return {"sequence": sequence, "summary": await asyncio.to_thread(holter.summary, seen)}
+    return {"sequence": sequence, "summary": await asyncio.to_thread(_figures, seen)}
+
+
+def _figures(seen: holter.Seen) -> dict[str, Any]:
+    return holter.summary(seen.analysis, None, seen.measured)
 
 
 def usable_edit(sent: Fields) -> dict[str, Any]:
     """What a page sent, checked field by field, in the form that is stored (`ecg.holter.edit_to_dict`)."""
     operation = sent.choice("operation", OPERATIONS)
+    if operation not in BEAT_OPERATIONS:
+        return holter.edit_to_dict(_of_templates(sent, operation))
     edit = holter.Edit(
         operation,
         sent.integer("sample", 0, LINE_MAX, default=0),
@@ -129,6 +139,17 @@ def usable_edit(sent: Fields) -> dict[str, Any]:
         sent.text("text", NOTE_MAX_CHARS, required=operation == "note"),
     )
     return holter.edit_to_dict(edit)
+
+
+def _of_templates(sent: Fields, operation: str) -> holter.GroupEdit:
+    """An edit of whole templates, each named by one of its beats; or one that takes another edit back."""
+    return holter.GroupEdit(
+        operation,
+        sent.integer("sample", 0, LINE_MAX, default=0),
+        sent.optional_choice("beat_class", CLASSES) or "N",
+        into=sent.integer("into", 0, LINE_MAX, default=0),
+        sequence=sent.integer("sequence", 0, EDITS_MAX, default=0),
+    )
 
 
 def _inserted(sent: Fields) -> Finding:
@@ -172,13 +193,21 @@ async def _open_task(conn: Connection, analysis_id: UUID) -> Row:
     )
 
 
-async def edited(analysis: Row, operations: Sequence[Mapping[str, Any]]) -> holter.Analysis:
-    """What a reader sees: the stored analysis with edits applied. A day has 100,000 beats, so not on the
-    loop.
+async def edited(
+    analysis: Row, operations: Sequence[Mapping[str, Any]], *, beats_only: bool = False
+) -> holter.Seen:
+    """What a reader sees: the stored analysis with edits applied; beats_only: its findings may be the older ones.
+
+    A day has 100,000 beats, so not on the loop.
     """
-    return await asyncio.to_thread(_apply, bytes(analysis["packed"]), operations)
+    return await asyncio.to_thread(
+        _apply, bytes(analysis["packed"]), analysis["measured"], operations, beats_only
+    )
 
 
-def _apply(packed: bytes, operations: Sequence[Mapping[str, Any]]) -> holter.Analysis:
+def _apply(
+    packed: bytes, measured: bytes | None, operations: Sequence[Mapping[str, Any]], beats_only: bool
+) -> holter.Seen:
     edits = [holter.edit_from_dict(operation) for operation in operations]
-    return holter.apply(holter.Analysis.from_bytes(packed), edits)
+    found = None if measured is None else unpack_measured(bytes(measured))
+    return holter.seen(holter.Analysis.from_bytes(packed), found, edits, retell=not beats_only)

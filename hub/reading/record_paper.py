@@ -33,7 +33,8 @@ def report_record(path: Path) -> tuple[bytes, dict[str, Any]]:
     analysis, leads = holter.analyse(record), main_group(record)
     stretch = Stretch(0, 0, analysis.length, record.start_at or UNKNOWN_START, ((0, analysis.length),))
     line = Timeline(analysis.fs_hz, (stretch,))
-    figures = holter.summary(analysis, line.instant(0))
+    measured = holter.measured(record, analysis)
+    figures = holter.summary(analysis, line.instant(0), measured)
     findings = [finding_view(f, i, line) for i, f in enumerate(holter.ranked(analysis.findings)[:STRIPS_MAX])]
     moments: list[tuple[str, int | str, int]] = [
         ("finding", i, finding["onset_sample"]) for i, finding in enumerate(findings)

@@ -13,7 +13,7 @@ from ecg import integrity
 from hub.core import errors
 from hub.core.db import Connection, Row, maybe, one
 from hub.core.store import Store
-from hub.reading.document import edits_sha256
+from hub.reading.document import analysis_sha256, edits_sha256
 from hub.reading.drafts import read_edits
 from hub.reading.reports import PAPER_MADE
 from hub.reading.signing import Signer
@@ -103,8 +103,10 @@ async def _samples(e: Evidence) -> Verdict:
 
 
 async def _analysis(e: Evidence) -> Verdict:
-    row = await one(e.conn, "SELECT packed FROM analysis WHERE id = %s", (UUID(e.signed["analysis"]["id"]),))
-    same = hashlib.sha256(bytes(row["packed"])).hexdigest() == e.signed["analysis"]["sha256"]
+    row = await one(
+        e.conn, "SELECT packed, measured FROM analysis WHERE id = %s", (UUID(e.signed["analysis"]["id"]),)
+    )
+    same = analysis_sha256(row) == e.signed["analysis"]["sha256"]
     return same, "unchanged" if same else "the analysis was changed"
 
 

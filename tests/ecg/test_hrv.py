@@ -95,7 +95,7 @@ def test_a_day_needs_eighteen_hours() -> None:
 
 
 def _fibrillating(a: Analysis, share: float) -> Analysis:
-    finding = Finding("irregular-rhythm", 1, 0, int(share * a.length), "offset", None, (), {}, "good")
+    finding = Finding("atrial-fibrillation", 1, 0, int(share * a.length), "offset", None, (), {}, "good")
     return replace(a, findings=(finding,))
 
 

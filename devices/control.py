@@ -7,7 +7,7 @@ PUBACK says nothing of the kind. A command has an id and an expiry, may arrive t
 
 from __future__ import annotations
 
-import functools
+import struct
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -113,21 +113,24 @@ COMMAND_LAYOUT: Final = (
 )
 
 
-def encode_progress(recording: bytes, boot: int, next_sample: int) -> bytes:
-    """The acknowledgement of a boot from which nothing is wanted, as nearly always; neither number is 0. What the
-    layout would give, a fraction of the work.
-    """
-    return _progress_head(recording, boot) + cbor2.dumps(next_sample)
+def progress_head(recording: bytes, boot: int) -> bytes:
+    """What all acknowledgements of a boot from which nothing is wanted begin with, as nearly always."""
+    told = {0: fields.VERSION, 1: recording, 2: boot, 3: 0}
+    return cbor2.dumps({key: value for key, value in told.items() if value or key == 3})[:-1]
 
 
-@functools.lru_cache(1 << 14)
-def _progress_head(recording: bytes, boot: int) -> bytes:
-    return cbor2.dumps({0: fields.VERSION, 1: recording, 2: boot, 3: 0})[:-1]
+def encode_progress(head: bytes, next_sample: int) -> bytes:
+    """Such an acknowledgement; `next_sample` is not 0. What the layout would give, a fraction of the work."""
+    short = 0xFFFF < next_sample <= 0xFFFF_FFFF  # beyond the first minutes, up to the last weeks
+    return head + (_UINT32(0x1A, next_sample) if short else cbor2.dumps(next_sample))
+
+
+_UINT32 = struct.Struct(">BI").pack  # RFC 8949, 3.1
 
 
 def encode_ack(ack: Ack) -> bytes:
-    if ack.recording is not None and ack.boot and ack.next_sample and not ack.wanted and not ack.events:
-        return encode_progress(ack.recording, ack.boot, ack.next_sample)
+    if ack.recording is not None and ack.next_sample and not ack.wanted and not ack.events:
+        return encode_progress(progress_head(ack.recording, ack.boot), ack.next_sample)
     return fields.to_cbor(ack, ACK_LAYOUT)
 
 

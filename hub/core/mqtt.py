@@ -129,15 +129,24 @@ class Session:
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> bool:
         """Queue a message; False if it can't be taken now (closed, or too much is on its way)."""
-        full = len(self._unsent) > MAX_UNSENT_BYTES // 2 or len(self.unacknowledged) >= MAX_UNACKNOWLEDGED
-        if self.closed is not None or full:
-            return False
-        packet_id = 0
-        if qos:
-            packet_id = self._new_id()
-            self.unacknowledged.add(packet_id)
-        self._unsent += publish_bytes(topic, payload, qos, retain, packet_id)
-        return True
+        return not self.publish_all([(topic, payload)], qos, retain)
+
+    def publish_all(
+        self, messages: Sequence[tuple[str, bytes]], qos: int = 0, retain: bool = False
+    ) -> Sequence[tuple[str, bytes]]:
+        """Queue messages (topic, payload), in order; the last of them that can't be taken now."""
+        room = max(0, MAX_UNACKNOWLEDGED - len(self.unacknowledged))
+        if self.closed is not None or len(self._unsent) > MAX_UNSENT_BYTES // 2:
+            room = 0
+        taken = messages[:room]
+        packet_ids = self._new_ids(len(taken)) if qos else [0] * len(taken)
+        self._unsent += b"".join(
+            [
+                publish_bytes(topic, payload, qos, retain, packet_id)
+                for (topic, payload), packet_id in zip(taken, packet_ids, strict=True)
+            ]
+        )
+        return messages[room:]
 
     def ack(self, packet_ids: Iterable[int]) -> None:
         """Acknowledge received messages, in the order received."""
@@ -179,6 +188,19 @@ class Session:
             self._next_id = self._next_id % 65_535 + 1
             if self._next_id not in self.unacknowledged and self._next_id not in self._subscribing:
                 return self._next_id
+
+    def _new_ids(self, count: int) -> list[int]:
+        """Of messages that will be acknowledged."""
+        following = [(self._next_id + n) % 65_535 + 1 for n in range(count)]
+        if self._subscribing or not self.unacknowledged.isdisjoint(following):
+            following = []
+            for _ in range(count):
+                following.append(self._new_id())
+                self.unacknowledged.add(following[-1])
+        elif following:
+            self._next_id = following[-1]
+            self.unacknowledged.update(following)
+        return following
 
     def _advance(self) -> None:
         """From TCP to TLS to CONNECT sent."""

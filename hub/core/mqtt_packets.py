@@ -4,6 +4,7 @@ Reading PUBLISH is the hub's hottest loop: every sample passes through `parse`.
 """
 
 import functools
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -154,16 +155,22 @@ def _text(value: str | bytes) -> bytes:
 _topic_text = functools.lru_cache(TOPICS_KEPT)(_text)
 
 
-def _framed(head: int, body: bytes) -> bytes:
-    length = len(body)
-    if length < 128:
-        return bytes((head, length)) + body
-    octets = bytearray([head])
+_two_shorts = struct.Struct(">HH").pack
+
+
+@functools.lru_cache(1 << 10)
+def _head(kind: int, length: int) -> bytes:
+    """The fixed header of a packet (2.2)."""
+    octets = bytearray([kind])
     while length > 127:
         octets.append(length & 0x7F | 0x80)
         length >>= 7
     octets.append(length)
-    return bytes(octets) + body
+    return bytes(octets)
+
+
+def _framed(kind: int, body: bytes) -> bytes:
+    return _head(kind, len(body)) + body
 
 
 def connect_bytes(
@@ -204,10 +211,11 @@ def publish_bytes(
     topic: str, payload: bytes, qos: int = 0, retain: bool = False, packet_id: int = 0
 ) -> bytes:
     """PUBLISH (3.3); QoS 1 needs a packet id."""
-    head, number = _PUBLISH | qos << 1 | retain, packet_id.to_bytes(2, "big") if qos else b""
-    return _framed(head, b"".join((_topic_text(topic), number, payload)))
+    text, number = _topic_text(topic), packet_id.to_bytes(2, "big") if qos else b""
+    head = _head(_PUBLISH | qos << 1 | retain, len(text) + len(number) + len(payload))
+    return b"".join((head, text, number, payload))
 
 
 def puback_bytes(packet_ids: Iterable[int]) -> bytes:
     """PUBACK for each id, in this order (4.6)."""
-    return b"".join([b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
+    return b"".join([_two_shorts(_PUBACK << 8 | 2, packet_id) for packet_id in packet_ids])

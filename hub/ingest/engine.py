@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from devices import sequencing
+from devices.control import encode_progress
 from hub.alarms import sos
 from hub.alarms.findings import Found, finding_json
 from hub.alarms.raising import Cause, cause_of, is_alarm, raise_alarm, source_key
@@ -115,7 +116,7 @@ class Engine:
         told = self._steady.told(now_s)
         if now_s < inf:  # else the devices that stay with us would never be told again
             self._acks.told([source.device.id for source, _ in told], now_s)
-        whole = [(source.ack_topic, source.ack(next_sample)) for source, next_sample in told]
+        whole = [(source.ack_topic, encode_progress(source.ack_head, end)) for source, end in told]
         return whole + self._acks.due(now_s, self._steady.next_sample)
 
     def seconds(self) -> list[tuple[Recording, str]]:

@@ -4,6 +4,7 @@ A session whose messages were read and *forgotten* (storage was away or too slow
 nothing more of it is stored before it connects anew and the broker sends again what nobody acknowledged.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
@@ -162,15 +163,16 @@ class Links:
         """Whether some session still brings what had waited at the broker."""
         return any(link.draining and link.is_open for link in self._links.values())
 
-    def publish(self, messages: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-        """Retained, QoS 1, on the session of the topic's shard; those it could not take."""
-        refused = []
-        for topic, payload in messages:
-            session = self._session_of(topic.split("/", 2)[1])
-            if session is None or not session.publish(topic, payload, qos=1, retain=True):
-                refused.append((topic, payload))
+    def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Retained, QoS 1, on the session of the topic's shard; what it can't take, its device asks for again."""
+        by_shard = defaultdict[str, list[tuple[str, bytes]]](list)
+        for message in messages:
+            by_shard[message[0].split("/", 2)[1]].append(message)
+        for shard, own in by_shard.items():
+            session = self._session_of(shard)
+            if session is not None:
+                session.publish_all(own, qos=1, retain=True)
         self.flush()
-        return refused
 
     def publish_live(self, results: Sequence[tuple[str, str, str]]) -> None:
         """(shard, topic behind `live/`, JSON): QoS 0, for whoever looks."""

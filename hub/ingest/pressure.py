@@ -6,6 +6,7 @@ works and has to catch up.
 """
 
 import os
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +35,8 @@ class Pressure:
     is_trying: bool = False  # storage answers again; one shard tries
     batch_messages: int = BATCH_MOST
     forgotten: int = 0
-    _commits: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=10_000))
+    _commits: deque[tuple[float, float]] = field(default_factory=deque)  # of the last minute
+    _took_s: list[float] = field(default_factory=list)  # the same, ascending
 
     @property
     def may_store(self) -> bool:
@@ -47,6 +49,7 @@ class Pressure:
     def committed(self, now_s: float, took_s: float, messages: int) -> None:
         """A transaction is done; the next takes as many messages as should fit the time aimed at."""
         self._commits.append((now_s, took_s))
+        insort(self._took_s, took_s)
         if took_s > AIM_S or messages >= self.batch_messages:
             fitting = round(messages * AIM_S / max(took_s, 0.001))
             grown = min(fitting, 2 * self.batch_messages)
@@ -55,9 +58,9 @@ class Pressure:
     def p99_s(self, now_s: float) -> float:
         """Of the commits of the last minute."""
         while self._commits and now_s - self._commits[0][0] > COMMITS_S:
-            self._commits.popleft()
-        took = sorted(took_s for _, took_s in self._commits)
-        return took[int(0.99 * (len(took) - 1))] if took else 0.0
+            _, took_s = self._commits.popleft()
+            del self._took_s[bisect_left(self._took_s, took_s)]
+        return self._took_s[int(0.99 * (len(self._took_s) - 1))] if self._took_s else 0.0
 
     def state(self, now_s: float, unacknowledged: int, is_behind: bool) -> tuple[State, str | None]:
         """What to tell, and why."""

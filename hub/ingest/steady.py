@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from devices import alike, packet, sequencing
 from devices.alike import Mould, Stack
-from devices.control import Ack, encode_ack, encode_progress
+from devices.control import progress_head
 from devices.sequencing import Ledger
 from hub.ingest.accounting import LONGEST_BOOT_S, MICROSECOND, Boot, Key, at_us
 from hub.ingest.acks import AckBook
@@ -66,14 +66,7 @@ class Source:
     mould: Mould
     frame: bytes
     ack_topic: str  # where its device hears what is stored
-    recording_octets: bytes
-
-    def ack(self, next_sample: int) -> bytes:
-        """The acknowledgement of all below a sample that is not 0."""
-        boot = self.key[1]
-        if not boot:
-            return encode_ack(Ack(self.recording_octets, boot, next_sample))
-        return encode_progress(self.recording_octets, boot, next_sample)
+    ack_head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +186,8 @@ class Steady:
                 self._by_topic.pop(topic, None)
                 return
             topic_of_acks = f"ack/{device.shard}/{device.id}"
-            frame, octets = alike.frame_of(mould, payload), recording.id.bytes
-            source = Source(device, recording, key, mould, frame, topic_of_acks, octets)
+            frame, head = alike.frame_of(mould, payload), progress_head(recording.id.bytes, key[1])
+            source = Source(device, recording, key, mould, frame, topic_of_acks, head)
             row = self._new_row(source) if row is None else row
             self.sources[row], columns = source, self.columns
             columns["is_over"][row] = recording.status in OVER
@@ -287,7 +280,7 @@ class Steady:
         if max(len(self.sources), len(self._known)) > KEPT:
             acks.catch_up(self.next_sample)
             for source, end in self.told(NEVER):
-                device, named = source.device, (source.recording_octets, source.key[1])
+                device, named = source.device, (source.recording.id.bytes, source.key[1])
                 acks.note(device.shard, device.id, named, end, (), False)
             self._clear()
         columns = self.columns

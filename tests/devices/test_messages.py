@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices import DecodeError, control, event
+from devices import DecodeError, control, event, fields
 from devices.control import Ack, Command
 from devices.errors import REASONS
 from devices.event import Event
@@ -74,6 +74,12 @@ events = st.builds(
 @given(acks)
 def test_an_acknowledgement_comes_back(sent: Ack) -> None:
     assert control.decode_ack(control.encode_ack(sent)) == sent
+
+
+@given(recordings, boots, st.integers(1, 2**62) | st.integers(0, 62).map(lambda n: 2**n))
+def test_progress_in_short_is_what_the_layout_gives(recording: bytes, boot: int, next_sample: int) -> None:
+    short = control.encode_progress(control.progress_head(recording, boot), next_sample)
+    assert short == fields.to_cbor(Ack(recording, boot, next_sample), control.ACK_LAYOUT)
 
 
 @given(commands)

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from ecg.analysis import CLASSES, Analysis
 from ecg.critical_values import Fact
 from ecg.findings import Finding
+from ecg.rhythms import RULES
 
+AROUND_S = 15  # of a symptom: what the heart does then belongs to it
 LONG_RR_S = 3.0  # what the lists count
 RATED = (
     ("vt", ("ventricular-run", "ventricular-tachycardia")),
@@ -48,6 +50,22 @@ def _run_rates(
     runs = length >= 3
     rates: NDArray[np.float64] = 60.0 * (length[runs] - 1) / spent_s[runs]
     return rates
+
+
+def at_moment(a: Analysis, sample: int) -> dict[str, Any]:
+    """The mean rate within AROUND_S of a moment, None without intervals, and the rules that held then."""
+    around = AROUND_S * a.fs_hz
+    rr = a.rr_s[np.searchsorted(a.sample, sample - around) : np.searchsorted(a.sample, sample + around)]
+    known = rr[np.isfinite(rr)].astype(float)
+    rules = {
+        f.rule
+        for f in a.findings
+        if f.onset_sample - around <= sample <= (f.offset_sample or f.onset_sample) + around
+    }
+    return {
+        "rate_bpm": round(60.0 / float(known.mean()), 1) if len(known) else None,
+        "rules": [rule for rule in RULES if rule in rules],
+    }
 
 
 def critical_facts(a: Analysis) -> dict[str, Fact]:

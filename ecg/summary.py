@@ -107,6 +107,7 @@ def _st(levels: Levels | None, analysis: Analysis, instant: Instant) -> dict[str
             "lead": code,
             "reference_uv": _number(levels.reference_uv[k], 0),
             **_st_extremes(minutes[:, k], analysis.fs_hz, instant),
+            "episodes": sum(e.lead == code for e in levels.episodes),
             "trend_uv": [_number(value, 0) for value in minutes[:, k]],
         }
         for k, code in enumerate(levels.leads)

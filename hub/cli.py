@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import os
 import secrets
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hub import keeping
+from hub import cli_ecg, keeping
 from hub.core import (
     actor,
     backup_folder,
@@ -237,29 +236,6 @@ async def retire_device(settings: Settings, arguments: Arguments) -> None:
     await _as_operator(settings, work)
 
 
-async def annotate(_settings: Settings, arguments: Arguments) -> None:
-    from hub.reading.ecg_files import annotate_files
-
-    say(*map(str, await asyncio.to_thread(annotate_files, arguments.records, arguments.out)))
-
-
-async def score(_settings: Settings, arguments: Arguments) -> None:
-    from ecg.score import score_folder
-
-    scored = await asyncio.to_thread(score_folder, arguments.folder)
-    if arguments.json:
-        return say(json.dumps(scored, indent=1))
-    say(*(f"{name}: {json.dumps(scored[name])}" for name in ("gross", "average")))
-
-
-async def holter_report(_settings: Settings, arguments: Arguments) -> None:
-    from hub.reading.record_paper import report_record
-
-    paper, figures = await asyncio.to_thread(report_record, arguments.record)
-    arguments.pdf.write_bytes(paper)
-    say(json.dumps(figures, indent=1) if arguments.json else str(arguments.pdf))
-
-
 async def initialise_tls(settings: Settings, arguments: Arguments) -> None:
     made = tls.initialise(settings.data_dir / "tls", arguments.names, clock.now())
     say(
@@ -295,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "doctor", examine, "say what is wrong and how to mend it")
     _add_people(commands)
     _add_devices(commands)
-    _add_ecg(commands)
+    cli_ecg.add_commands(commands, _add)
     tls_commands = _group(commands, "tls", "certificates")
     init = _add(tls_commands, "init", initialise_tls, "make a certificate for these names and addresses")
     init.add_argument("names", nargs="+", metavar="NAME")
@@ -360,20 +336,6 @@ def _add_devices(commands: Commands) -> None:
     simulate = _add(commands, "simulate", simulate_devices, "play virtual devices on a broker")
     simulate.add_argument("plan", type=Path, help="JSON list of devices with their passwords")
     simulate.add_argument("--broker", metavar="HOST:PORT", help="instead of this installation's")
-
-
-def _add_ecg(commands: Commands) -> None:
-    ecg = _group(commands, "ecg", "the ECG engine on files")
-    run = _add(ecg, "annotate", annotate, "write WFDB annotations RECORD.hub")
-    run.add_argument("records", type=Path, nargs="+", metavar="RECORD")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR")
-    report = _add(ecg, "holter", holter_report, "the Holter report of a recording, as the engine sees it")
-    report.add_argument("record", type=Path, metavar="RECORD")
-    report.add_argument("--pdf", type=Path, required=True, metavar="FILE")
-    report.add_argument("--json", action="store_true", help="print the figures, too")
-    rate = _add(ecg, "score", score, "EC57 scores of a folder of annotated records")
-    rate.add_argument("folder", type=Path, metavar="DIR")
-    rate.add_argument("--json", action="store_true")
 
 
 def _settings(arguments: Arguments) -> Settings:

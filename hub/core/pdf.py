@@ -23,6 +23,7 @@ CONTENT_MM = WIDTH_MM - 2 * MARGIN_MM
 SPEED_MM_S, GAIN_MM_MV = 25.0, 10.0  # IEC 60601-2-25: the usual paper speed and gain
 GRID_MM, BOLD_EVERY = 1.0, 5
 MAX_BAND_MM = 60.0  # 6 mV; what goes beyond is drawn at the edge of its band
+TREND_LINES = 5  # about so many lines across a trend
 LINE_SPACING = 1.45  # of the font size; Chinese needs more than Latin
 
 INK, GREY, RULE, WARNING = "#111111", "#555555", "#bbbbbb", "#b00020"
@@ -168,7 +169,9 @@ class Paper:
         self.room(trend.height_mm + 8)
         known = trend.values[np.isfinite(trend.values)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        low, high = np.floor(low / 20) * 20, max(np.ceil(high / 20) * 20, np.floor(low / 20) * 20 + 20)
+        step = _round_step((high - low) / TREND_LINES)
+        low = np.floor(low / step) * step
+        high = max(np.ceil(high / step) * step, low + step)
         left, width, top = MARGIN_MM + 12, CONTENT_MM - 12, self.y_mm + 2
         span_h = max(float(trend.x_h[-1] - trend.x_h[0]), 1e-9) if trend.x_h.size else 1.0
         first_h = float(trend.x_h[0]) if trend.x_h.size else 0.0
@@ -176,7 +179,7 @@ class Paper:
         def at_x(hours: float) -> float:
             return left + width * (hours - first_h) / span_h
 
-        for level in np.linspace(low, high, 5):
+        for level in np.arange(low, high + step / 2, step):
             y_mm = top + trend.height_mm * (high - level) / (high - low)
             self.line(left, y_mm, left + width, y_mm)
             self.write(left - 1.5, y_mm + 1, f"{level:g}", 7, GREY, "right")
@@ -296,6 +299,13 @@ class Paper:
             for i in range(round(height / GRID_MM) + 1):
                 if (i % BOLD_EVERY == 0) == bold:
                     self.line(left, top + i, left + width, top + i, colour, width_mm)
+
+
+def _round_step(least: float) -> float:
+    """1, 2, 5 or 10 times a power of ten, at least this much, and 5 of the unit at least."""
+    least = max(least, 5.0)
+    power = 10.0 ** np.floor(np.log10(least))
+    return float(next(k * power for k in (1, 2, 5, 10) if k * power >= least))
 
 
 def _deflection_mm(trace: Trace, start: int, end: int) -> NDArray[np.float64]:

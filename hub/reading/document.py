@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ecg import holter
+from ecg.holter_facts import at_moment
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one
 from hub.core.fields import to_json
@@ -20,6 +21,7 @@ from hub.people.patients import age_years
 from hub.reading.cases import finding_view, numbered_findings, read_request, recording_events
 from hub.reading.signing import Signer, canonical
 from hub.reading.timeline import Timeline, read_timeline
+from hub.reading.words import LOCALES
 
 FORMAT = "telehub-report/1"
 PAPER_EVENTS = ("button", "sos", "diary")  # symptoms: each gets its strip
@@ -59,10 +61,16 @@ async def write_document(
         },
         "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
         "completeness": completeness,
-        "content": {key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
+        "content": {
+            **{key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
+            "full_disclosure": content.get("full_disclosure", False),
+            "language": content.get("language", LOCALES[0]),
+        },
         "findings": _included(analysis, seen.analysis, timeline, content["included_findings"]),
         "events": [
-            e for e in await recording_events(conn, task["recording_id"]) if e["kind"] in PAPER_EVENTS
+            e | _meanwhile(e, seen.analysis, timeline)
+            for e in await recording_events(conn, task["recording_id"])
+            if e["kind"] in PAPER_EVENTS
         ],
         "withdrawn": None,
         **await signature_fields(conn, actor, at, signer),
@@ -78,6 +86,12 @@ async def signature_fields(conn: Connection, actor: Actor, at: datetime, signer:
         "signature_statement": signer.statement,
         "signed_at": json.loads(to_json(at)),
     }
+
+
+def _meanwhile(event: Row, seen: holter.Analysis, timeline: Timeline) -> dict[str, Any]:
+    """What the heart did while the patient noted something; nothing outside the recording."""
+    place = timeline.event_index(event)
+    return {} if place is None else at_moment(seen, place)
 
 
 def analysis_sha256(analysis: Row) -> str:

@@ -4,25 +4,29 @@ CBOR value.
 The sandbox that draws has no database; everything it needs is in these bytes.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import cbor2
 
+from ecg.record import main_group
 from hub.core.db import Connection, Row, one
+from hub.reading import disclosure
 from hub.reading.cases import LEAD_IN_S, STRIP_S
+from hub.reading.drafts import edited, read_edits
 from hub.reading.signing import verification_code
-from hub.reading.timeline import Timeline, read_samples, read_timeline
+from hub.reading.timeline import WHOLE_RECORD, Timeline, read_record, read_samples, read_timeline
+from hub.reading.words import LOCALES
 
 EVENTS_MAX = 30  # strips of button and diary events; the paper says how many more there are
 EXTREMES = ("lowest_rate", "highest_rate", "longest_rr")
 
 
-async def pack_report(conn: Connection, report_id: UUID, locale: str = "zh-CN") -> bytes:
-    """The bytes `hub.reading.paper:draw` takes."""
+async def pack_report(conn: Connection, report_id: UUID, locale: str | None = None) -> bytes:
+    """The bytes `hub.reading.paper:draw` takes; in the language the reader chose unless one is given."""
     report = await one(conn, "SELECT study_id, signed_content FROM report WHERE id = %s", (report_id,))
     signed = bytes(report["signed_content"])
     document = json.loads(signed)
@@ -33,11 +37,27 @@ async def pack_report(conn: Connection, report_id: UUID, locale: str = "zh-CN") 
         {
             "document": document,
             "verification_code": verification_code(signed),
-            "locale": locale,
+            "locale": locale or document["content"].get("language", LOCALES[0]),
             "strips": strips,
             "events_left_out": max(0, len(document["events"]) - EVENTS_MAX),
+            "disclosure": await _disclosure(conn, recording, timeline, document),
         }
     )
+
+
+async def _disclosure(
+    conn: Connection, recording: Row, timeline: Timeline, document: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """All minutes of one lead, if the reader asked for them."""
+    if not document["content"].get("full_disclosure"):
+        return None
+    analysis = await one(conn, "SELECT * FROM analysis WHERE id = %s", (UUID(document["analysis"]["id"]),))
+    edits = await read_edits(conn, analysis["id"], up_to=document["edits"]["sequence"])
+    seen, _ = await edited(analysis, [edit["operation"] for edit in edits], beats_only=True)
+    async with WHOLE_RECORD:
+        record = await read_record(conn, recording, timeline)
+        leads = [lead.samples for lead in main_group(record)]
+        return await asyncio.to_thread(disclosure.of_analysis, leads, recording["uv_per_lsb"] or 1.0, seen)
 
 
 def _wanted(document: Mapping[str, Any], timeline: Timeline) -> list[dict[str, Any]]:
@@ -49,20 +69,9 @@ def _wanted(document: Mapping[str, Any], timeline: Timeline) -> list[dict[str, A
             for i, f in enumerate(document["findings"])
         ),
         *(("extreme", name, figures[name]["sample"]) for name in EXTREMES if figures[name] is not None),
-        *(("event", i, _event_index(event, timeline)) for i, event in enumerate(events)),
+        *(("event", i, timeline.event_index(event)) for i, event in enumerate(events)),
     ]
     return [{"section": section, "item": item, "index": index} for section, item, index in moments]
-
-
-def _event_index(event: Mapping[str, Any], timeline: Timeline) -> int | None:
-    """Where an event lies: by its sample if the device told one, else by its time; None outside the
-    recording.
-    """
-    if event["boot"] is not None and event["sample"] is not None:
-        if any(s.boot == event["boot"] for s in timeline.stretches):
-            return timeline.index(event["boot"], event["sample"])
-        return None
-    return timeline.index_at(datetime.fromisoformat(event["at"]))
 
 
 async def _strip(

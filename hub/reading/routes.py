@@ -13,6 +13,7 @@ from hub.reading.rules import DUE
 from hub.reading.signing import LocalSigner, local_signer
 from hub.reading.tasks import task_view
 from hub.reading.verifying import verify_report
+from hub.reading.words import LOCALES
 
 TEXT_MAX_CHARS = 20_000
 FINDINGS_MAX = 60  # strips on paper
@@ -90,6 +91,8 @@ def draft_content(sent: Fields) -> dict[str, Any]:
         **{name: sent.text(name, TEXT_MAX_CHARS, required=False) for name in texts},
         "included_findings": list(dict.fromkeys(indices)),
         "critical": sent.boolean("critical", default=False),
+        "full_disclosure": sent.boolean("full_disclosure", default=False),
+        "language": sent.optional_choice("language", LOCALES) or LOCALES[0],
     }
 
 

@@ -6,7 +6,7 @@ was set wrong puts no two samples in one place, and makes no line of years.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,6 +97,14 @@ class Timeline:
             if 0 <= sample < stretch.count:
                 return stretch.offset + sample
         return None
+
+    def event_index(self, event: Mapping[str, Any]) -> int | None:
+        """Where an event lies: by its sample if the device told one, else by its time; None outside the recording."""
+        if event["boot"] is not None and event["sample"] is not None:
+            known = any(s.boot == event["boot"] for s in self.stretches)
+            return self.index(event["boot"], event["sample"]) if known else None
+        at = event["at"]
+        return self.index_at(at if isinstance(at, datetime) else datetime.fromisoformat(at))
 
     def window(self, onset: int, lead_in_s: float, length_s: float) -> dict[str, int]:
         """The strip of an onset: within its boot, a little before it and the rest after."""

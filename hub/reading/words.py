@@ -69,13 +69,84 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "fusion": ("融合波", "Fusion beats"),
     "normal": ("其他（窄波）心搏", "Other (narrow) beats"),
     "unclassified": ("未分类心搏", "Unclassified beats"),
+    "fibrillation": ("房颤、房扑", "AF and flutter"),
+    "fibrillation_line": (
+        "{count} 阵，共 {minutes} 分，最长 {longest} 分，占可分析时间 {percent}",
+        "{count} episodes, {minutes} min in all, longest {longest} min, {percent} of the analysable time",
+    ),
+    "critical_met": (
+        "达到危急值清单：{row}（{pack}，已发布清单，本中心未确认）",
+        "Meets a critical-value list: {row} ({pack}; a published list this centre has not confirmed)",
+    ),
+    "critical_told": (
+        "告知：时间 ____________  被告知人 ____________________  复述 □  处理 ____________________",
+        "Told at ____________  to ____________________  read back □  action ____________________",
+    ),
+    "ectopy": ("早搏", "Ectopy"),
+    "single": ("单发", "Single"),
+    "couplets": ("成对", "Couplets"),
+    "runs": ("成串", "Runs"),
+    "longest_run": ("最长", "Longest"),
+    "fastest_run": ("最快", "Fastest"),
+    "ectopy_note": (
+        "成对、成串按阵数计；成串为 3 个及以上；最长按搏数，最快为阵内平均频率（次/分）",
+        "Couplets and runs (3 or more) by number; longest in beats; fastest is the mean rate inside a run, /min",
+    ),
+    "hrv": ("心率变异性", "Heart-rate variability"),
+    "mean_nn_ms": ("平均 NN 间期", "Mean NN"),
+    "sdnn_24h_ms": ("SDNN（24 h）", "SDNN, 24 h"),
+    "sdann_24h_ms": ("SDANN（24 h）", "SDANN, 24 h"),
+    "sdnn_5min_ms": ("SDNN（5 min 平均）", "SDNN, mean of 5 min"),
+    "rmssd_ms": ("RMSSD", "RMSSD"),
+    "pnn50_pct": ("pNN50", "pNN50"),
+    "lf_ms2": ("低频 LF", "LF power"),
+    "hf_ms2": ("高频 HF", "HF power"),
+    "lf_hf": ("LF/HF", "LF/HF"),
+    "withheld": ("不予给出：{reason}", "Withheld: {reason}"),
+    "day_withheld": ("24 h 指标不予给出：{reason}", "24-h figures withheld: {reason}"),
+    "hrv_note": (
+        "NN 间期占已知间期的 {percent}；{stretches} 段 5 min（欧洲心脏病学会与北美起搏电生理学会 1996）",
+        "NN are {percent} of the known intervals; {stretches} stretches of 5 min (Task Force of ESC and NASPE 1996)",
+    ),
+    "hrv_trend": ("每 5 分钟 SDNN", "SDNN of each 5 min"),
+    "st": ("ST 段", "ST segment"),
+    "lead": ("导联", "Lead"),
+    "reference": ("基准", "Reference"),
+    "st_lowest": ("最低", "Lowest"),
+    "st_highest": ("最高", "Highest"),
+    "episodes": ("阵数", "Episodes"),
+    "lasts": ("持续", "Lasts"),
+    "change": ("最大变化", "Largest change"),
+    "level": ("当时水平", "Level then"),
+    "st_none": (
+        "未见偏离基准 0.1 mV、30 s 及以上的 ST 改变",
+        "No change of 0.1 mV from the reference for 30 s or more",
+    ),
+    "st_more": ("另有 {count} 阵未列出", "{count} more are not listed"),
+    "st_note": (
+        "ST 为 J 点后 60 ms 对 QRS 前水平，按分钟中位数；基准为该导联全程中位数；体位改变亦可移动 ST；T 波未测量",
+        "ST 60 ms after J over the level before QRS, medians by minutes; the reference is the lead's median over the"
+        " record; posture moves ST, too; T waves are not measured",
+    ),
+    "templates": ("心搏模板", "Beat templates"),
+    "templates_note": (
+        "每组为同类、同形态心搏的中位波形，导联 {leads}；{speed} mm/s，{gain} mm/mV，仅供辨认",
+        "Medians of beats of one class and shape, leads {leads}; {speed} mm/s, {gain} mm/mV, not for measuring",
+    ),
+    "mixed": ("形态各异", "mixed"),
+    "event_rate": ("当时心率 {value}", "rate then {value}"),
+    "disclosure": ("全览图 {lead}  {at} 起", "Full disclosure {lead}  from {at}"),
+    "disclosure_scale": (
+        "每行 1 分钟，2.8 mm/s，2.5 mm/mV，已去基线漂移；红线为室性搏动",
+        "a minute a line, 2.8 mm/s, 2.5 mm/mV, wander removed; red: ventricular beats",
+    ),
     "found": ("检出事件", "Episodes found"),
     "none_found": ("无", "none"),
     "times": ("{count} 次", "{count} x"),
     "not_read": ("自动分析结果，未经医生阅读或签名", "Automatic analysis; no doctor has read or signed it"),
     "from_start": ("记录未注明开始时间，时间从记录起点计", "No start time in the record; times count from sample 0"),
     "too_short": ("记录过短，不绘制趋势", "Too short for a trend"),
-    "onset": ("起始", "onset"),
+    "onset": ("起始", "Onset"),
     "bpm": ("次/分", "/min"),
     "times_at": ("{value}，{at}", "{value} at {at}"),
     "percent_of_beats": ("{count} 个（{percent}）", "{count} ({percent})"),
@@ -92,7 +163,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "event_strips": ("按键与日记条图", "Strips of button and diary events"),
     "more_events": ("另有 {count} 个事件未附图", "{count} more events are not drawn"),
     "no_strip": ("该时刻没有存储的心电数据", "No ECG is stored for this moment"),
-    "strip_from": ("图自 {at}", "strip from {at}"),
+    "strip_from": ("自 {at}", "from {at}"),
     "button": ("按键", "Button"),
     "sos": ("求助键", "SOS"),
     "diary": ("日记", "Diary"),
@@ -136,6 +207,12 @@ NUMBERS: Mapping[str, tuple[str, str]] = {
     "length_s": ("持续 {value} s", "for {value} s"),
     "leads_off": ("{value} 个导联脱落", "{value} leads off"),
 }
+
+# Figures of HRV in the order of the paper, with their unit.
+HRV_ROWS = (
+    ("mean_nn_ms", "ms"), ("sdnn_24h_ms", "ms"), ("sdann_24h_ms", "ms"), ("sdnn_5min_ms", "ms"), ("rmssd_ms", "ms"),
+    ("pnn50_pct", "%"), ("lf_ms2", "ms²"), ("hf_ms2", "ms²"), ("lf_hf", ""),
+)  # fmt: skip
 
 LOCALES = ("zh-CN", "en")
 

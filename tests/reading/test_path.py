@@ -10,6 +10,7 @@ import pypdf
 import pypdfium2
 import pytest
 
+from ecg.synthetic import Segment
 from hub.core import db, jobs
 from hub.core.settings import Settings
 from hub.core.store import Store
@@ -59,14 +60,14 @@ async def state(world: World) -> Mapping[str, Any]:
     return line
 
 
-async def read_and_sign(world: World) -> db.Row:
+async def read_and_sign(world: World, content: Mapping[str, Any] = CONTENT) -> db.Row:
     """What the reader does on the page."""
     reader, at = world.reader, world.at
     async with world.transaction(reader) as conn:
         (task,) = await tasks.list_tasks(conn, reader, at, "open")
         await tasks.claim_task(conn, reader, at, task["id"])
         case = await cases.read_case(conn, reader, at, task["id"])
-        saved = await drafts.save_draft(conn, reader, at, task["id"], CONTENT, 0)
+        saved = await drafts.save_draft(conn, reader, at, task["id"], content, 0)
     async with world.transaction(reader) as conn:
         return await reports.sign_report(
             conn, reader, at, local_signer(world.data_dir), task["id"],
@@ -111,6 +112,21 @@ async def test_paper_says_what_was_signed(agreed: World) -> None:
         for font in page["/Resources"]["/Font"].values()
     }
     assert any("MicroHei" in name for name in fonts)
+
+
+async def test_the_reader_chooses_the_language_and_full_disclosure(agreed: World) -> None:
+    """Every part of the guideline's list, in English, and all minutes behind it."""
+    await end(agreed, seconds=400, script=(Segment("pvc", 380.0), Segment("sinus", 20.0, pause_s=3.4)))
+    report = await read_and_sign(agreed, CONTENT | {"language": "en", "full_disclosure": True})
+    await run_jobs(agreed)
+    pages = pypdf.PdfReader(io.BytesIO(await paper_of(agreed, report))).pages
+    texts = [" ".join(page.extract_text().split()) for page in pages]
+    for words in (
+        "Analysable", "Lowest rate", "Longest RR", "Couplets", "Heart-rate variability", "24-h figures withheld",
+        "ST segment", "filter is not told", "Beat templates", "Button", "rate then", "Conclusion", "Told at",
+    ):  # fmt: skip
+        assert any(words in text for text in texts), words
+    assert "Full disclosure" in texts[-1] and "Full disclosure" not in "".join(texts[:-1])
 
 
 async def test_strips_are_at_true_scale(agreed: World) -> None:

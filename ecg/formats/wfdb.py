@@ -170,12 +170,19 @@ def annotate(
     )
 
 
-def read_annotations(path: Path, extension: str) -> tuple[list[int], list[str]]:
-    """Samples and symbols of an annotation file; `path` without suffix."""
+def read_annotations(path: Path, extension: str) -> list[tuple[int, str, str]]:
+    """(sample, symbol, note) of an annotation file, in order; `path` without suffix."""
     found = wfdb.rdann(str(path), extension)
-    return found.sample.tolist(), list(found.symbol)
+    notes = (note.strip("\0 ") for note in found.aux_note)
+    return list(zip(found.sample.tolist(), found.symbol, notes, strict=True))
 
 
 def read_rate_hz(path: Path) -> float:
     """The sampling rate that a record's header tells."""
     return float(wfdb.rdheader(str(path)).fs)
+
+
+def read_length_s(path: Path) -> float:
+    """How long a record is, as its header tells."""
+    header = wfdb.rdheader(str(path))
+    return float(header.sig_len / header.fs)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import rhythms as bench
-from ecg import fibrillation, rhythm_score
+from ecg import fibrillation, rhythm_score, score
 from ecg.analysis import Analysis
 from ecg.annotate import annotate, annotations
 from ecg.findings import Finding, burden
@@ -56,6 +56,47 @@ def test_a_window_is_called_from_half_of_it_on() -> None:
 
 def test_an_alarm_is_false_if_it_overlaps_nothing() -> None:
     assert rhythm_score.unexplained([(1, 2), (4, 6), (8, 9)], [(2, 4.5)]) == [(1, 2), (8, 9)]
+
+
+def test_rhythms_are_scored_by_episode_and_by_duration_after_the_first_five_minutes() -> None:
+    def rows(*marks: tuple[int, str, str]) -> list[tuple[int, str, str]]:
+        return [(second * 250, symbol, note) for second, symbol, note in marks]
+
+    reference = rows(
+        (10, "+", "(AFIB"), (310, "+", "(N"), (400, "+", "(AFIB"), (500, "+", "(N"), (600, "[", ""), (640, "]", "")
+    )  # fmt: skip
+    called = rows((450, "+", "(AFIB"), (550, "+", "(N"), (700, "+", "(AFL"), (710, "+", "(N"), (610, "[", ""))
+    counts = rhythm_score.count(reference, sorted(called), 250, 660.0, 300.0)
+    told = {key: value for key, value in counts.items() if value}
+    assert told == {
+        "af_true_s": 50, "af_missed_s": 60, "af_false_s": 50, "af_other_s": 200, "af_episodes": 2,
+        "af_episodes_found": 1, "af_calls": 2, "af_calls_true": 1,
+        "vf_true_s": 30, "vf_missed_s": 10, "vf_false_s": 20, "vf_other_s": 300, "vf_episodes": 1,
+        "vf_episodes_found": 1, "vf_calls": 1, "vf_calls_true": 1,
+    }  # fmt: skip
+    rates = rhythm_score.rates(counts)
+    assert rates["af_episode_se_pct"] == rates["af_episode_ppv_pct"] == 50
+    assert rates["vf_duration_se_pct"] == 75 and rates["af_duration_sp_pct"] == 80
+
+
+def test_a_folder_scored_against_itself_is_perfect_and_paced_beats_are_not_judged(tmp_path: Path) -> None:
+    seconds = np.arange(1, 700) * 250
+    for name, odd in (("plain", "V"), ("paced", "/")):
+        symbols = [odd if k % 9 == 0 else "A" if k % 7 == 0 else "N" for k in range(len(seconds))]
+        reader.wrsamp(
+            name, 250, ["mV"], ["II"], np.zeros((700 * 250, 1)), fmt=["16"], write_dir=str(tmp_path)
+        )
+        rows = [(int(at), symbol, "") for at, symbol in zip(seconds, symbols, strict=True)]
+        rows = sorted([*rows, (400 * 250 + 1, "+", "(AFIB"), (500 * 250 + 1, "+", "(N")])
+        at, symbols, notes = map(list, zip(*rows, strict=True))
+        for extension in ("atr", "hub"):
+            reader.wrann(name, extension, np.array(at), symbols, aux_note=notes, write_dir=str(tmp_path))
+    scored = score.score_folder(tmp_path)
+    assert set(scored["records"]) == {"plain", "paced"}
+    assert {value for key, value in scored["gross"].items() if key.endswith("_pct")} == {100.0, None}
+    assert scored["records"]["paced"]["veb_se_pct"] is scored["records"]["paced"]["sveb_se_pct"] is None
+    assert scored["gross"]["sveb_tp"] == scored["records"]["plain"]["sveb_tp"] > 0
+    assert scored["average"]["af_duration_se_pct"] == 100.0
 
 
 def test_burden_counts_ended_episodes_of_its_rules() -> None:

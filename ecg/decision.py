@@ -119,16 +119,13 @@ def decide(
             outside = candidate.sample < cut or (until is not None and sample >= until - cut)
             if outside or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
                 continue
-            kind = _classified(mind, clock, candidate, sample)
+            kind, is_sure = _classified(mind, clock, candidate, sample)
             mind.last_beat = sample
-            if (
-                is_noisy and kind != "N"
-            ):  # a shape unlike the patient's where no lead is good: perhaps a disturbance
-                mind.tracker.quiet_since = sample  # which is no silence either
+            if is_noisy and kind != "N" and not episodes.on_doubt(mind.tracker, sample):
                 continue
             kinds.append(kind)
             beats.append(sample)
-            told += episodes.on_beat(mind.tracker, sample, kind)
+            told += episodes.on_beat(mind.tracker, sample, kind, is_sure)
         if until is not None and now > until:
             decided, now = k, start
             break
@@ -149,7 +146,7 @@ def decide(
     )
 
 
-def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> str:
+def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> tuple[str, bool]:
     known = mind.tracker.beats
     rr_s = (sample - known[-1]) / clock.fs_hz if known else None
     return shapes.classify(mind.shapes, candidate, rr_s, clock.paced)

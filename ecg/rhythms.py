@@ -101,9 +101,9 @@ _TABLE = (
         {"always": "medium", "10 or more beats at 150/min, or 30 s": "high"}, "unreadable", "(VT",
     ),
     Rule(
-        "ventricular-run", 2, "rhythm", _w("疑似室性心动过速（连发）", "Ventricular run suspected"),
-        _w("连续三个或以上室性心搏，频率高于 100 次/分（疑似）",
-           "three or more ventricular beats in a row above 100/min (suspicion)"),
+        "ventricular-run", 3, "rhythm", _w("疑似室性心动过速（连发）", "Ventricular run suspected"),
+        _w("连续三个或以上室性心搏，最近五个的频率高于 100 次/分（疑似）",
+           "three or more ventricular beats in a row above 100/min, by the newest five (suspicion)"),
         _w("第一个非室性心搏", "the first beat that is not ventricular"),
         {"beats": _t(3, "beats", GUIDE), "rate_bpm": _t(100, "/min", GUIDE),
          "medium_beats": _t(5, "beats", ALARM), "medium_rate_bpm": _t(100, "/min", ALARM),
@@ -182,7 +182,7 @@ _TABLE = (
         {}, "break", "(SBR",
     ),
     Rule(
-        "idioventricular-rhythm", 1, "rhythm", _w("疑似心室自主心律", "Idioventricular rhythm suspected"),
+        "idioventricular-rhythm", 2, "rhythm", _w("疑似心室自主心律", "Idioventricular rhythm suspected"),
         _w("连续三个或以上室性心搏，频率不高于 100 次/分",
            "three or more ventricular beats in a row at 100/min or less"),
         _w("第一个非室性心搏", "the first beat that is not ventricular"),
@@ -225,10 +225,11 @@ _TABLE = (
         {}, "break", "(P",
     ),
     Rule(
-        "unreadable-signal", 1, "technical", _w("信号无法判读", "Signal cannot be read"),
-        _w("电极在位而 10 秒内各导联均无法判读", "no lead can be read for 10 s although an electrode is on"),
-        _w("任一导联恢复可读 2 秒", "a lead can be read for 2 s"),
-        {"length_s": _t(10, "s", ALARM), "end_s": _t(2, "s", ALARM)},
+        "unreadable-signal", 2, "technical", _w("信号无法判读", "Signal cannot be read"),
+        _w("电极在位而 10 秒内各导联均无法判读，或 8 秒内没有一个可确认的心搏，也不是停搏",
+           "no lead can be read for 10 s although an electrode is on, or for 8 s no beat is certain nor asystole"),
+        _w("任一导联恢复可读 2 秒且有可确认的心搏", "a lead can be read for 2 s and shows a beat for certain"),
+        {"length_s": _t(10, "s", ALARM), "doubt_s": _t(8, "s", ALARM), "end_s": _t(2, "s", ALARM)},
         {"always": "medium"}, "stream",
     ),
     Rule(

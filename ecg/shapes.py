@@ -18,6 +18,9 @@ from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate
 KINDS = 4  # shapes remembered per patient
 PARTS = 16  # a remembered shape is kept in 1/16 of full scale
 SAME_SHAPE = 0.90  # correlation at which two beats are of one kind
+SURE_SHAPE = (
+    0.85  # with the usual beat: in noise of 6 dB 83 % of the beats have it, 2 % of what is taken for them
+)
 UNKNOWN_SHAPE = 0.55  # correlation below which a beat resembles none seen so far
 RR_KNOWN = 8  # usual RR and height: median of the last eight usual beats
 RR_CHANGE = 0.6  # prematurity counts up to this share of the usual RR, either way
@@ -120,8 +123,10 @@ def _ventricular(
     return evidence > 0.0, early > 0.1
 
 
-def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> str:
-    """The beat's class; learns its shape. rr_s is None after a gap or an unreadable stretch."""
+def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> tuple[str, bool]:
+    """The beat's class, and whether it is surely one of the patient's usual beats; learns its shape. rr_s is None
+    after a gap or an unreadable stretch.
+    """
     likeness, shifts = _correlations(s, c)
     usual = _usual(s)
     like_usual, width_ms, experience = likeness[usual], s.widths_ms[usual], s.counts[usual]
@@ -144,4 +149,4 @@ def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> str:
             s.rr_s.append(rr_s)
             del s.rr_s[:-RR_KNOWN]
     s.last_class = kind
-    return kind
+    return kind, kind == "N" and like_usual >= SURE_SHAPE

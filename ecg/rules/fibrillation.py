@@ -1,6 +1,7 @@
 """Ventricular fibrillation, flutter and fast tachycardia from the signal, whatever the beat detector makes of it."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from ecg.findings import Finding, Priority
@@ -19,7 +20,7 @@ _LEAST_BPM, _MOST_BPM = (limit("ventricular-tachycardia", name) for name in ("ra
 _HIGH_BPM, _HIGH_BEATS, _HIGH_S = (
     limit("ventricular-tachycardia", name) for name in ("high_rate_bpm", "high_beats", "high_length_s")
 )
-_KNOWN = 6  # intervals that tell whether it is regular
+KNOWN = 6  # intervals that tell whether it is regular
 
 
 def on_hop(t: Tracker, told: list[Finding], now: int) -> None:
@@ -48,7 +49,7 @@ def forget(t: Tracker, told: list[Finding], offset: int) -> None:
 def _go_on(t: Tracker, told: list[Finding], now: int, is_open: bool) -> None:
     onset = max(0, now - round((_CENTRE_S + 0.5 * (_HOPS - 1)) * t.fs_hz))
     tachycardia = t.open.get("ventricular-tachycardia")
-    rate_bpm = _regular_rate_bpm(t, now)
+    rate_bpm = regular_rate_bpm(t.beats, now, t.fs_hz)
     if "ventricular-fibrillation" in t.open or rate_bpm is None:
         if tachycardia is not None:
             end(t, told, "ventricular-tachycardia", onset)
@@ -68,13 +69,13 @@ def _urgency(rate_bpm: float, length_s: float) -> Priority:
     return "high" if (rate_bpm >= _HIGH_BPM and many) or length_s >= _HIGH_S else "medium"
 
 
-def _regular_rate_bpm(t: Tracker, now: int) -> float | None:
-    """The rate, if the newest beats come regularly and at a rate of tachycardia."""
-    known = t.beats[-_KNOWN - 1 :]
-    if len(known) <= _KNOWN or now - known[0] > 2 * _CENTRE_S * t.fs_hz:
+def regular_rate_bpm(beats: Sequence[int], now: int, fs_hz: int) -> float | None:
+    """The rate, if the newest of these samples come regularly and at a rate of tachycardia."""
+    known = beats[-KNOWN - 1 :]
+    if len(known) <= KNOWN or now - known[0] > 2 * _CENTRE_S * fs_hz:
         return None
     rr = sorted(b - a for a, b in pairwise(known))
-    usual = rr[_KNOWN // 2]
+    usual = rr[KNOWN // 2]
     near = sum(abs(one - usual) <= _NEAR * usual for one in rr)
-    rate_bpm = 60.0 * t.fs_hz / usual
-    return rate_bpm if near >= _REGULAR * _KNOWN and _LEAST_BPM < rate_bpm <= _MOST_BPM else None
+    rate_bpm = 60.0 * fs_hz / usual if usual else math.inf
+    return rate_bpm if near >= _REGULAR * KNOWN and _LEAST_BPM < rate_bpm <= _MOST_BPM else None

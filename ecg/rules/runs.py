@@ -38,8 +38,15 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
     _paced(t, told, kind)
 
 
+def _rate_bpm(t: Tracker, count: int) -> float:
+    """Mean rate of the newest beats, so many of them."""
+    return 60.0 * (count - 1) * t.fs_hz / (t.beats[-1] - t.beats[-count])
+
+
 def _ventricular(t: Tracker, told: list[Finding]) -> None:
-    """A run, or an idioventricular rhythm if it is slow; a change of its mean rate turns one into the other."""
+    """A run, or an idioventricular rhythm if it is slow. What is newest decides: a slow rhythm that turns fast is a run
+    of its own from there on, however long it was slow.
+    """
     rule = next((rule for rule in _VENTRICULAR if rule in t.open), None)
     if rule is None:
         count = 1
@@ -51,19 +58,23 @@ def _ventricular(t: Tracker, told: list[Finding]) -> None:
     else:
         e = t.open[rule]
         count, onset = int(e.numbers["beats"]) + 1, e.onset
+    newest_bpm = _rate_bpm(t, min(count, _MEDIUM_BEATS))
+    many_bpm = _rate_bpm(t, min(count, _HIGH_BEATS))
+    is_fast = newest_bpm > _RUN_BPM or (rule != "idioventricular-rhythm" and many_bpm > _RUN_BPM)
+    wanted = "ventricular-run" if is_fast else "idioventricular-rhythm"
+    if rule is not None and rule != wanted:
+        count = min(count, _MEDIUM_BEATS)
+        onset = t.beats[-count]
+        end(t, told, rule, onset if onset > t.open[rule].onset else t.open[rule].last)
     length_s = (t.beats[-1] - onset) / t.fs_hz
     rate = 60.0 * (count - 1) / length_s
-    wanted = "ventricular-run" if rate > _RUN_BPM else "idioventricular-rhythm"
-    if rule is not None and rule != wanted:
-        end(t, told, rule, t.open[rule].last)
     numbers = {"beats": float(count), "rate_bpm": round(rate, 1), "length_s": round(length_s, 3)}
-    begin(t, told, wanted, onset, numbers, _run_priority(count, rate, length_s))
+    urgent = _run_priority(count, max(rate, many_bpm), length_s) if is_fast else None
+    begin(t, told, wanted, onset, numbers, urgent)
     t.open[wanted].last = t.beats[-1]
 
 
 def _run_priority(count: int, rate_bpm: float, length_s: float) -> Priority | None:
-    if rate_bpm <= _RUN_BPM:
-        return None
     if (count >= _HIGH_BEATS and rate_bpm >= _HIGH_BPM) or length_s >= _HIGH_S:
         return "high"
     return "medium" if count >= _MEDIUM_BEATS and rate_bpm > _MEDIUM_BPM else None

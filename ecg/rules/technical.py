@@ -2,11 +2,11 @@
 
 from ecg.findings import Finding, Priority
 from ecg.fusion import OFF
-from ecg.rhythms import limit
+from ecg.rhythms import RULES, limit
 from ecg.rules import atrial, fibrillation
 from ecg.rules.tracker import Tracker, begin, end
 
-_UNREAD_S, _READ_S = limit("unreadable-signal", "length_s"), limit("unreadable-signal", "end_s")
+_UNREAD_S, _DOUBT_S, _READ_S = (limit("unreadable-signal", name) for name in ("length_s", "doubt_s", "end_s"))
 _OFF_S, _ON_S = limit("electrode-off", "length_s"), limit("electrode-off", "end_s")
 
 
@@ -16,23 +16,44 @@ def on_hop(t: Tracker, told: list[Finding], start: int, now: int, readable: bool
 
 
 def _unreadable(t: Tracker, told: list[Finding], start: int, now: int, readable: bool) -> None:
+    """No lead that can be read, or none that shows a beat for certain: disturbances never hold an alarm back for long."""
     rule = "unreadable-signal"
+    if t.certain_since < 0:
+        t.certain_since = start
+    if t.quality.count(OFF) == len(t.quality) or _is_told(t):
+        t.certain_since = now
+    doubt_s = (now - t.certain_since) / t.fs_hz
     if readable:
         t.read_since = start if t.read_since < 0 else t.read_since
-        if rule not in t.open or now - t.read_since >= _READ_S * t.fs_hz:
+        if rule not in t.open or (now - t.read_since >= _READ_S * t.fs_hz and doubt_s < _DOUBT_S):
             t.unread_since, t.unread_on = -1, False
-            end(t, told, rule, t.read_since)
-        return
+            end(t, told, rule, max(t.read_since, t.certain_since))
+    else:
+        _unread(t, told, start, now)
+    if doubt_s >= _DOUBT_S or (t.unread_on and now - t.unread_since >= _UNREAD_S * t.fs_hz):
+        since = (
+            t.open[rule].onset
+            if rule in t.open
+            else t.certain_since
+            if doubt_s >= _DOUBT_S
+            else t.unread_since
+        )
+        begin(t, told, rule, since, {"length_s": round((now - since) / t.fs_hz, 1)}, "medium")
+
+
+def _is_told(t: Tracker) -> bool:
+    """An alarm about the rhythm stands: what is known of it is told."""
+    return any(e.priority is not None and RULES[rule].kind == "rhythm" for rule, e in t.open.items())
+
+
+def _unread(t: Tracker, told: list[Finding], start: int, now: int) -> None:
     t.unread_since = start if t.unread_since < 0 else t.unread_since
     t.unread_on |= any(code != OFF for code in t.quality)
     t.read_since = -1
-    length_s = (now - t.unread_since) / t.fs_hz
-    if length_s >= _UNREAD_S:
+    if now - t.unread_since >= _UNREAD_S * t.fs_hz:
         end(t, told, "atrial-fibrillation", t.unread_since)
         atrial.forget(t)
-        if t.unread_on:
-            begin(t, told, rule, t.unread_since, {"length_s": round(length_s, 1)}, "medium")
-        else:
+        if not t.unread_on:
             fibrillation.forget(t, told, t.unread_since)
 
 

@@ -44,7 +44,10 @@ class Tracker:
     likeness: list[float] = field(
         default_factory=list
     )  # to fibrillation, of the half seconds about to be judged
-    quiet_since: int = -1  # last beat, or start of readable signal; -1 = unreadable now
+    quiet_since: int = -1  # last beat or doubtful summit, or start of readable signal; -1 = unreadable now
+    certain_since: int = -1  # when the rhythm was last known: a certain beat, or an alarm about the rhythm
+    good_hops: int = 0  # half seconds in a row in which a lead is good
+    doubted: list[int] = field(default_factory=list)  # newest doubtful summits: beats or disturbances
     unread_since: int = -1
     unread_on: bool = False  # an electrode was on during the unreadable stretch
     read_since: int = -1
@@ -57,8 +60,8 @@ class Tracker:
 def copied(t: Tracker) -> Tracker:
     return Tracker(
         t.fs_hz, t.leads, t.paced, t.beats[:], t.classes[:], t.nn[:], t.nn_totals[:], t.is_nn_young,
-        t.fibrillated_until, t.dropped[:], t.swinging, [], t.quiet_since, t.unread_since, t.unread_on, t.read_since,
-        t.off_since, t.on_since, t.quality,
+        t.fibrillated_until, t.dropped[:], t.swinging, [], t.quiet_since, t.certain_since, t.good_hops, t.doubted[:],
+        t.unread_since, t.unread_on, t.read_since, t.off_since, t.on_since, t.quality,
         {
             rule: Open(e.onset, e.priority, dict(e.numbers), e.quality, e.note, e.leads, e.last)
             for rule, e in t.open.items()
@@ -88,6 +91,7 @@ def begin(
     if e is None:
         rhythm = RULES[rule].kind == "rhythm"
         leads = tuple(t.leads[k] for k, code in enumerate(t.quality) if (code < UNREADABLE) == rhythm)
+        leads = leads or t.leads  # a signal that can't be trusted although it can be read: all of them
         best = QUALITIES[min(t.quality, default=UNREADABLE)]
         if rhythm and len(leads) == 1 and not note:
             note = "one lead"

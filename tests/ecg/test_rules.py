@@ -185,6 +185,20 @@ def test_a_run_changes_its_name_with_its_rate() -> None:
     assert ends[:1] == [("idioventricular-rhythm", None)] and ("ventricular-run", "high") in ends
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 400), st.floats(0.65, 1.4), st.floats(0.25, 0.38))
+def test_a_slow_rhythm_of_the_ventricles_that_turns_fast_is_told_at_once(
+    slow: int, slow_s: float, fast_s: float
+) -> None:
+    """However long it was slow: a mean over all of it would hide the tachycardia for as long again."""
+    told = listen([*sway(5), *[(slow_s, "V")] * slow, *[(fast_s, "V")] * 12])
+    (first,) = (
+        f for f in told if f.rule == "ventricular-run" and f.phase == "onset" and f.priority == "high"
+    )
+    fast_since_s = 5 * 0.8 + slow * slow_s
+    assert first.onset_sample / FS_HZ + first.numbers["length_s"] <= fast_since_s + 10 * fast_s + 0.1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 4), st.floats(0.5, 1.0), st.integers(0, 2**20))
 def test_ectopy_in_a_pattern_is_no_fibrillation(period: int, rr_s: float, seed: int) -> None:
@@ -199,7 +213,7 @@ def test_ectopy_in_a_pattern_is_no_fibrillation(period: int, rr_s: float, seed: 
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.floats(0.45, 1.1), st.floats(0.17, 0.3), st.integers(0, 2**20))
+@given(st.floats(0.45, 1.1), st.floats(0.2, 0.3), st.integers(0, 2**20))
 def test_fibrillation_is_dated_where_the_order_ends(rr_s: float, spread: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
 

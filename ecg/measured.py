@@ -7,7 +7,9 @@ stays as it was measured. Packed as bytes, since a day has 100,000 beats and 26,
 import json
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,10 @@ from ecg.analysis import Analysis
 from ecg.reasons import WORDS, Reason
 from ecg.record import Record, main_group
 from ecg.templates import Templates
+from ecg.twelve_lead.case import Request
 from ecg.twelve_lead.measurements import measure as measure_12
 from ecg.twelve_lead.measurements import qrs_limits_s
+from ecg.twelve_lead.report import is_twelve_lead, report
 
 MAGIC, VERSION = b"ECGM", 1
 PREFIX = struct.Struct("<4sHI")
@@ -27,17 +31,24 @@ MAX_BYTES = 1 << 28  # inflated
 
 @dataclass(frozen=True)
 class Measured:
-    """paced: the patient has a pacemaker, as the request says."""
+    """paced: the patient has a pacemaker, as the request says; twelve: `ecg.twelve_lead.report` of a 12-lead ECG."""
 
     paced: bool
     templates: Templates
     st: st.Levels
+    twelve: Mapping[str, Any] | None = None
 
 
-def measured(record: Record, analysis: Analysis, *, paced: bool = False) -> Measured:
-    """Templates and ST of a record with its analysis."""
-    limits = qrs_limits_s(measure_12(record, analysis), analysis)
-    return Measured(paced, templates.find(analysis, main_group(record)), st.levels(record, analysis, *limits))
+def measured(
+    record: Record, analysis: Analysis, *, paced: bool = False, request: Request | None = None
+) -> Measured:
+    """Templates and ST of a record with its analysis; of 12 leads the statements, too, for which age and sex count."""
+    found = measure_12(record, analysis)
+    twelve = None
+    if is_twelve_lead(record):
+        twelve = report(found, analysis, request or Request(paced=paced))
+    levels = st.levels(record, analysis, *qrs_limits_s(found, analysis))
+    return Measured(paced, templates.find(analysis, main_group(record)), levels, twelve)
 
 
 def to_bytes(m: Measured) -> bytes:
@@ -47,7 +58,7 @@ def to_bytes(m: Measured) -> bytes:
         "paced": m.paced, "leads": s.leads, "block_samples": s.block_samples,
         "withheld": _told(s.withheld), "unverified": _told(s.unverified),
         "blocks": len(s.level_uv), "beats": len(t.sample), "template_leads": t.leads, "mixed": t.mixed,
-        "best": t.best, "points": t.shape.shape[2],
+        "best": t.best, "points": t.shape.shape[2], "twelve": m.twelve,
     }  # fmt: skip
     arrays = (
         s.level_uv.astype("<f4"), t.sample.astype("<i8"), t.number, t.shape.astype("<i2")
@@ -87,7 +98,8 @@ def from_bytes(data: bytes) -> Measured:
             tuple(head["best"]),
         )
         reasons = [_reason(head[name]) for name in ("withheld", "unverified")]
-        return Measured(head["paced"], found, st.found_in(leads, level, head["block_samples"], *reasons))
+        levels = st.found_in(leads, level, head["block_samples"], *reasons)
+        return Measured(head["paced"], found, levels, head["twelve"])
     except (struct.error, KeyError, TypeError, UnicodeDecodeError, zlib.error) as error:
         raise ValueError("not the measured part of an analysis") from error
 

@@ -72,6 +72,7 @@ def summary(
         "templates": [] if measured is None else templates.table(measured.templates, analysis),
         "template_leads": [] if measured is None else list(measured.templates.leads),
         "critical_values": _critical(analysis),
+        "twelve_lead": None if measured is None else measured.twelve,
         "findings": [
             {
                 **to_dict(f),

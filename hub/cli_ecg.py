@@ -48,6 +48,16 @@ async def holter_report(_settings: Settings, arguments: Arguments) -> None:
     _say(json.dumps(figures, indent=1) if arguments.json else str(arguments.pdf))
 
 
+async def read_twelve_lead(_settings: Settings, arguments: Arguments) -> None:
+    from ecg.twelve_lead.case import Request
+    from hub.reading.read_ecg import as_text, read_file
+
+    request = Request(arguments.age, arguments.sex, arguments.paced)
+    told = await asyncio.to_thread(read_file, arguments.file, request)
+    locale = LANGUAGES[arguments.language]
+    _say(*([json.dumps(told, indent=1, ensure_ascii=False)] if arguments.json else as_text(told, locale)))
+
+
 def add_commands(commands: Any, add: Add) -> None:
     """The group `ecg` of the command line."""
     ecg = commands.add_parser("ecg", help="the ECG engine on files").add_subparsers(
@@ -63,6 +73,13 @@ def add_commands(commands: Any, add: Add) -> None:
     report.add_argument("--language", choices=LANGUAGES, default="zh", help="of the paper")
     report.add_argument("--paced", action="store_true", help="the patient has a pacemaker")
     report.add_argument("--full-disclosure", action="store_true", help="with every minute of one lead")
+    read = add(ecg, "read", read_twelve_lead, "statements on a 12-lead ECG, as the engine sees it")
+    read.add_argument("file", type=Path, metavar="FILE")
+    read.add_argument("--age", type=float, metavar="YEARS")
+    read.add_argument("--sex", choices=("male", "female"))
+    read.add_argument("--paced", action="store_true", help="the patient has a pacemaker")
+    read.add_argument("--language", choices=LANGUAGES, default="zh")
+    read.add_argument("--json", action="store_true")
     rate = add(ecg, "score", score, "EC57 scores of a folder of annotated records")
     rate.add_argument("folder", type=Path, metavar="DIR")
     rate.add_argument("--json", action="store_true")

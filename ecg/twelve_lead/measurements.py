@@ -21,6 +21,7 @@ WHOLE_S = 60.0  # records up to this length are measured whole
 FEW_BEATS = 5  # fewer make a noisy median
 PR_MS = (60.0, 450.0)  # beyond it the P wave does not belong to the QRS that follows
 QT_MS = (200.0, 720.0)
+P_IN_T_MS = 20.0  # by so much a P wave may begin before the end of T is marked; more, and it is T itself
 P_MS, QRS_MS = (30.0, 220.0), (30.0, 320.0)
 INTERVAL_LEADS = 3  # an interval seen in fewer of 12 leads is withheld (AHA 2009 for QT)
 AXIS_UV_MS = 1500.0  # net area below which an axis has no direction: 20 uV over a QRS of 75 ms
@@ -137,6 +138,10 @@ def _intervals(d: Delineation, quality: Mapping[str, Quality]) -> dict[str, Valu
         "qrs_ms": _interval(d, quality, "qrs_on", "qrs_off", QRS_MS, ""),
         "qt_ms": _interval(d, quality, "qrs_on", "t_off", QT_MS, ""),
     }
+    pr, qt = out["pr_ms"].value, out["qt_ms"].value
+    if pr is not None and qt is not None and d.beat.rr_s * 1000 - pr < qt - P_IN_T_MS:
+        inside = withheld("what looks like P lies in T of the beat before", out["pr_ms"].leads)
+        out |= {"p_ms": inside, "pr_ms": inside}
     return out | _corrected(out["qt_ms"], d.beat.rr_s)
 
 

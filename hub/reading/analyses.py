@@ -14,10 +14,12 @@ from uuid import UUID
 
 from ecg import holter, integrity
 from ecg.measured import to_bytes as pack_measured
+from ecg.twelve_lead.case import Request
 from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
+from hub.people.patients import age_years
 from hub.reading.drafts import carry_over_edits
 from hub.reading.routing import route_study
 from hub.reading.timeline import WHOLE_RECORD, Timeline, read_signal, read_timeline
@@ -36,6 +38,7 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
         async with db.transaction(actor, at) as conn:
             study = await one(conn, "SELECT * FROM study WHERE id = %s", (study_id,))
             recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (study["recording_id"],))
+            request = await _request(conn, at, study, recording["paced"])
             timeline = await read_timeline(conn, recording["id"])
             completeness = await read_completeness(conn, recording["id"])
             record, electrodes_on = await read_signal(conn, recording, timeline)
@@ -45,9 +48,18 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
         analysis = await asyncio.to_thread(
             holter.analyse, record, paced=recording["paced"], electrodes_on=electrodes_on
         )
-        measured = await asyncio.to_thread(holter.measured, record, analysis, paced=recording["paced"])
+        measured = await asyncio.to_thread(
+            holter.measured, record, analysis, paced=recording["paced"], request=request
+        )
     async with db.transaction(actor, at) as conn:
         await _store(conn, actor, at, study, timeline, root, holter.Seen(analysis, measured), completeness)
+
+
+async def _request(conn: Connection, at: datetime, study: Row, paced: bool) -> Request:
+    """What limits of 12-lead statements depend on."""
+    patient = await one(conn, "SELECT sex, birth_date FROM patient WHERE id = %s", (study["patient_id"],))
+    sex = patient["sex"] if patient["sex"] in ("male", "female") else None
+    return Request(age_years(patient["birth_date"], at), sex, paced)
 
 
 async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, Any]:

@@ -135,7 +135,9 @@ def variability(s: Sheet) -> None:
     s.paper.text(s.word("hrv_note", percent=percent, stretches=told["stretches"]), 7, GREY)
     if len(told["trend_sdnn_ms"]) >= TREND_MIN:
         values = np.array([np.nan if v is None else v for v in told["trend_sdnn_ms"]], float)
+        s.paper.room(40)
         s.paper.text(s.word("hrv_trend"), 8, GREY)
+        s.paper.space(2)
         s.trend(values, 1 / 12, "ms", 26.0)
 
 

@@ -164,6 +164,12 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
         "SELECT rule, priority FROM finding WHERE recording_id = %s AND pass = 'record' ORDER BY onset_at",
         (study["recording_id"],),
     )
+    newest = await maybe(
+        conn,
+        "SELECT summary -> 'twelve_lead' -> 'statements' AS statements FROM analysis WHERE recording_id = %s"
+        " ORDER BY version DESC LIMIT 1",
+        (study["recording_id"],),
+    )
     started, ended = row["started_at"], row["ended_at"]
     return {
         "study_kind": study["kind"],
@@ -175,6 +181,7 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
         "pacemaker": bool(row["pacemaker"]),
         "findings": sorted({f["rule"] for f in findings}),
         "found": findings,
+        "statements": (newest["statements"] if newest else None) or [],
         "question": row["question"] or "",
     }
 
@@ -226,7 +233,7 @@ async def _put_task(
     """
     rhythm = [f for f in facts["found"] if f["rule"] in RULES and RULES[f["rule"]].kind == "rhythm"]
     priority, reasons = prioritise(
-        facts["priority"], rhythm, {name: rule.words for name, rule in RULES.items()}
+        facts["priority"], rhythm, {name: rule.words for name, rule in RULES.items()}, facts["statements"]
     )
     values = {
         "id": ids.new(at), "study": study["id"], "patient": study["patient_id"],

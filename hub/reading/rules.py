@@ -116,12 +116,16 @@ def fault(condition: Condition) -> str | None:
 
 
 def prioritise(
-    requested: str, findings: Iterable[Mapping[str, Any]], names: Mapping[str, Mapping[str, str]]
+    requested: str,
+    findings: Iterable[Mapping[str, Any]],
+    names: Mapping[str, Mapping[str, str]],
+    statements: Iterable[Mapping[str, Any]] = (),
 ) -> tuple[str, list[Words]]:
     """The priority of a task and the reasons shown for it: critical findings first, then what the clinic
     asked for.
 
-    `findings` have rule and priority; `names` gives the words of a rule.
+    `findings` have rule and priority; `names` gives the words of a rule. `statements` of a 12-lead ECG have a
+    priority of the queue and words; those that are routine need no reason.
     """
     priority, reasons = requested, []
     order = list(DUE)
@@ -134,6 +138,13 @@ def prioritise(
             if found_priority == level:
                 priority = min(priority, FINDING_PRIORITY[level], key=order.index)
                 reasons.append(_reason(level, names.get(rule, {"zh-CN": rule, "en": rule}), times))
+    for statement in statements:
+        if statement["priority"] != "routine":
+            priority = min(priority, statement["priority"], key=order.index)
+            zh, en = (statement["words"][locale] for locale in ("zh-CN", "en"))
+            reasons.append(
+                {"zh-CN": f"12 导联：{zh}（待医生确认）", "en": f"12-lead: {en} (to be confirmed)"}
+            )
     return priority, [*reasons, PRIORITY_WORDS[requested]]
 
 

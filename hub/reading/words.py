@@ -74,6 +74,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{count} 阵，共 {minutes} 分，最长 {longest} 分，占可分析时间 {percent}",
         "{count} episodes, {minutes} min in all, longest {longest} min, {percent} of the analysable time",
     ),
+    "no_statement": (
+        "未达到任何判定标准；这不表示心电图正常",
+        "No criterion is met; that does not say that the ECG is normal",
+    ),
     "critical_met": (
         "达到危急值清单：{row}（{pack}，已发布清单，本中心未确认）",
         "Meets a critical-value list: {row} ({pack}; a published list this centre has not confirmed)",
@@ -96,7 +100,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "mean_nn_ms": ("平均 NN 间期", "Mean NN"),
     "sdnn_24h_ms": ("SDNN（24 h）", "SDNN, 24 h"),
     "sdann_24h_ms": ("SDANN（24 h）", "SDANN, 24 h"),
-    "sdnn_5min_ms": ("SDNN（5 min 平均）", "SDNN, mean of 5 min"),
+    "sdnn_5min_ms": ("SDNN（5 min）", "SDNN, 5 min"),
     "rmssd_ms": ("RMSSD", "RMSSD"),
     "pnn50_pct": ("pNN50", "pNN50"),
     "lf_ms2": ("低频 LF", "LF power"),
@@ -225,7 +229,7 @@ def word(key: str, locale: str, **values: object) -> str:
 def label(key: str, locale: str) -> str:
     """The label of a form: Chinese paper carries the English beside it."""
     zh, en = WORDS[key]
-    return f"{zh} {en}" if locale == "zh-CN" else en
+    return f"{zh} {en}" if locale == "zh-CN" and zh != en else en
 
 
 def number(key: str, value: float, locale: str) -> str:

@@ -118,17 +118,20 @@ async def ended_recording(
     seconds: int = 60,
     lost: tuple[int, int] | None = None,
     priority: str = "routine",
+    leads: Sequence[str] = LEADS,
 ) -> UUID:
     """A recording of `seconds` that ended, with everything the desk would have made before it."""
     recording = ids.new(world.at)
     async with world.transaction(SEEDER) as conn:
-        await _order(conn, world, recording, priority, seconds)
+        await _order(conn, world, recording, priority, seconds, leads)
     async with world.databases.ingest.transaction(job("ingest"), world.at) as conn:
-        await store_ecg(conn, world, recording, script, seconds, lost)
+        await store_ecg(conn, world, recording, script, seconds, lost, leads)
     return recording
 
 
-async def _order(conn: Connection, world: World, recording: UUID, priority: str, seconds: int) -> None:
+async def _order(
+    conn: Connection, world: World, recording: UUID, priority: str, seconds: int, leads: Sequence[str]
+) -> None:
     at, patient, request = world.at, ids.new(world.at), ids.new(world.at)
     await db.run(
         conn,
@@ -169,7 +172,7 @@ async def _order(conn: Connection, world: World, recording: UUID, priority: str,
             device,
             request,
             FS_HZ,
-            list(LEADS),
+            list(leads),
             UV_PER_LSB,
             started,
             started,
@@ -191,12 +194,13 @@ async def store_ecg(
     script: Sequence[Segment],
     seconds: int,
     lost: tuple[int, int] | None,
+    leads: Sequence[str] = LEADS,
 ) -> None:
     """Packets and ledger as the tick leaves them; packets inside `lost` (samples) never came.
 
     The heart of a long recording begins anew every ten minutes.
     """
-    heart, anchor = Synthesiser(7, FS_HZ, LEADS, script, UV_PER_LSB), world.at - timedelta(seconds=seconds)
+    heart, anchor = Synthesiser(7, FS_HZ, leads, script, UV_PER_LSB), world.at - timedelta(seconds=seconds)
     total, have, packets = seconds * FS_HZ, [], []
     signal = heart.samples(0, min(total, ANEW_S * FS_HZ)).astype("<i2")
     await db.run(conn, "SELECT hub_ensure_day(%s)", (anchor.date(),))

@@ -54,7 +54,7 @@ def sleepecg_detector() -> Callable[[NDArray[np.float64], float], NDArray[np.int
     return lambda signal, fs_hz: np.asarray(sleepecg.detect_heartbeats(signal, fs_hz), np.int64)
 
 
-def _accuracy() -> list[Row]:
+def accuracy() -> list[Row]:
     folder = ROOT / os.environ.get("TELEHUB_DATA", "../shared/data") / "mitdb"
     if not folder.is_dir():
         return []
@@ -125,4 +125,4 @@ def _live() -> Row:
 
 
 def run() -> list[Row]:
-    return [*_accuracy(), *_speed(), _live()]
+    return [*accuracy(), *_speed(), _live()]

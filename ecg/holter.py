@@ -4,6 +4,7 @@
 `seen` applies a reader's edits to both, and `summary` is what the report and the reading page then show.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ from ecg.analysis import (
     apply,
     intervals,
 )
+from ecg.conditioning import RAIL
 from ecg.edits import GroupEdit, Seen, seen
 from ecg.edits import from_dict as edit_from_dict
 from ecg.edits import to_dict as edit_to_dict
@@ -36,6 +38,9 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK_S = 600
+COARSEST_UV = (
+    10.0  # of a stored step: electrodes may lie 300 mV apart (IEC 60601-2-47, 201.12.4.4), 16 bits hold that
+)
 SHORT_GAP_S = 1.0  # a shorter loss restarts nothing, its samples tell nothing: clipped VF stays in one piece
 
 
@@ -80,12 +85,16 @@ def _stretches(length: int, gaps: Sequence[tuple[int, int]]) -> list[tuple[int, 
 
 
 def _sixteen_bits(lead: Lead) -> tuple[int, float]:
-    """Right shift that brings wider samples into int16, and the scale after it."""
+    """Right shift that brings wider samples into int16, and the scale after it.
+
+    One wild sample must not coarsen all others: beyond `COARSEST_UV` values are cut off, as by a recorder's rail.
+    """
     if lead.samples.dtype == np.int16 or not len(lead.samples):
         return 0, lead.uv_per_lsb
     known = lead.samples[lead.samples != lead.missing] if lead.missing is not None else lead.samples
     largest = int(np.abs(known.astype(np.int64) - lead.offset).max(initial=1))
-    shift = max(0, largest.bit_length() - 14)
+    coarsest = max(0, math.floor(math.log2(COARSEST_UV / lead.uv_per_lsb)))
+    shift = min(max(0, largest.bit_length() - 14), coarsest)
     return shift, lead.uv_per_lsb * (1 << shift)
 
 
@@ -93,9 +102,9 @@ def _chunk(lead: Lead, shift: int, first: int, last: int) -> NDArray[np.int16]:
     piece = lead.samples[first:last]
     if piece.dtype == np.int16:
         return np.asarray(piece, np.int16)
-    narrow: NDArray[np.int16] = np.clip(
-        (piece.astype(np.int64) - lead.offset) >> shift, -32766, 32766
-    ).astype(np.int16)
+    narrow: NDArray[np.int16] = np.clip((piece.astype(np.int64) - lead.offset) >> shift, -RAIL, RAIL).astype(
+        np.int16
+    )
     return narrow
 
 
@@ -141,7 +150,7 @@ def _one_scale(samples: NDArray[np.int16], ratio: NDArray[np.float64]) -> NDArra
     """Leads of different scale are brought to the first one's; equal scales stay untouched."""
     if (ratio == 1.0).all():
         return samples
-    scaled: NDArray[np.int16] = np.clip(np.rint(samples * ratio), -32766, 32766).astype(np.int16)
+    scaled: NDArray[np.int16] = np.clip(np.rint(samples * ratio), -RAIL, RAIL).astype(np.int16)
     return scaled
 
 

@@ -53,6 +53,7 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
+    "ecg": Proof(program=["tests.ecg.prove"]),
     "nemesis": Proof(program=["tests.nemesis", "--faults", "200"]),
     **{name: Proof(program=["tests.load", name]) for name in LOAD},
     **{f"pg{postgres.major(server)}": _on(server) for server in postgres.candidates()},

@@ -47,6 +47,16 @@ def test_wider_samples_give_the_same_beats(whole: Analysis) -> None:
     assert analyse(record(dtype=np.int32)).sample.tolist() == whole.sample.tolist()
 
 
+@pytest.mark.parametrize("value", [2**23 - 1, -(2**31)])
+def test_one_wild_sample_does_not_coarsen_the_others(whole: Analysis, value: int) -> None:
+    """A defibrillator or a damaged file; 24 and 32 bits hold what no heart makes."""
+    wide = record(dtype=np.int32)
+    wide.leads[0].samples[100 * FS_HZ] = value
+    found = analyse(wide)
+    far, apart = (abs(one.sample - 100 * FS_HZ) > 3 * FS_HZ for one in (found, whole))
+    assert found.sample[far].tolist() == whole.sample[apart].tolist()
+
+
 def test_no_interval_crosses_a_gap() -> None:
     gapped = analyse(record(gaps=((60 * FS_HZ, 70 * FS_HZ),)))
     assert not ((gapped.sample >= 60 * FS_HZ) & (gapped.sample < 70 * FS_HZ)).any()

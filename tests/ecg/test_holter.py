@@ -53,8 +53,8 @@ def test_one_wild_sample_does_not_coarsen_the_others(whole: Analysis, value: int
     wide = record(dtype=np.int32)
     wide.leads[0].samples[100 * FS_HZ] = value
     found = analyse(wide)
-    far, apart = (abs(one.sample - 100 * FS_HZ) > 3 * FS_HZ for one in (found, whole))
-    assert found.sample[far].tolist() == whole.sample[apart].tolist()
+    found_at, at = (one.sample[abs(one.sample - 100 * FS_HZ) > 3 * FS_HZ] for one in (found, whole))
+    assert len(found_at) == len(at) and abs(found_at - at).max() <= 0.02 * FS_HZ
 
 
 def test_no_interval_crosses_a_gap() -> None:

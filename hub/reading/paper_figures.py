@@ -197,7 +197,10 @@ def _st_episodes(s: Sheet, told: Mapping[str, Any]) -> None:
 
 
 def _mv(uv: float | None) -> str:
-    return "-" if uv is None else f"{uv / UV_PER_MV:+.2f} mV"
+    if uv is None:
+        return "-"
+    size = f"{uv / UV_PER_MV:+.2f}"
+    return f"{size[1:] if float(size) == 0 else size} mV"
 
 
 def _mv_at(s: Sheet, figure: Mapping[str, Any] | None) -> str:

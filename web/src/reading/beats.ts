@@ -31,7 +31,8 @@ class BeatBlocks {
 /** [sample of the line, class] within [from, to). */
 export function useBeats(open: OpenCase, from: number, to: number): readonly Beat[] {
   const analysis_id = open.data.value.analysis.id;
-  const blocks = useMemo(() => new BeatBlocks(analysis_id, BLOCK_S * open.line.fs_hz), [analysis_id]);
+  const epoch = open.epoch.value;
+  const blocks = useMemo(() => new BeatBlocks(analysis_id, BLOCK_S * open.line.fs_hz), [analysis_id, epoch]);
   const [stored, setStored] = useState<readonly Beat[]>([]);
   useEffect(() => {
     let current = true;

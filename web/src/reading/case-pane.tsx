@@ -4,25 +4,33 @@ import { t } from '../core/i18n';
 import { formatClock } from '../core/time';
 import { useAction } from '../core/resource';
 import { Button, Dialog, ErrorBanner } from '../core/ui';
+import { CriticalValues, Ectopy, St, TwelveLead, Variability } from './figures';
 import { Events, Evidence, Findings } from './lists';
 import type { OpenCase } from './open-case';
 import { Completeness, Figures, Hours, RateTrend, SignalOverview } from './overview';
 import { Record } from './record';
+import { Templates } from './templates';
 
 export function CasePane({ open, help, leave }: { open: OpenCase; help: () => void; leave: () => void }) {
   return (
     <div class="case" data-testid="case" data-task={open.task_id} data-fs-hz={open.line.fs_hz}>
       <CaseHead open={open} help={help} leave={leave} />
       <Completeness open={open} />
+      <CriticalValues open={open} />
       <Figures open={open} />
       <RateTrend open={open} />
       <SignalOverview open={open} />
       <Record open={open} />
+      <TwelveLead open={open} />
       <div class="case-lists">
         <section class="stack-tight"><h2>{t('reading.findings', { count: open.data.value.findings.length })}</h2><Findings open={open} /></section>
         <section class="stack-tight"><h2>{t('reading.evidence')}</h2><Evidence open={open} /></section>
       </div>
+      <section class="stack-tight"><h2>{t('reading.templates')}</h2><Templates open={open} /></section>
+      <section class="stack-tight"><h2>{t('reading.ectopy')}</h2><Ectopy open={open} /></section>
       <section class="stack-tight"><h2>{t('reading.hours')}</h2><Hours open={open} /></section>
+      <section class="stack-tight"><h2>{t('reading.hrv')}</h2><Variability open={open} /></section>
+      <section class="stack-tight"><h2>{t('reading.st')}</h2><St open={open} /></section>
       <section class="stack-tight"><h2>{t('reading.events')}</h2><Events open={open} /></section>
     </div>
   );

@@ -25,7 +25,7 @@ export type DraftDesk = {
   close: () => void;
 };
 
-const EMPTY: DraftText = { findings_text: '', conclusion: '', advice: '', critical: false };
+const EMPTY: DraftText = { findings_text: '', conclusion: '', advice: '', critical: false, full_disclosure: false, language: 'zh-CN' };
 
 /** `indices` gives the findings' places in the analysis as it is now: dismissing one moves the others. */
 export function openDraft(task_id: string, stored: Draft | null, includedKeys: readonly string[], indices: () => ReadonlyMap<string, number>): DraftDesk {
@@ -115,6 +115,6 @@ export function openDraft(task_id: string, stored: Draft | null, includedKeys: r
   };
 }
 
-function textOf({ findings_text, conclusion, advice, critical }: DraftContent): DraftText {
-  return { findings_text, conclusion, advice, critical: Boolean(critical) };
+function textOf({ findings_text, conclusion, advice, critical, full_disclosure, language }: DraftContent): DraftText {
+  return { findings_text, conclusion, advice, critical: Boolean(critical), full_disclosure: Boolean(full_disclosure), language: language ?? 'zh-CN' };
 }

@@ -55,6 +55,7 @@ export const KEYS: readonly Key[] = [
   { keys: ['v'], words: 'reading.key.class.V', run: (open) => classify(open, 'V') },
   { keys: ['q'], words: 'reading.key.class.Q', run: (open) => classify(open, 'Q') },
   { keys: ['Delete'], words: 'reading.key.beat.delete', run: (open) => classify(open, null) },
+  { keys: ['t'], words: 'reading.key.templates', run: () => document.querySelector<HTMLElement>('.template-open')?.focus() },
   { keys: ['r'], words: 'reading.key.report', run: () => document.querySelector<HTMLElement>('[data-field="conclusion"]')?.focus() },
 ];
 

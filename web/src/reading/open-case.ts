@@ -10,7 +10,9 @@ import { openDraft, type DraftDesk } from './draft';
 import { Line } from './line';
 import type { Case, CaseFinding, RecordingEvent, Summary } from './types';
 
-export type Operation = { operation: string; sample: number; beat_class?: string; rule?: string; finding?: Record<string, unknown> };
+/** An edit of all beats of a template, which is named by one of its beats. */
+export type GroupOperation = { operation: 'relabel-template' | 'merge-templates'; sample: number; beat_class?: string; into?: number };
+export type Operation = GroupOperation | { operation: 'undo'; sequence: number } | { operation: string; sample: number; beat_class?: string; rule?: string; finding?: Record<string, unknown> };
 
 export type OpenCase = {
   task_id: string;
@@ -34,6 +36,10 @@ export type OpenCase = {
   choose: (finding: CaseFinding) => void;
   relabel: (sample: number, label: string | null, before: string | null) => void;
   dismiss: (finding: CaseFinding) => void;
+  /** Edits a whole template; `done` is what is said once it is stored. */
+  regroup: (operation: GroupOperation, done: string) => void;
+  /** Goes up when beats beyond those of this page may have changed. */
+  epoch: Signal<number>;
   reload: () => Promise<void>;
   /** The page anew with the newest analysis: places on the line may have moved. The claim and the draft stay. */
   startOver: () => Promise<void>;
@@ -67,7 +73,7 @@ function setUp(claim: Claim, found: Case): OpenCase {
   const draft = openDraft(task_id, found.draft, included, places);
   const state = {
     place: signal(0), across: signal(found.recording.fs_hz * 8), finding: signal<string | null>(null), beat: signal<number | null>(null),
-    changed: signal<ReadonlyMap<number, string | null>>(new Map()), sequence: signal(found.edits.length), editError: signal<ApiError | null>(null), signed: signal(false),
+    changed: signal<ReadonlyMap<number, string | null>>(new Map()), sequence: signal(found.edits.length), editError: signal<ApiError | null>(null), signed: signal(false), epoch: signal(0),
   };
   const goTo = (index: number, forward = true): void => { state.place.value = line.settle(Math.round(index), state.across.value, forward); };
 
@@ -78,13 +84,14 @@ function setUp(claim: Claim, found: Case): OpenCase {
 
   // One edit at a time: each names its place in the list.
   let last: Promise<unknown> = Promise.resolve();
-  function edit(operation: Operation): Promise<void> {
+  function edit(operation: Operation): Promise<number> {
     const next = last.then(async () => {
       const analysis = data.value.analysis;
       const done = await api.post<{ sequence: number; summary: Summary }>(`/api/analyses/${analysis.id}/edits`, { operation });
       state.sequence.value = done.sequence;
       state.editError.value = null;
       data.value = { ...data.value, analysis: { ...analysis, summary: done.summary } };
+      return done.sequence;
     });
     last = next.catch(() => undefined);
     return next;
@@ -116,6 +123,15 @@ function setUp(claim: Claim, found: Case): OpenCase {
     );
   }
 
+  function regroup(operation: Operation, done: string): void {
+    edit(operation).then(async (sequence) => {
+      await renumber();
+      state.changed.value = new Map();
+      state.epoch.value++;
+      toast(done, operation.operation === 'undo' ? undefined : () => regroup({ operation: 'undo', sequence }, t('reading.templates.undone')));
+    }).catch(failed);
+  }
+
   function restore(finding: CaseFinding, onset_sample: number): void {
     const { rule, version, phase, priority, leads, numbers, quality, note } = finding;
     const offset_sample = finding.offset_sample === null ? null : onset_sample + finding.offset_sample - finding.onset_sample;
@@ -132,7 +148,7 @@ function setUp(claim: Claim, found: Case): OpenCase {
   }
 
   return {
-    task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, reload,
+    task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, regroup, reload,
     samples: new Samples(api.bytes, found.recording.id, found.recording.fs_hz, true),
     choose: (finding) => {
       state.finding.value = keyOf(finding);

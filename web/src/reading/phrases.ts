@@ -6,7 +6,7 @@ import type { DraftText } from './draft';
 import type { Line } from './line';
 import type { Case, CaseFinding } from './types';
 
-export type Field = Exclude<keyof DraftText, 'critical'>;
+export type Field = Exclude<keyof DraftText, 'critical' | 'full_disclosure' | 'language'>;
 export const FIELDS: readonly Field[] = ['findings_text', 'conclusion', 'advice'];
 
 export const PHRASES: Record<Field, readonly MessageKey[]> = {

@@ -69,11 +69,29 @@ function Writing({ open }: { open: OpenCase }) {
         <input type="checkbox" checked={text.critical} onChange={(event) => open.draft.change({ critical: event.currentTarget.checked })} />
         <span>{t('reading.critical')}</span>
       </label>
+      <Paper open={open} />
       <Phrases field={field} add={add} />
       <Included open={open} findings={included} />
       <Button kind="primary" data-testid="sign" onClick={() => { if (text.conclusion.trim()) setSigning(true); else setMissing(true); }}>{t('reading.sign')}</Button>
       {signing && <SignDialog open={open} included={included} close={() => setSigning(false)} />}
     </>
+  );
+}
+
+/** What the paper of this report will be like. */
+function Paper({ open }: { open: OpenCase }) {
+  const { full_disclosure, language } = open.draft.text.value;
+  return (
+    <div class="stack-tight">
+      <label class="choice">
+        <input type="checkbox" data-field="full_disclosure" checked={full_disclosure} onChange={(event) => open.draft.change({ full_disclosure: event.currentTarget.checked })} />
+        <span>{t('reading.paper.full')}</span>
+      </label>
+      <label class="choice">
+        <input type="checkbox" data-field="language" checked={language === 'en'} onChange={(event) => open.draft.change({ language: event.currentTarget.checked ? 'en' : 'zh-CN' })} />
+        <span>{t('reading.paper.english')}</span>
+      </label>
+    </div>
   );
 }
 

@@ -122,7 +122,8 @@ async def end(ward: Ward, within_s: float = DRAINED_WITHIN_S) -> tuple[list[Trut
 
 async def examined(ward: Ward, truths: Sequence[Truth]) -> list[Figure]:
     """Everything that must hold of every run in which no buffer was too small."""
-    stored, told = await ward.commits(), ward.history()
+    told = ward.history()  # first: what is told later may be committed later
+    stored = await ward.commits()
     broken = await _broken(ward, truths, told)
     for one in broken[:SHOWN]:
         say(f"  broken: {one}")

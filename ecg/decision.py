@@ -109,11 +109,12 @@ def decide(
     for k, lead_codes in enumerate(quality):
         start, now = now, clock.sample(clock.hop + k + 1)
         is_noisy = min(lead_codes) != GOOD
+        is_calm = not is_noisy and mind.tracker.good_hops >= episodes.CALM_HOPS
         certain: list[Candidate] = []
         while row < len(rows) and rows[row][0] == k:
-            certain += detection.offer(mind.detector, rows[row][1], is_noisy)
+            certain += detection.offer(mind.detector, rows[row][1], is_noisy, is_calm)
             row += 1
-        certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP)
+        certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP, is_calm)
         for candidate in certain:
             sample = candidate.sample + clock.origin
             outside = candidate.sample < cut or (until is not None and sample >= until - cut)

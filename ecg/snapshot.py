@@ -21,10 +21,11 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 6
+VERSION = 7
 PREFIX = struct.Struct("<4sHI")
 FAST = 1  # deflate's level: a third of the bytes for the time it takes to join them
 MAX_BYTES = 1 << 24  # of any state, inflated
+CANDIDATES = ("spares", "partials")  # lists of summits that a detector keeps
 PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
 
 
@@ -39,9 +40,13 @@ def _plain(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
+def _row(c: Candidate) -> dict[str, Any]:
+    return {**c._asdict(), "shape": c.shape.tolist(), "shifted": None}
+
+
 def pack(state: State) -> bytes:
-    spares = [{**c._asdict(), "shape": c.shape.tolist(), "shifted": None} for c in state.detector.spares]
-    detector = {**_plain(state.detector), "spares": spares}
+    kept = {name: [_row(c) for c in getattr(state.detector, name)] for name in CANDIDATES}
+    detector = {**_plain(state.detector), **kept}
     shapes = _plain(state.shapes)
     del shapes["bank"]
     arrays = [(name, np.ascontiguousarray(a)) for name, a in _arrays(state)]
@@ -92,12 +97,13 @@ def _unpack(data: bytes) -> State:
 
 
 def _detector(row: dict[str, Any]) -> Detector:
-    spares = []
-    for spare in row["spares"]:
-        shape = np.array(spare["shape"], np.int32)
-        tuples = {name: tuple(spare[name]) for name in ("readable", "lengths")}
-        spares.append(Candidate(**{**spare, **tuples, "shape": shape, "shifted": shifted(shape)}))
-    return Detector(**{**row, "spares": spares})
+    return Detector(**{**row, **{name: [_candidate(one) for one in row[name]] for name in CANDIDATES}})
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    shape = np.array(row["shape"], np.int32)
+    tuples = {name: tuple(row[name]) for name in ("readable", "lengths")}
+    return Candidate(**{**row, **tuples, "shape": shape, "shifted": shifted(shape)})
 
 
 def _tracker(row: dict[str, Any]) -> Tracker:

@@ -137,3 +137,44 @@ def test_summits_that_come_like_a_tachycardia_are_believed_others_are_not() -> N
 def test_without_an_electrode_there_is_no_doubt() -> None:
     told = hops(episodes.Tracker(FS_HZ, LEADS[:1]), [OFF], 100)
     assert set(told) == {"electrode-off"}
+
+
+def ectopic(
+    seed: int, rhythm: Segment, hidden: int | None, leads: tuple[str, ...]
+) -> tuple[float, list[str]]:
+    """Share of the ventricular beats that are told, and alarms, where one lead hardly shows them (a tenth)."""
+    heart = Synthesiser(seed, FS_HZ, leads, (Segment("sinus", 25, 75), rhythm, Segment("sinus", 10, 75)))
+    count = (35 + round(rhythm.length_s)) * FS_HZ
+    row = heart.samples(0, count).astype(np.float64)
+    at, kinds = heart.beats(0, count)
+    own = [int(sample) for sample, kind in zip(at, kinds, strict=True) if kind == "V"]
+    if hidden is not None:
+        level = np.convolve(row[hidden], np.ones(FS_HZ // 2) / (FS_HZ // 2), "same")
+        share = np.ones(count)
+        for sample in own:
+            share[sample - 40 : sample + 110] = 0.1
+        row[hidden] = level + (row[hidden] - level) * share
+    _, (outcome,) = step(
+        [new_state(FS_HZ, leads)], batch(FS_HZ, leads, np.rint(row).astype(np.int16)[None], 0)
+    )
+    beats = outcome.beats
+    found = sum(bool(np.abs(beats - sample).min() <= 0.15 * FS_HZ) for sample in own)
+    return found / len(own), [f.rule for f in outcome.findings if f.priority is not None]
+
+
+@pytest.mark.parametrize("lead", LEADS)
+def test_early_beats_of_the_ventricles_are_seen_on_a_single_clean_lead(lead: str) -> None:
+    """Even where they are a fifth as steep as the beats around them: the rest is clean, and a pause follows."""
+    shares = [ectopic(seed, Segment("pvc", 90, 75), None, (lead,))[0] for seed in (1, 2, 3)]
+    assert np.mean(shares) >= 0.9
+
+
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_an_early_beat_that_one_of_two_leads_hardly_shows_is_told(hidden: int) -> None:
+    shares = [ectopic(seed, Segment("pvc", 90, 75), hidden, LEADS[:2])[0] for seed in (1, 2, 3)]
+    assert np.mean(shares) >= 0.9
+
+
+def test_a_tachycardia_that_one_of_two_leads_hardly_shows_is_an_alarm() -> None:
+    alarms = [ectopic(seed, Segment("vt", 10, 160), 0, LEADS[:2])[1] for seed in (1, 2, 3)]
+    assert all("ventricular-run" in rules for rules in alarms)

@@ -83,7 +83,7 @@ def _take(d: Detector, c: Candidate, signal: float) -> None:
 
 
 def overdue(d: Detector, now_place: int, is_calm: bool) -> list[Candidate]:
-    """Beats found by looking back, when none has come for 1.6 median intervals; `is_calm`: a lead is good for a while."""
+    """Beats found by looking back, when none has come for 1.6 median RR; `is_calm`: a lead is good for a while."""
     found: list[Candidate] = []
     if not d.spares or d.last_place < 0 or not d.rr_places:
         return found

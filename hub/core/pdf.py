@@ -76,13 +76,17 @@ class Strip:
 
 @dataclass(frozen=True)
 class Trend:
-    """A quantity over hours: points, and NaN where nothing is known."""
+    """A quantity over hours: points, and NaN where nothing is known.
+
+    least_span: the scale covers at least this much of the unit, so that noise does not look like change.
+    """
 
     x_h: NDArray[np.float64]
     values: NDArray[np.float64]
     unit: str
     x_labels: Sequence[tuple[float, str]]
     height_mm: float = 40.0
+    least_span: float = 0.0
 
 
 @dataclass
@@ -169,6 +173,8 @@ class Paper:
         self.room(trend.height_mm + 8)
         known = trend.values[np.isfinite(trend.values)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        spare = max(0.0, trend.least_span - (high - low)) / 2
+        low, high = low - spare, high + spare
         step = _round_step((high - low) / TREND_LINES)
         low = np.floor(low / step) * step
         high = max(np.ceil(high / step) * step, low + step)

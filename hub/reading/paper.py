@@ -217,6 +217,8 @@ STRIP_SECTIONS: tuple[tuple[str, str, Callable[[Sheet, Any], str]], ...] = (
 
 
 def _duration(s: Sheet, hours: float) -> str:
+    if hours * 60 < 1:
+        return f"{hours * 3600:.0f} s"
     minutes = round(hours * 60)
     return f"{minutes // 60} {s.word('hours')} {minutes % 60} {s.word('minutes')}"
 

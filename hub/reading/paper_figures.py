@@ -9,13 +9,14 @@ from ecg.rhythms import RULES
 from ecg.templates import RATE_HZ
 from hub.core.pdf import CONTENT_MM, GREY, INK, MARGIN_MM, WARNING, Column
 from hub.reading.sheet import TREND_MIN, Sheet, longest, plain, rate, rate_at, share, short
-from hub.reading.words import HRV_ROWS
+from hub.reading.words import HRV_ROWS, TWELVE_ROWS
 
 KIND_ROWS = (
     ("ventricular", "V"), ("supraventricular", "S"), ("fusion", "F"), ("normal", "N"), ("unclassified", "Q"),
 )  # fmt: skip
 HOUR_KINDS = "VS"
 ST_TREND_MM = 24.0
+RATE_SPAN_BPM, SDNN_SPAN_MS, ST_SPAN_UV = 20.0, 20.0, 200.0  # a trend shows at least so much
 TEMPLATES_ACROSS = 4
 TEMPLATE_MM = (CONTENT_MM / TEMPLATES_ACROSS, 27.0)  # width and height of one, with its caption
 SHAPE_MM_S, SHAPE_MM_MV = 25.0, 5.0
@@ -93,7 +94,7 @@ def rate_trend(s: Sheet) -> None:
         s.paper.text(s.word("too_short"), 9, GREY)
         return
     values = np.array([m["mean_rate_bpm"] or np.nan for m in minutes], float)
-    s.trend(values, 1 / 60, s.word("bpm"), 40.0)
+    s.trend(values, 1 / 60, s.word("bpm"), 40.0, RATE_SPAN_BPM)
 
 
 def hours(s: Sheet) -> None:
@@ -133,12 +134,12 @@ def variability(s: Sheet) -> None:
         s.paper.text(s.word("day_withheld", reason=s.words_of(told["day_withheld"]["words"])), 9)
     percent = f"{100 * told['nn_share']:.0f} %"
     s.paper.text(s.word("hrv_note", percent=percent, stretches=told["stretches"]), 7, GREY)
-    if len(told["trend_sdnn_ms"]) >= TREND_MIN:
+    if sum(value is not None for value in told["trend_sdnn_ms"]) >= TREND_MIN:
         values = np.array([np.nan if v is None else v for v in told["trend_sdnn_ms"]], float)
         s.paper.room(40)
         s.paper.text(s.word("hrv_trend"), 8, GREY)
         s.paper.space(2)
-        s.trend(values, 1 / 12, "ms", 26.0)
+        s.trend(values, 1 / 12, "ms", 26.0, SDNN_SPAN_MS)
 
 
 def st(s: Sheet) -> None:
@@ -172,10 +173,10 @@ def st(s: Sheet) -> None:
     s.paper.text(s.word("st_note"), 7, GREY)
     for row in told["leads"]:
         values = np.array([np.nan if v is None else v for v in row["trend_uv"]], float)
-        if len(values) >= TREND_MIN and np.isfinite(values).any():
+        if np.isfinite(values).sum() >= TREND_MIN:
             s.paper.room(ST_TREND_MM + 12)
             s.paper.text(f"ST {short(row['lead'])}", 8)
-            s.trend(values, 1 / 60, "uV", ST_TREND_MM)
+            s.trend(values, 1 / 60, "uV", ST_TREND_MM, ST_SPAN_UV)
 
 
 def _st_episodes(s: Sheet, told: Mapping[str, Any]) -> None:
@@ -241,4 +242,25 @@ def _template(s: Sheet, row: Mapping[str, Any], left_mm: float, top_mm: float) -
         s.paper.curve(x_mm[inside], (top_mm + 4.5 + half_mm - y_mm)[inside], 0.18, INK)
 
 
-SECTIONS: Sequence[Any] = (rhythm, ectopy, rate_trend, hours, variability, st, templates)
+def twelve_lead(s: Sheet) -> None:
+    """Statements on a 12-lead ECG with their evidence, and the values they rest on."""
+    told = s.figures.get("twelve_lead")
+    if told is None:
+        return
+    s.paper.heading(s.label("twelve_lead"))
+    if not told["statements"]:
+        s.paper.text(s.word("no_statement"), 10)
+    for row in told["statements"]:
+        numbers = [f"{name} {value:g}" for name, value in row["numbers"].items()]
+        s.paper.text(s.words_of(row["words"]), 10)
+        s.paper.text("  ".join([*numbers, " ".join(row["leads"])]), 8, GREY)
+    for row in (told["critical_values"] or {}).get("met", []):
+        pack = s.words_of(told["critical_values"]["title"])
+        s.paper.text(s.word("critical_met", row=s.words_of(row["words"]), pack=pack), 10, WARNING)
+    known = [(name, told["values"].get(name, {}).get("value"), unit) for name, unit in TWELVE_ROWS]
+    pairs = [(s.label(name), f"{value:g} {unit}") for name, value, unit in known if value is not None]
+    s.paper.space(1)
+    s.paper.fields(pairs, 3, 34)
+
+
+SECTIONS: Sequence[Any] = (twelve_lead, rhythm, ectopy, rate_trend, hours, variability, st, templates)

@@ -55,12 +55,14 @@ class Sheet:
         """A text that comes in both languages."""
         return texts[self.locale]
 
-    def trend(self, values: NDArray[np.float64], step_h: float, unit: str, height_mm: float) -> None:
+    def trend(
+        self, values: NDArray[np.float64], step_h: float, unit: str, height_mm: float, least_span: float
+    ) -> None:
         """A curve over the recording, one value per step, with the clock under it."""
         x_h = np.arange(0.5, len(values), dtype=np.float64) * step_h
         start = datetime.fromisoformat(self.document["recording"]["worn_from"]).astimezone(self.zone)
         clock = _clock_labels(start, float(x_h[0]), float(x_h[-1]))
-        self.paper.trend(Trend(x_h, values, unit, clock, height_mm))
+        self.paper.trend(Trend(x_h, values, unit, clock, height_mm, least_span))
 
 
 def _clock_labels(start: datetime, first_h: float, last_h: float) -> list[tuple[float, str]]:

@@ -86,6 +86,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "告知：时间 ____________  被告知人 ____________________  复述 □  处理 ____________________",
         "Told at ____________  to ____________________  read back □  action ____________________",
     ),
+    "twelve_lead": ("12 导联提示（待医生确认）", "12-lead statements (to be confirmed)"),
+    "rate_bpm": ("心室率", "Rate"),
+    "pr_ms": ("PR", "PR"),
+    "qrs_ms": ("QRS", "QRS"),
+    "qt_ms": ("QT", "QT"),
+    "qtc_bazett_ms": ("QTc Bazett", "QTc Bazett"),
+    "qtc_fridericia_ms": ("QTc Fridericia", "QTc Fridericia"),
+    "axis_deg": ("QRS 电轴", "QRS axis"),
+    "t_axis_deg": ("T 电轴", "T axis"),
+    "sokolow_lyon_uv": ("Sokolow-Lyon", "Sokolow-Lyon"),
+    "cornell_uv": ("Cornell", "Cornell"),
     "ectopy": ("早搏", "Ectopy"),
     "single": ("单发", "Single"),
     "couplets": ("成对", "Couplets"),
@@ -211,6 +222,13 @@ NUMBERS: Mapping[str, tuple[str, str]] = {
     "length_s": ("持续 {value} s", "for {value} s"),
     "leads_off": ("{value} 个导联脱落", "{value} leads off"),
 }
+
+# Values of a 12-lead ECG in the order of the paper, with their unit.
+TWELVE_ROWS = (
+    ("rate_bpm", "/min"), ("pr_ms", "ms"), ("qrs_ms", "ms"), ("qt_ms", "ms"), ("qtc_bazett_ms", "ms"),
+    ("qtc_fridericia_ms", "ms"), ("axis_deg", "°"), ("t_axis_deg", "°"), ("sokolow_lyon_uv", "uV"),
+    ("cornell_uv", "uV"),
+)  # fmt: skip
 
 # Figures of HRV in the order of the paper, with their unit.
 HRV_ROWS = (

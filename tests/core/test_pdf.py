@@ -125,3 +125,15 @@ def test_wrapping_keeps_every_character_within_the_width(text: str, width_mm: fl
     lines = pdf_text.wrapped(text, 9, width_mm)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(len(line) == 1 or pdf_text.text_width_mm(line, 9) <= width_mm + 1e-6 for line in lines)
+
+
+def test_a_trend_does_not_make_change_of_noise() -> None:
+    """Points within a hundredth of the least span stay within a hundredth of the height or so."""
+    paper = Paper(Frame("t"))
+    x_h = np.arange(60) / 60
+    drawn: list[np.ndarray] = []
+    paper.curve = lambda x_mm, y_mm, *_: drawn.append(y_mm)  # type: ignore[method-assign]
+    for span in (0.0, 200.0):
+        paper.trend(Trend(x_h, np.arange(60) % 2 * 2.0, "uV", [], 40.0, span))
+    jumpy, calm = (float(np.ptp(y_mm)) for y_mm in drawn)
+    assert calm < 1.0 < jumpy

@@ -38,12 +38,14 @@ RAIL = 32767  # an int16 at its end tells nothing
 class Conditioned:
     """What the hops [first, first+h) of g devices look like; curves start REACH samples before the first hop.
 
-    grid (in 1/64 LSB), band_uv, envelope_uv: [g, lead, m]. peak_uv, floor_uv, rough_uv: [g, lead, h], inf where a
+    grid (in 1/64 LSB), band_uv, envelope_uv: [g, lead, m]; total: [g, lead, m + 1], sums of grid before each place.
+    peak_uv, floor_uv, rough_uv: [g, lead, h], inf where a
     sample of the hop is bad: the envelope's summit, its quietest 62 ms, and how ragged (near 30 Hz) the quiet parts
     are. spoilt: [g, lead, h], more than a quarter of the hop is bad.
     """
 
     grid: Int
+    total: Int
     band_uv: Real
     envelope_uv: Real
     peak_uv: Real
@@ -85,18 +87,28 @@ def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last:
     def area_until(point: Int) -> Int:
         whole = point // GRID
         part = point - whole * GRID
-        area: Int = total[..., whole] * GRID + part * raw[..., whole]
+        area: Int = total.take(whole, axis=-1) * GRID + part * raw.take(whole, axis=-1)
         return area
 
     mean: Int = (area_until(centre + 32 * fs_hz) - area_until(centre - 32 * fs_hz)) // fs_hz
     return mean
 
 
-def running_sum(values: Int, length: int) -> Int:
+def running_total(values: Int) -> Int:
+    """[.., m + 1]: the sum of all values before each place."""
     total = np.zeros((*values.shape[:-1], values.shape[-1] + 1), np.int64)
     np.cumsum(values, axis=-1, out=total[..., 1:])
+    return total
+
+
+def windowed(total: Int, length: int) -> Int:
+    """Sums over `length` neighbours, from their running total."""
     out: Int = total[..., length:] - total[..., :-length]
     return out
+
+
+def running_sum(values: Int, length: int) -> Int:
+    return windowed(running_total(values), length)
 
 
 def _spread(marks: Bool, reach: int) -> Bool:
@@ -118,8 +130,9 @@ def condition(
     first, last = HOP * hop - REACH, HOP * (hop + hops) + REACH
     margin = (BASELINE - 1) // 2
     grid = resample(raw, start, fs_hz, first, last)
-    short = running_sum(grid, SMOOTH)[..., margin - 1 : 1 - margin]
-    band = short * BASELINE - running_sum(grid, BASELINE) * SMOOTH  # from first + margin
+    total = running_total(grid)
+    short = windowed(total, SMOOTH)[..., margin - 1 : 1 - margin]
+    band = short * BASELINE - windowed(total, BASELINE) * SMOOTH  # from first + margin
     scale = (uv_per_lsb / (LSB_PARTS * SMOOTH * BASELINE))[:, None, None]
     band_uv = np.zeros(grid.shape)
     band_uv[..., margin:-margin] = band * scale
@@ -137,7 +150,7 @@ def condition(
         )
         * (uv_per_lsb / LSB_PARTS)[:, None, None]
     )
-    return Conditioned(grid, band_uv, envelope, *_hop_numbers(envelope, ragged, spoils, hops))
+    return Conditioned(grid, total, band_uv, envelope, *_hop_numbers(envelope, ragged, spoils, hops))
 
 
 def _parts(curve: Real, hops: int) -> Real:

@@ -114,7 +114,8 @@ def decide(
         while row < len(rows) and rows[row][0] == k:
             certain += detection.offer(mind.detector, rows[row][1], is_noisy, is_calm)
             row += 1
-        certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP, is_calm)
+        if mind.detector.spares:
+            certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP, is_calm)
         for candidate in certain:
             sample = candidate.sample + clock.origin
             outside = candidate.sample < cut or (until is not None and sample >= until - cut)

@@ -49,8 +49,7 @@ def _bands(c: Conditioned, uv_per_lsb: Real, hops: int) -> tuple[NDArray[np.int3
     first, last = REACH - 2 * STEP, REACH + hops * HOP
     own = slice(first, last, STEP)
     fast = np.rint(c.band_uv[..., own]).astype(np.int32)
-    total = np.zeros((*c.grid.shape[:-1], c.grid.shape[-1] + 1), np.int64)
-    np.cumsum(c.grid, axis=-1, out=total[..., 1:])
+    total = c.total
 
     def mean_of(length: int) -> Int:
         half = length // 2

@@ -6,6 +6,7 @@ between beats. Noise over level decides quality and weight; leads are then summe
 Elementwise arithmetic only, so a device's result does not depend on its companions (DESIGN.md section 7).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ RAGGED_NOISY_ABOVE = 0.14
 UNREADABLE_ABOVE = 1.0  # noise over level; a clean lead has 0.01 to 0.1, smooth VT and VF up to 0.9
 RAGGED_UNREADABLE_ABOVE = 0.25  # the same when the noise is broadband: white noise alone has 0.30 to 0.47
 RAGGED_ABOVE = 1.6  # raggedness over noise: white and muscle noise 2.0 to 3.0, VT and VF mostly 0.3 to 1.5
+FEW = 16  # levels followed at once: below, plain numbers are faster than arrays
 CANDIDATE_ABOVE = 0.08  # of the level: less is not even remembered
 SMOOTH_COUNTS_TO = 0.2  # smooth noise lowers a weight no further: it may be VT, which must not hide itself
 WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
@@ -95,6 +97,8 @@ def _rank(windows: Real, numerator: int, denominator: int) -> Real:
 
 def _levels(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
     """The level after each hop, walking from `level`; the first 8 s follow freely, without a target it stays."""
+    if level.size <= FEW and target.shape[-1] > 1:
+        return _levels_one_by_one(target, level, hop)
     out = np.empty_like(target)
     for k in range(target.shape[-1]):
         wanted = target[..., k]
@@ -103,6 +107,24 @@ def _levels(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
         level = np.where(np.isinf(wanted), level, np.where(free, wanted, limited))
         out[..., k] = level
     return out
+
+
+def _levels_one_by_one(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
+    """The same arithmetic in plain numbers: a recording has few leads and many hops."""
+    rows = []
+    for device, first in enumerate(hop.tolist()):
+        for wanted, now in zip(target[device].tolist(), level[device].tolist(), strict=True):
+            row = []
+            for k, one in enumerate(wanted):
+                if one == math.inf:
+                    pass
+                elif first + k < LEVEL_HOPS or now == 0.0:
+                    now = one
+                else:
+                    now = min(max(one, now * LEVEL_FALLS), now * LEVEL_RISES)
+                row.append(now)
+            rows.append(row)
+    return np.array(rows).reshape(target.shape)
 
 
 def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> tuple[Judged, Memory]:

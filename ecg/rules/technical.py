@@ -11,12 +11,24 @@ _OFF_S, _ON_S = limit("electrode-off", "length_s"), limit("electrode-off", "end_
 
 
 def on_hop(t: Tracker, told: list[Finding], start: int, now: int, readable: bool) -> None:
+    if readable and not t.open and _is_calm(t, now):
+        return
     _electrodes(t, told, start, now)
     _unreadable(t, told, start, now, readable)
 
 
+def _is_calm(t: Tracker, now: int) -> bool:
+    """The usual case, in which nothing has changed: every electrode on, a lead readable, a beat not long ago."""
+    return (
+        max(t.quality) < OFF
+        and t.read_since >= 0 <= t.on_since
+        and t.unread_since < 0 > t.off_since
+        and 0 <= t.certain_since > now - _DOUBT_S * t.fs_hz
+    )
+
+
 def _unreadable(t: Tracker, told: list[Finding], start: int, now: int, readable: bool) -> None:
-    """No lead that can be read, or none that shows a beat for certain: disturbances never hold an alarm back for long."""
+    """No lead that can be read, or none that shows a beat for certain: disturbances never hold an alarm back."""
     rule = "unreadable-signal"
     if t.certain_since < 0:
         t.certain_since = start

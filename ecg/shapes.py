@@ -66,12 +66,17 @@ def copied(s: Shapes) -> Shapes:
     )
 
 
+def _met(s: Shapes) -> int:
+    """How many kinds are known; they are met one after the other."""
+    return KINDS - s.widths_ms.count(0.0)
+
+
 def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
     """Best correlation with each kind over small shifts, and the shift; sums of whole numbers, hence exact."""
     values, shifts = [0.0] * KINDS, [0] * KINDS
-    met = KINDS - s.widths_ms.count(0.0)  # kinds are met one after the other
-    for kind, row in enumerate((s.bank[:met] @ c.shifted).tolist()):
-        known = sum(compress(s.norms[kind], c.readable))
+    is_whole = all(c.readable)
+    for kind, row in enumerate((s.bank[: _met(s)] @ c.shifted).tolist()):
+        known = sum(s.norms[kind]) if is_whole else sum(compress(s.norms[kind], c.readable))
         likeness = list(map(truediv, row, c.lengths))
         best = max(likeness)
         values[kind], shifts[kind] = best / math.sqrt(known or 1), likeness.index(best)
@@ -86,7 +91,9 @@ def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
     if fresh:
         own[:] = seen
     else:
-        change = np.floor((seen - own) / 8)
+        change = seen - own
+        change /= 8
+        np.floor(change, out=change)
         if not all(c.readable):
             change.reshape(leads, -1)[~np.array(c.readable)] = 0.0
         own += change
@@ -99,7 +106,8 @@ def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
 
 def _usual(s: Shapes) -> int:
     """The commonest kind; between kinds of like frequency the narrower."""
-    return max(range(KINDS), key=lambda k: s.counts[k] / max(s.widths_ms[k], 1.0))
+    met = _met(s)
+    return max(range(met), key=lambda k: s.counts[k] / max(s.widths_ms[k], 1.0)) if met > 1 else 0
 
 
 def _middle(values: list[float], otherwise: float) -> float:
@@ -130,7 +138,7 @@ def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> tuple[
     likeness, shifts = _correlations(s, c)
     usual = _usual(s)
     like_usual, width_ms, experience = likeness[usual], s.widths_ms[usual], s.counts[usual]
-    nearest = max(range(KINDS), key=lambda k: likeness[k])
+    nearest = likeness.index(max(likeness))
     if likeness[nearest] >= SAME_SHAPE:
         _learn(s, c, nearest, shifts[nearest], fresh=False)
     else:

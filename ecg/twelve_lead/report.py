@@ -6,6 +6,7 @@ from ecg import critical_values
 from ecg.analysis import Analysis
 from ecg.record import MDC_TO_SHORT, Record, main_group
 from ecg.twelve_lead.case import Request
+from ecg.twelve_lead.evidence import in_words, known
 from ecg.twelve_lead.measurements import WHOLE_S, Measurements
 from ecg.twelve_lead.signals import CHEST
 from ecg.twelve_lead.statements import Statement, critical_facts, from_measurements
@@ -43,6 +44,6 @@ def report(measured: Measurements, analysis: Analysis, request: Request | None =
 def _statement(s: Statement) -> dict[str, Any]:
     return {
         "name": s.name, "version": s.version, "priority": s.priority, "words": dict(s.text),
-        "numbers": {name: float(value) for name, value in s.numbers.items()}, "leads": list(s.leads),
+        "numbers": known(s.numbers), "evidence": in_words(s.numbers), "leads": list(s.leads),
         "strip": [int(place) for place in s.strip], "quality": s.quality, "reason": s.reason,
     }  # fmt: skip

@@ -251,9 +251,8 @@ def twelve_lead(s: Sheet) -> None:
     if not told["statements"]:
         s.paper.text(s.word("no_statement"), 10)
     for row in told["statements"]:
-        numbers = [f"{name} {value:g}" for name, value in row["numbers"].items()]
         s.paper.text(s.words_of(row["words"]), 10)
-        s.paper.text("  ".join([*numbers, " ".join(row["leads"])]), 8, GREY)
+        s.paper.text("  ".join([s.words_of(row["evidence"]), " ".join(row["leads"])]), 8, GREY)
     for row in (told["critical_values"] or {}).get("met", []):
         pack = s.words_of(told["critical_values"]["title"])
         s.paper.text(s.word("critical_met", row=s.words_of(row["words"]), pack=pack), 10, WARNING)

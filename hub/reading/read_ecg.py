@@ -25,12 +25,11 @@ def as_text(told: dict[str, Any], locale: str) -> list[str]:
     """One line a statement with its evidence, then the values."""
     lines = [f"{told['file']}  {word('not_read', locale)}"]
     for statement in told["statements"]:
-        numbers = "  ".join(f"{name} {value:g}" for name, value in statement["numbers"].items())
         leads = ",".join(statement["leads"])
         parts = [
             f"[{statement['priority']}]",
             statement["words"][locale],
-            numbers,
+            statement["evidence"][locale],
             leads,
             statement["reason"],
         ]

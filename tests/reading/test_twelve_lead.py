@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ecg import formats
 from ecg.record import SHORT_TO_MDC
 from ecg.synthetic import Segment
+from ecg.twelve_lead import evidence
 from ecg.twelve_lead.case import Request
 from ecg.twelve_lead.signals import STANDARD
 from hub.core import db, errors
@@ -77,6 +80,24 @@ def test_real_files_of_any_format_get_numbers(name: str) -> None:
     values = read_file(path, Request())["values"]
     assert 30 < values["rate_bpm"]["value"] < 150 and 60 < values["qrs_ms"]["value"] < 200
     assert values["pr_ms"]["value"] is None or values["pr_ms"]["value"] < 300  # T is not taken for P
+
+
+def test_every_number_of_a_statement_has_words_and_none_is_infinite() -> None:
+    """Of all statements there are: a name without words would show as it stands in the code."""
+    source = "".join(path.read_text() for path in (ROOT / "ecg" / "twelve_lead").glob("*_statements.py"))
+    given = {
+        name
+        for part in source.split("Evidence(")[1:]
+        for name in re.findall(r'"([a-z0-9_VI]+)":', part[:160])
+    }
+    assert len(given) > 15
+    for name in given:
+        for words in evidence.in_words({name: 1.0}).values():
+            assert "_" not in words, name
+    assert evidence.in_words({"st_j_uv_V2": 251.0, "r2_V1_uv": -np.inf}) == {
+        "zh-CN": "J 点 ST V2 0.25 mV", "en": "ST at J V2 0.25 mV",
+    }  # fmt: skip
+    assert evidence.known({"qrs_ms": 130, "r2_V1_uv": -np.inf}) == {"qrs_ms": 130.0}
 
 
 async def test_a_recording_of_twelve_leads_lifts_its_study_and_shows_why(agreed: World) -> None:

@@ -3,7 +3,7 @@ import { count, say, t, type MessageKey } from '../core/i18n';
 import { formatClock } from '../core/time';
 import { Banner, Button, Table } from '../core/ui';
 import { Curve } from '../ecg/curve';
-import { evidenceText, translated } from '../ecg/rules';
+import { translated } from '../ecg/rules';
 import type { OpenCase } from './open-case';
 import { className } from './templates';
 import type { Ectopy as EctopyRow, Reason, StLead, StEpisode, Statement } from './types';
@@ -120,7 +120,7 @@ function StatementRow({ open, row }: { open: OpenCase; row: Statement }) {
     <li data-statement={row.name}>
       <Button kind="quiet" onClick={() => { open.finding.value = null; open.goTo(row.strip[0]); }}><strong>{say(row.words)}</strong></Button>
       <span class="small">{t(`core.priority.${row.priority}` as MessageKey)}</span>
-      <span class="small soft figures">{evidenceText(row.numbers)} {row.leads.join(' ')}</span>
+      <span class="small soft figures">{say(row.evidence)} {row.leads.join(' ')}</span>
     </li>
   );
 }

@@ -39,7 +39,7 @@ export type Template = {
   rr_s: number | null; shape_uv: number[][];
 };
 export type CriticalValues = { title: Bilingual; met: { name: string; words: Bilingual }[]; open: number };
-export type Statement = { name: string; priority: Priority; words: Bilingual; numbers: Record<string, number>; leads: string[]; strip: [number, number] };
+export type Statement = { name: string; priority: Priority; words: Bilingual; evidence: Bilingual; leads: string[]; strip: [number, number] };
 export type TwelveLead = { statements: Statement[]; values: Record<string, { value: number | null; quality: string; reason: string }>; critical_values: CriticalValues | null };
 export type Completeness = LedgerCounts & { boots: number; end_not_known: number };
 export type Analysis = { id: string; version: number; algorithm: string; analysed_at: string; summary: Summary; completeness: Completeness; unmatched_edits: unknown[] };

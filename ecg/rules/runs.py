@@ -6,11 +6,8 @@ from ecg.rules.tracker import Tracker, begin, end
 
 _BEATS = int(limit("ventricular-run", "beats"))
 _RUN_BPM = limit("ventricular-run", "rate_bpm")
-_MEDIUM_BEATS, _MEDIUM_BPM = (
-    limit("ventricular-run", "medium_beats"),
-    limit("ventricular-run", "medium_rate_bpm"),
-)
-_HIGH_BEATS, _HIGH_BPM = limit("ventricular-run", "high_beats"), limit("ventricular-run", "high_rate_bpm")
+_MEDIUM_BEATS, _HIGH_BEATS = (int(limit("ventricular-run", name)) for name in ("medium_beats", "high_beats"))
+_MEDIUM_BPM, _HIGH_BPM = (limit("ventricular-run", name) for name in ("medium_rate_bpm", "high_rate_bpm"))
 _HIGH_S = limit("ventricular-run", "high_length_s")
 _S_BEATS = int(limit("supraventricular-run", "beats"))
 _S_BPM, _S_SLOWER = limit("supraventricular-run", "rate_bpm"), limit("supraventricular-run", "slower_share")

@@ -212,10 +212,8 @@ def test_ectopy_in_a_pattern_is_no_fibrillation(period: int, rr_s: float, seed: 
     assert [f for f in listen(strip) if f.rule == "atrial-fibrillation"] == []
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.floats(0.45, 1.1), st.floats(0.2, 0.3), st.integers(0, 2**20))
-def test_fibrillation_is_dated_where_the_order_ends(rr_s: float, spread: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def is_dated(rr_s: float, spread: float, rng: np.random.Generator) -> bool:
+    """Whether a stretch of AF between even rhythms is found, and begins and ends near where it did."""
 
     def rhythm(count: int, wide: float) -> list[tuple[float, str]]:
         return [(max(0.28, rr_s * (1 + wide * float(rng.normal()))), "N") for _ in range(count)]
@@ -223,11 +221,19 @@ def test_fibrillation_is_dated_where_the_order_ends(rr_s: float, spread: float, 
     parts = rhythm(80, 0.015), rhythm(120, spread), rhythm(120, 0.015)
     edges = np.cumsum([sum(rr for rr, _ in part) for part in parts])
     found = [f for f in listen([*parts[0], *parts[1], *parts[2]]) if f.rule == "atrial-fibrillation"]
-    assert found
-    first, last = found[0].onset_sample / FS_HZ, found[-1].offset_sample
-    # Half of what is looked at: chance may begin with some even intervals.
-    assert abs(first - edges[0]) <= 24 * rr_s
-    assert last is not None and abs(last / FS_HZ - edges[1]) <= 12 * rr_s
+    if not found or found[-1].offset_sample is None:
+        return False
+    begins, ends = found[0].onset_sample / FS_HZ, found[-1].offset_sample / FS_HZ
+    return bool(abs(begins - edges[0]) <= 24 * rr_s and abs(ends - edges[1]) <= 12 * rr_s)
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**20))
+def test_fibrillation_is_dated_where_the_order_ends(seed: int) -> None:
+    """Nine times in ten at least: chance may give a fibrillation some even intervals anywhere."""
+    rng = np.random.default_rng(seed)
+    dated = [is_dated(rng.uniform(0.45, 1.1), rng.uniform(0.17, 0.3), rng) for _ in range(30)]
+    assert sum(dated) >= 27
 
 
 def test_fibrillation_of_the_ventricles_is_raised_within_ten_seconds_and_dated() -> None:

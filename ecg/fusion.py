@@ -148,7 +148,7 @@ def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> 
     )
     sudden = c.rough_uv > RAGGED_ABOVE * c.floor_uv  # broadband noise that has only just begun
     noise_now = np.where(sudden, np.maximum(noise, c.floor_uv), noise)
-    judged = _grade(level, noise_now, ragged | sudden, still | c.spoilt, off)
+    judged = _grade(level, noise_now, ragged | sudden, still | drowned | c.spoilt, off)
     kept = Memory(
         peaks[..., -LEVEL_HOPS:],
         clean[..., -LEVEL_HOPS:],

@@ -184,6 +184,18 @@ def test_white_noise_is_unreadable_within_5_s_and_gives_no_beats_then() -> None:
         assert technical.onset_sample <= 5 * 250 and all(beat <= 5 * 250 for beat in answer.beats)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.15, 0.2, 0.4, 2.0])
+def test_white_noise_after_tall_beats_is_unreadable_though_smaller_than_they_were(share: float) -> None:
+    """Its standard deviation as a share of the beats' height: the memory of how tall they were is no excuse."""
+    clean = heart(5, 250, 40, 2)
+    height = np.ptp(clean[:, 10 * 250 :], axis=1, keepdims=True)
+    noise = np.random.default_rng(2).normal(0, share * height, (2, 60 * 250))
+    (answer,) = feed(np.concatenate([clean, noise.astype(np.int16)], axis=1)[None])
+    (technical,) = answer.ended("unreadable-signal")
+    assert technical.onset_sample <= 50 * 250
+    assert all(beat <= 50 * 250 for beat in answer.beats)
+
+
 def test_a_gap_needs_a_new_state() -> None:
     samples = heart(1, 250, 4, 1)[None]
     (state,), _ = step([new_state(250, LEADS[:1])], batch(250, LEADS[:1], samples, 1000))

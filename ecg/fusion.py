@@ -146,9 +146,12 @@ def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> 
         sliding_window_view(peaks, NOISE_HOPS, axis=-1)[..., LEVEL_HOPS - NOISE_HOPS + 1 :, :].max(axis=-1)
         == 0.0
     )
+    known = np.where(np.isinf(peaks), 0.0, peaks)
+    greatest = sliding_window_view(known, LEVEL_HOPS, axis=-1)[..., 1:, :].max(axis=-1)
+    no_summit = ragged & (noise > RAGGED_UNREADABLE_ABOVE * greatest)
     sudden = c.rough_uv > RAGGED_ABOVE * c.floor_uv  # broadband noise that has only just begun
     noise_now = np.where(sudden, np.maximum(noise, c.floor_uv), noise)
-    judged = _grade(level, noise_now, ragged | sudden, still | drowned | c.spoilt, off)
+    judged = _grade(level, noise_now, ragged | sudden, no_summit, still | c.spoilt, off)
     kept = Memory(
         peaks[..., -LEVEL_HOPS:],
         clean[..., -LEVEL_HOPS:],
@@ -177,11 +180,13 @@ def _target(peaks: Real, needs: int, starts: bool) -> Real:
     return target
 
 
-def _grade(level: Real, noise: Real, ragged: Bool, useless: Bool, off: Bool) -> Judged:
+def _grade(level: Real, noise: Real, ragged: Bool, no_summit: Bool, useless: Bool, off: Bool) -> Judged:
     ratio = noise / np.maximum(level, LEVEL_TOO_SMALL_UV)
     quality = (ratio > np.where(ragged, RAGGED_NOISY_ABOVE, NOISY_ABOVE)).astype(np.uint8)
-    drowned = ratio > np.where(ragged, RAGGED_UNREADABLE_ABOVE, UNREADABLE_ABOVE)
-    quality[drowned | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
+    too_much = ratio > np.where(ragged, RAGGED_UNREADABLE_ABOVE, UNREADABLE_ABOVE)
+    # The level may be the memory of beats far taller than what is left.
+    too_much |= no_summit & (quality == NOISY)
+    quality[too_much | (level < LEVEL_TOO_SMALL_UV) | useless] = UNREADABLE
     quality[off] = OFF
     counted = np.where(ragged, ratio, np.minimum(ratio, SMOOTH_COUNTS_TO))
     softened = np.where(quality < UNREADABLE, counted, 0.0) + WEIGHT_SOFTENING

@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from ecg import beat_features, conditioning
-from ecg.analysis import CLASSES, QUALITY_BLOCK_S, Analysis
+from ecg import artefacts, beat_features, conditioning
+from ecg.analysis import CLASSES, QUALITY_BLOCK_S, Analysis, intervals
 from ecg.beat_features import Bool, Int, Real
 from ecg.fusion import UNREADABLE
 from ecg.models import trees
@@ -88,31 +88,41 @@ def chosen(found: Analysis, leads: Sequence[Lead]) -> tuple[list[Lead], Bool]:
     return [leads[k] for k in places.tolist()], found.quality[block][:, places] < UNREADABLE
 
 
-def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
-    """The analysis with every beat N, S or V as judged from its whole neighbourhood.
-
-    A beat that no lead shows clearly stays as the stream saw it, and so do those of a block too short to know the
-    patient.
-    """
-    if len(found.sample) < BEATS_NEEDED:
-        return found
+def features(found: Analysis, leads: Sequence[Lead]) -> tuple[dict[str, Real], Int]:
+    """The numbers of the beats by name, and which beats; none of blocks too short to know the patient."""
     own, readable = chosen(found, leads)
-    seen = np.asarray(readable.any(axis=1))
+    seen = np.asarray(readable.any(axis=1, keepdims=True))
     parts, places = list[dict[str, Real]](), list[Int]()
     for block in blocks(found.sample, found.fs_hz, found.length):
         if block.stop - block.start < BEATS_NEEDED:
             continue
         x, place = signals(own, found.fs_hz, found.sample[block])
-        beats = beat_features.cut_out(x, place, readable[block] | ~seen[block, None])
-        parts.append(beat_features.block_features(beats, found.rr_s[block].astype(np.float64)))
-        kinds = parts[-1]["kind_index"]
+        beats = beat_features.cut_out(x, place, readable[block] | ~seen[block])
+        rows = beat_features.block_features(beats, found.rr_s[block].astype(np.float64))
+        kinds = rows["kind_index"]
         kinds[kinds >= 0] += beat_features.KINDS * len(places)  # a kind belongs to its block
+        parts.append({**rows, **artefacts.noise(beats)})
         places.append(np.arange(block.start, block.stop))
     if not parts:
+        return {}, np.empty(0, np.int64)
+    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, np.concatenate(places)
+
+
+def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
+    """The analysis with every beat N, S or V as judged from its whole neighbourhood, and without what is no beat.
+
+    A beat that no lead shows clearly stays as the stream saw it, and so do those of a block too short to know the
+    patient.
+    """
+    rows, place = features(found, leads)
+    if not len(place):
         return found
-    wide, early = judged({name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, model())
-    place = np.concatenate(places)
+    seen = np.asarray(chosen(found, leads)[1].any(axis=1))
+    wide, early = judged(rows, model())
     codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
     kind = found.kind.copy()
     kind[place] = np.where(seen[place], codes, kind[place])
-    return replace(found, kind=kind)
+    kept = np.ones(len(kind), bool)
+    kept[place] = ~artefacts.artefacts(rows)
+    sample = found.sample[kept]
+    return replace(found, sample=sample, kind=kind[kept], rr_s=intervals(sample, found.breaks, found.fs_hz))

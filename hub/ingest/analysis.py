@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import nsmallest
+from itertools import chain
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,21 +20,7 @@ from ecg.findings import Finding
 from ecg.state import State
 from hub.core.logging import failure_place, log
 from hub.ingest.bindings import Recording
-
-
-class Signal(NamedTuple):
-    """Samples of one recording that came together, [lead, sample], under one electrode mask."""
-
-    recording: Recording
-    boot: int
-    first_sample: int
-    electrodes_off: int
-    samples: NDArray[np.int16]
-
-    @property
-    def end_sample(self) -> int:
-        count: int = self.samples.shape[1]
-        return self.first_sample + count
+from hub.ingest.signals import Signal, Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +32,7 @@ class Live:
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
+class Second(NamedTuple):
     """What became certain of one recording since it was told last."""
 
     recording: Recording
@@ -81,6 +67,7 @@ class _Run:
     quality: tuple[str, ...] = ()
     beats: list[int] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    pass_number: int = 0  # of `LiveAnalysis.advance_together` in which it was met last
 
 
 @dataclass(slots=True)
@@ -91,6 +78,25 @@ class _Chunk:
     first: int
     electrodes_off: int
     parts: list[NDArray[np.int16]]
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        return np.concatenate(self.parts, axis=1) if len(self.parts) > 1 else self.parts[0]
+
+
+class _Group(NamedTuple):
+    """What is stepped in one call: runs of one rate and set of leads, of each equally many samples."""
+
+    runs: list[_Run]
+    first_sample: list[int]
+    electrodes_off: NDArray[np.int64]
+    samples: NDArray[np.int16]  # [run, lead, sample]
+
+    def only(self, places: list[int]) -> "_Group":
+        return _Group(
+            [self.runs[n] for n in places], [self.first_sample[n] for n in places], self.electrodes_off[places],
+            self.samples[places],
+        )  # fmt: skip
 
 
 SAVED_AT_ONCE: Final = 40  # with a commit each half second 4,800 a minute
@@ -104,10 +110,12 @@ class LiveAnalysis:
     def __init__(self) -> None:
         self._runs: dict[UUID, _Run] = {}
         self._known: dict[UUID, str] = {}  # recordings that were looked up for a saved state; their shards
+        self._touched: list[_Run] = []  # stepped since pages were told last
+        self._pass_number = 0
 
-    def unknown(self, signals: Iterable[Signal]) -> dict[UUID, Recording]:
+    def unknown(self, recordings: Iterable[Recording]) -> dict[UUID, Recording]:
         """Recordings whose saved state should be looked for before they go on."""
-        return {one.recording.id: one.recording for one in signals if one.recording.id not in self._known}
+        return {one.id: one for one in recordings if one.id not in self._known}
 
     @property
     def boots(self) -> list[tuple[UUID, int]]:
@@ -140,18 +148,60 @@ class LiveAnalysis:
                 length = sum(part.shape[1] for part in chunk.parts)
                 groups[chunk.run.state.fs_hz, chunk.run.state.leads, length].append(chunk)
             for group in groups.values():
-                found += self._step_or_restart(group)
+                found += self._step_or_restart(_group(group))
         return found + [finding for run in over for finding in self._close(run)]
 
-    def _step_or_restart(self, group: Sequence[_Chunk]) -> list[Live]:
+    def advance_together(self, columns: Iterable[Signals]) -> list[Live]:
+        """As `advance`: nearly all of these go on where their analyser is, and are handed over as they lie."""
+        self._pass_number += 1
+        groups: dict[tuple[int, tuple[str, ...], int], list[_Group]] = defaultdict(list)
+        rest: list[Signal] = []  # of a recording's signals the first, and all after it
+        for signals in columns:
+            group, others = self._going_on(signals)
+            rest += [signals.row(place) for place in others]
+            if group.runs:
+                state = group.runs[0].state
+                groups[state.fs_hz, state.leads, signals.samples.shape[2]].append(group)
+        found = [live for alike in groups.values() for live in self._step_or_restart(_joined(alike))]
+        return found + self.advance(rest)
+
+    def _going_on(self, signals: Signals) -> tuple[_Group, list[int]]:
+        """Those that go on where their analyser is, each recording's first; and the others' places."""
+        runs, kept, others = list[_Run](), list[int](), list[int]()
+        known, number, length = self._runs, self._pass_number, signals.samples.shape[2]
+        kind: tuple[int, tuple[str, ...]] | None = None
+        for place, (recording, boot, first) in enumerate(
+            zip(signals.recordings, signals.boots, signals.first_sample, strict=True)
+        ):
+            run = known.get(recording.id)
+            if run is not None:
+                is_first, run.pass_number = run.pass_number != number, number
+                now = run.state.fs_hz, run.state.leads
+                kind = kind or now
+                if is_first and run.next_sample == first and run.boot == boot and now == kind:
+                    run.next_sample = first + length
+                    runs.append(run)
+                    kept.append(place)
+                    continue
+            others.append(place)
+        group = _Group(runs, signals.first_sample, signals.electrodes_off, signals.samples)
+        if not others:
+            return group, others
+        own = [signals.first_sample[place] for place in kept]
+        return _Group(runs, own, signals.electrodes_off[kept], signals.samples[kept]), others
+
+    def _step_or_restart(self, group: _Group) -> list[Live]:
         """Step a group; if that fails, each alone: the one that fails begins anew, the rest and storing go on."""
         try:
-            return _step(group)
+            found = _step(group)
         except Exception as failure:
-            if len(group) > 1:
-                return [finding for chunk in group for finding in self._step_or_restart([chunk])]
-            self._give_up(group[0].run, failure)
+            count = len(group.runs)
+            if count > 1:
+                return [live for k in range(count) for live in self._step_or_restart(group.only([k]))]
+            self._give_up(group.runs[0], failure)
             return []
+        self._touched += group.runs
+        return found
 
     def _give_up(self, run: _Run, failure: Exception) -> None:
         if self._runs.get(run.recording.id) is run:
@@ -160,7 +210,8 @@ class LiveAnalysis:
 
     def seconds(self) -> list[Second]:
         """What to tell pages: recordings that have a second of news, or a finding."""
-        return [_told(run) for run in self._runs.values() if _has_news(run)]
+        touched, self._touched = self._touched, []
+        return [_told(run) for run in touched if _has_news(run) and self._runs.get(run.recording.id) is run]
 
     def finish(self, recording_ids: Iterable[UUID]) -> list[Live]:
         """These recordings are over: close what is open."""
@@ -267,32 +318,47 @@ def _rounds(chunks: Sequence[_Chunk]) -> list[list[_Chunk]]:
     return rounds
 
 
-def _step(group: Sequence[_Chunk]) -> list[Live]:
-    """One call of the analyser for chunks of one rate, set of leads and length."""
-    state, count = group[0].run.state, len(group)
-    leads = np.arange(len(state.leads))
-    parts = [np.concatenate(c.parts, axis=1) if len(c.parts) > 1 else c.parts[0] for c in group]
-    off = np.array([c.electrodes_off for c in group], np.int64)[:, None] >> leads & 1
+def _group(chunks: Sequence[_Chunk]) -> _Group:
+    return _Group(
+        [one.run for one in chunks],
+        [one.first for one in chunks],
+        np.array([one.electrodes_off for one in chunks], np.int64),
+        np.stack([one.samples for one in chunks]),
+    )
+
+
+def _joined(groups: Sequence[_Group]) -> _Group:
+    if len(groups) == 1:
+        return groups[0]
+    runs, first, off, samples = zip(*groups, strict=True)
+    together = list(chain.from_iterable(runs)), list(chain.from_iterable(first))
+    return _Group(*together, np.concatenate(off), np.concatenate(samples))
+
+
+def _step(group: _Group) -> list[Live]:
+    """One call of the analyser."""
+    runs, state = group.runs, group.runs[0].state
+    leads, recordings = len(state.leads), [run.recording for run in group.runs]
     batch = stream.Batch(
         state.fs_hz,
         state.leads,
-        np.concatenate(parts).reshape(count, len(leads), -1),
-        np.array([c.run.recording.uv_per_lsb or 1.0 for c in group]),
-        np.ones((count, len(leads)), np.bool_),
-        off == 0,
-        np.array([c.first for c in group], np.int64),
-        np.array([c.run.recording.paced for c in group], np.bool_),
+        group.samples,
+        np.array([one.uv_per_lsb or 1.0 for one in recordings]),
+        np.ones((len(runs), leads), np.bool_),
+        group.electrodes_off[:, None] >> np.arange(leads) & 1 == 0,
+        np.array(group.first_sample, np.int64),
+        np.array([one.paced for one in recordings], np.bool_),
     )
-    states, outcomes = stream.step([c.run.state for c in group], batch)
+    states, outcomes = stream.step([run.state for run in runs], batch)
     found: list[Live] = []
-    for chunk, new, outcome in zip(group, states, outcomes, strict=True):
-        run = chunk.run
+    for run, new, outcome in zip(runs, states, outcomes, strict=True):
         run.state = new
         if outcome.decided_until >= 0:  # a short packet may decide nothing, which says nothing of the signal
             run.rate_bpm, run.quality = outcome.rate_bpm, outcome.quality
-        run.beats += outcome.beats.tolist()
-        run.findings += outcome.findings
-        found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]
+            run.beats += outcome.beats.tolist()
+        if outcome.findings:
+            run.findings += outcome.findings
+            found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]
     return found
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -17,16 +17,15 @@ from uuid import UUID
 from devices import sequencing
 from devices.control import encode_progress
 from hub.alarms import sos
-from hub.alarms.findings import Found, finding_json
+from hub.alarms.findings import Found
 from hub.alarms.raising import Cause, cause_of, is_alarm, raise_alarm, source_key
 from hub.alarms.unstored import Unstored
 from hub.core import actor, errors
 from hub.core.db import Connection, Database
-from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 from hub.ingest import record_pass, resuming, tick
 from hub.ingest.acks import AckBook
-from hub.ingest.analysis import Live, LiveAnalysis, Second, Signal, Snapshot
+from hub.ingest.analysis import Live, LiveAnalysis, Second, Snapshot
 from hub.ingest.bindings import OVER, Bindings, Recording, load_devices, load_recordings
 from hub.ingest.clocks import OwnClock
 from hub.ingest.days import Days
@@ -36,8 +35,10 @@ from hub.ingest.happenings import Happening
 from hub.ingest.resuming import Inheritance
 from hub.ingest.runs import Went, store_runs
 from hub.ingest.samples import Arrival
+from hub.ingest.seconds import second_json
 from hub.ingest.senders import Senders
 from hub.ingest.set_aside import SetAside
+from hub.ingest.signals import Signal
 from hub.ingest.steady import Steady
 from hub.ingest.tick import Placed, Sorted, Stored
 from hub.ingest.timeline import Timeline, heard_of, newest, save_estimates, shift_estimates
@@ -238,15 +239,14 @@ class Engine:
 
     async def _analyse(self, batch: Sorted, at: datetime, may_load: bool) -> None:
         ordinary = [a for a in batch.arrivals if a.recording.status not in OVER]
-        signals = [_signal(one) for one in ordinary]
-        signals += [signal for placed in batch.runs for signal in self._steady.live(placed.run)]
-        if not signals:
-            return
-        unknown = self._analysis.unknown(signals)
+        runs = [live for placed in batch.runs if (live := self._steady.live(placed.run)) is not None]
+        met = [[one.recording for one in ordinary], *(run.recordings for run in runs)]
+        unknown = self._analysis.unknown(chain.from_iterable(met))
         replay = await self._take_up(unknown, at, may_load) if unknown else []
         self._timeline.expect(ordinary)
         self._keep_found(self._analysis.advance(replay), at)
-        self._keep_found(self._analysis.advance(signals), at)
+        self._keep_found(self._analysis.advance([_signal(one) for one in ordinary]), at)
+        self._keep_found(self._analysis.advance_together(runs), at)
 
     async def _take_up(self, unknown: dict[UUID, Recording], at: datetime, may_load: bool) -> list[Signal]:
         """Go on where the shard's owner before us stopped; what was stored since it saved its states."""
@@ -308,21 +308,10 @@ class Engine:
 
     def _second_json(self, second: Second) -> str:
         recording = second.recording
-        key = (recording.id, second.boot)
-        return to_json(
-            {
-                "boot": second.boot,
-                "sample": second.sample,
-                "at": self._timeline.at(key, second.sample, recording.fs_hz),
-                "anchor_at": self._timeline.anchor_at(key),
-                "rate_bpm": second.rate_bpm,
-                "beats": list(second.beats),
-                "quality": list(second.quality),
-                "findings": [
-                    finding_json(self._found_of(Live(recording, second.boot, f))) for f in second.findings
-                ],
-            }
-        )
+        key, timeline = (recording.id, second.boot), self._timeline
+        found = [self._found_of(Live(recording, second.boot, finding)) for finding in second.findings]
+        at_us = timeline.at_us(key, second.sample, recording.fs_hz)
+        return second_json(second, at_us, timeline.anchor_us(key), found)
 
     async def _store_rest(
         self,

@@ -9,9 +9,10 @@ from uuid import UUID
 from hub.core import db
 from hub.core.db import Connection
 from hub.ingest.accounting import Key
-from hub.ingest.analysis import Signal, Snapshot
+from hub.ingest.analysis import Snapshot
 from hub.ingest.bindings import Recording
 from hub.ingest.samples import microseconds
+from hub.ingest.signals import Signal
 from hub.telemetry.blocks import Span, stored_pieces
 
 REPLAYED_S: Final = 180  # a state is at most a minute old when its owner dies; older ones are not worth it

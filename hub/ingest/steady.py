@@ -23,11 +23,11 @@ from devices.control import progress_head
 from devices.sequencing import Ledger
 from hub.ingest.accounting import LONGEST_BOOT_S, MICROSECOND, Boot, Key, at_us
 from hub.ingest.acks import AckBook
-from hub.ingest.analysis import Signal
 from hub.ingest.bindings import OVER, Device, Recording
 from hub.ingest.clocks import WINDOW_S, Observed
 from hub.ingest.decoding import TELEHUB, Item, Received
 from hub.ingest.samples import Arrival, arrival_of
+from hub.ingest.signals import Signals
 from hub.ingest.timeline import Heard
 
 KEPT: Final = 50_000  # boots; beyond, all are met anew
@@ -229,17 +229,17 @@ class Steady:
             if name in self._named:
                 self.columns["is_known"][self._named[name]] = False
 
-    def live(self, run: Run) -> list[Signal]:
+    def live(self, run: Run) -> Signals | None:
         """The signals of a run whose recordings are not over."""
         over = self.columns["is_over"][run.rows]
         if over.all():
-            return []
-        stack, samples = run.stack, run.stack.samples
-        places, first, off = np.flatnonzero(~over), stack.first_sample.tolist(), stack.electrodes_off.tolist()
-        return [
-            Signal(run.sources[n].recording, run.sources[n].key[1], first[n], off[n], samples[n])
-            for n in places.tolist()
-        ]
+            return None
+        run = run.only(~over) if over.any() else run
+        stack, sources = run.stack, run.sources
+        return Signals(
+            [one.recording for one in sources], [one.key[1] for one in sources], stack.first_sample.tolist(),
+            stack.electrodes_off, stack.samples,
+        )  # fmt: skip
 
     # Clocks
 

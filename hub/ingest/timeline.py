@@ -82,11 +82,15 @@ class Timeline:
 
     def at(self, key: Key, sample: int, fs_hz: int) -> datetime:
         """The instant of a sample by the hub's clock."""
-        return instant(round((self.line_s(key, sample, fs_hz) + self._clocks.offset_s(key)) * MICROSECOND))
+        return instant(self.at_us(key, sample, fs_hz))
 
-    def anchor_at(self, key: Key) -> datetime:
+    def at_us(self, key: Key, sample: int, fs_hz: int) -> int:
+        """The same in microseconds of unix time."""
+        return round((self.line_s(key, sample, fs_hz) + self._clocks.offset_s(key)) * MICROSECOND)
+
+    def anchor_us(self, key: Key) -> int:
         """Where the time line of a boot begins."""
-        return instant(self._anchors_us[key])
+        return self._anchors_us[key]
 
     @property
     def recordings(self) -> list[UUID]:

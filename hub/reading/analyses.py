@@ -51,8 +51,10 @@ async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID
         measured = await asyncio.to_thread(
             holter.measured, record, analysis, paced=recording["paced"], request=request
         )
+        figures = await asyncio.to_thread(holter.summary, analysis, timeline.instant(0), measured)
+    made = holter.Seen(analysis, measured)
     async with db.transaction(actor, at) as conn:
-        await _store(conn, actor, at, study, timeline, root, holter.Seen(analysis, measured), completeness)
+        await _store(conn, actor, at, study, timeline, root, made, figures, completeness)
 
 
 async def _request(conn: Connection, at: datetime, study: Row, paced: bool) -> Request:
@@ -84,6 +86,7 @@ async def _store(
     timeline: Timeline,
     root: str,
     made: holter.Seen,
+    figures: Mapping[str, Any],
     completeness: Mapping[str, Any],
 ) -> None:
     analysis, measured = made
@@ -99,7 +102,7 @@ async def _store(
         (
             ids.new(at), recording_id, algorithm, root, analysis.to_bytes(),
             None if measured is None else pack_measured(measured),
-            json.dumps(holter.summary(analysis, timeline.instant(0), measured)), json.dumps(completeness), at,
+            json.dumps(figures), json.dumps(completeness), at,
             recording_id,
         ),
     )  # fmt: skip

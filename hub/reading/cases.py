@@ -4,6 +4,7 @@ draft.
 Opening needs the grant of the claim; it is audited as a look into the patient's record.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,7 +47,7 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
         },
         "request": await read_request(conn, task["study_id"]),
         "recording": await recordings.read_recording(conn, actor, at, task["recording_id"]),
-        "analysis": analysis_view(analysis, seen, timeline),
+        "analysis": await asyncio.to_thread(analysis_view, analysis, seen, timeline),
         "timeline": timeline.as_json(),
         "findings": [finding_view(f, i, timeline) for f, i in numbered_findings(analysis, seen.analysis)],
         "events": await recording_events(conn, task["recording_id"]),

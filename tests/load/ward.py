@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from devices.fields import Range
+from ecg import holter
 from hub.core import clock, db, errors
 from hub.core.db import Database
 from hub.ingest import record_pass
@@ -154,7 +155,9 @@ async def findings_examined(ward: Ward, truths: Sequence[Truth]) -> list[Figure]
     expected_all, broken = 0, list[Broken]()
     async with await store.connect(ward.hub.admin_dsn) as admin:
         for truth in truths:
-            expected = telling.undisturbed(ward.tape, truth.device, truth.produced, clock.now())
+            expected = telling.undisturbed(
+                ward.tape, truth.device, truth.produced, clock.now(), holter.streamed
+            )  # as stretches are looked at again before there is a study
             found = await store.read_findings(admin, truth.recording)
             expected_all += len(expected)
             broken += telling.check_findings(truth.device_id, found, expected) if expected or found else []

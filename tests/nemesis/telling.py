@@ -7,7 +7,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from aiohttp import ClientSession, CookieJar
 from playwright.async_api import Page, async_playwright
 
 from ecg import holter
+from ecg.analysis import Analysis
 from ecg.record import Lead, Record
 from hub.core import clock, db
 from hub.core.actor import Actor
@@ -191,14 +192,20 @@ def totals(figures: Sequence[Figures]) -> dict[str, int]:
     }
 
 
-def undisturbed(tape: Tape, number: int, produced: int, at: datetime) -> set[tuple[str, int, int | None]]:
+def undisturbed(
+    tape: Tape,
+    number: int,
+    produced: int,
+    at: datetime,
+    analyse: Callable[[Record], Analysis] = holter.analyse,
+) -> set[tuple[str, int, int | None]]:
     """(rule, onset, offset) of the findings of a whole signal, analysed without any hub."""
     samples = tape.signal(number)(0, produced)
     leads = tuple(
         Lead(code, float(FS_HZ), UV_PER_LSB, 0, row) for code, row in zip(LEADS, samples, strict=True)
     )
-    analysis = holter.analyse(Record(leads, at), paced=False, electrodes_on=None)
-    return {(one.rule, one.onset_sample, one.offset_sample) for one in analysis.findings}
+    found = analyse(Record(leads, at)).findings
+    return {(one.rule, one.onset_sample, one.offset_sample) for one in found}
 
 
 def check_findings(

@@ -73,11 +73,6 @@ def first_needed(hop: int, fs_hz: int) -> int:
     return ((HOP * hop - REACH) * 25 - 32) * fs_hz // GRID
 
 
-def tail_length(fs_hz: int) -> int:
-    """Samples a stream must remember: the starting hops and both reaches."""
-    return samples_needed(START_HOPS, fs_hz) - first_needed(0, fs_hz) + 1
-
-
 def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last: int) -> Int:
     """Mean over 20 ms around each point of the 128-Hz grid, in 1/64 LSB; `raw[..., 0]` is sample `start`."""
     total = np.zeros((*raw.shape[:-1], raw.shape[-1] + 1), np.int64)

@@ -9,6 +9,7 @@ Elementwise arithmetic only, so a device's result does not depend on its compani
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,9 @@ FEW = 16  # levels followed at once: below, plain numbers are faster than arrays
 CANDIDATE_ABOVE = 0.08  # of the level: less is not even remembered
 SMOOTH_COUNTS_TO = 0.2  # smooth noise lowers a weight no further: it may be VT, which must not hide itself
 WEIGHT_SOFTENING = 0.05  # noise over level at which a lead counts as clean
+
+# Where the histories of a memory lie in its array; two single numbers follow.
+_PARTS = tuple(accumulate((0, LEVEL_HOPS, LEVEL_HOPS, NOISE_HOPS, NOISE_HOPS)))
 
 
 class Memory(NamedTuple):
@@ -72,18 +76,21 @@ def empty_memory(leads: int) -> Memory:
     )
 
 
-def stacked(rows: Sequence[Memory]) -> Memory:
-    """Memories of several devices as one, device first."""
-    return Memory(*(stack(column) for column in zip(*rows, strict=True)))
+def joined(m: Memory) -> Real:
+    """A memory as one array [.., lead, number], as each device keeps it."""
+    one = (m.last_peak_uv[..., None], m.level_uv[..., None])
+    return np.concatenate([m.peaks_uv, m.clean_uv, m.floors_uv, m.roughs_uv, *one], axis=-1)
+
+
+def parted(row: Real) -> Memory:
+    """The inverse of `joined`, as views."""
+    peaks, clean, floors, roughs = (row[..., a:b] for a, b in pairwise(_PARTS))
+    return Memory(peaks, clean, row[..., -2], floors, roughs, row[..., -1])
 
 
 def stack(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """As np.stack for arrays of one shape, a fraction of its work for hundreds of small ones."""
     return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
-
-
-def unstacked(m: Memory) -> list[Memory]:
-    return list(map(Memory._make, zip(*m, strict=True)))
 
 
 def _rank(windows: Real, numerator: int, denominator: int) -> Real:

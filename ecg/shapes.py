@@ -56,7 +56,7 @@ def empty_shapes(leads: int) -> Shapes:
 
 def copied(s: Shapes) -> Shapes:
     return Shapes(
-        s.bank,
+        s.bank.copy(),
         [row[:] for row in s.norms],
         s.counts[:],
         s.widths_ms[:],
@@ -86,18 +86,18 @@ def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
     leads = len(c.readable)
     seen = c.shifted[:, shift] * PARTS
-    s.bank = s.bank.copy()
     own = s.bank[kind]
     if fresh:
         own[:] = seen
     else:
-        change = seen - own
-        change /= 8
-        np.floor(change, out=change)
+        seen -= own
+        seen /= 8
+        np.floor(seen, out=seen)
         if not all(c.readable):
-            change.reshape(leads, -1)[~np.array(c.readable)] = 0.0
-        own += change
-    s.norms[kind] = (own * own).reshape(leads, -1).sum(axis=1).tolist()
+            seen.reshape(leads, -1)[~np.array(c.readable)] = 0.0
+        own += seen
+    rows = own.reshape(leads, -1)
+    s.norms[kind] = np.vecdot(rows, rows).tolist()  # sums of whole numbers, hence exact
     s.counts[kind] = 1 if fresh else s.counts[kind] + 1
     s.widths_ms[kind] = c.width_ms if fresh else s.widths_ms[kind] + (c.width_ms - s.widths_ms[kind]) / 8
     if s.counts[kind] > COUNT_LIMIT:

@@ -15,24 +15,23 @@ from numpy.typing import NDArray
 
 from ecg.detection import Detector
 from ecg.fiducials import Candidate, shifted
-from ecg.fusion import Memory
 from ecg.rules.tracker import Open, Tracker
 from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 7
+VERSION = 8
 PREFIX = struct.Struct("<4sHI")
 FAST = 1  # deflate's level: a third of the bytes for the time it takes to join them
 MAX_BYTES = 1 << 24  # of any state, inflated
 CANDIDATES = ("spares", "partials")  # lists of summits that a detector keeps
+ARRAYS = ("tail", "tail_flags", "swings", "memory")
 PLAIN = ("fs_hz", "leads", "origin", "taken", "hop", "uv_per_lsb", "paced", "last_beat")
 
 
 def _arrays(state: State) -> list[tuple[str, NDArray[Any]]]:
-    memory = state.memory._asdict().items()
-    own = [("tail", state.tail), ("tail_flags", state.tail_flags), ("swings", state.swings)]
-    return [*own, *memory, ("bank", state.shapes.bank)]
+    own = [(name, getattr(state, name)) for name in ARRAYS]
+    return [*own, ("bank", state.shapes.bank)]
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _unpack(data: bytes) -> State:
         tail=arrays["tail"],
         tail_flags=arrays["tail_flags"],
         swings=arrays["swings"],
-        memory=Memory(**{name: arrays[name] for name in Memory._fields}),
+        memory=arrays["memory"],
         detector=_detector(head["detector"]),
         shapes=Shapes(bank=arrays["bank"], **head["shapes"]),
         tracker=_tracker(head["tracker"]),

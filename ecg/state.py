@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import detection, episodes, fusion, shapes
+from ecg import detection, episodes, shapes
 
 
 class State(NamedTuple):
@@ -18,9 +18,9 @@ class State(NamedTuple):
     hop: int  # next hop to decide
     uv_per_lsb: float
     paced: bool
-    tail: NDArray[np.int16]  # [lead, tail] newest samples
+    tail: NDArray[np.int16]  # [lead, tail] newest samples, from the first that the next hop looks at
     tail_flags: NDArray[np.uint8]  # [lead, tail] 1 = bad, 2 = electrode off
-    memory: fusion.Memory
+    memory: NDArray[np.float64]  # [lead, number] see fusion.joined
     swings: NDArray[np.int64]  # [lead, half second, sum] see ecg.fibrillation
     detector: detection.Detector
     shapes: shapes.Shapes

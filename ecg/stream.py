@@ -9,7 +9,7 @@ after a gap, or when rate or leads change, the caller takes the findings of `fin
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from ecg.findings import Finding
 from ecg.record import SHAPE_PREFERENCE
 from ecg.state import State
 
-__all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step"]
+__all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step", "step_in_place"]
 
 STEP_LIMIT_S = 60  # longer chunks are cut: memory stays bounded
 LONGEST_LEADS = 16
@@ -46,6 +46,14 @@ class Batch:
     first_sample: NDArray[np.int64]
     paced: NDArray[np.bool_]
 
+    def only(self, k: int) -> "Batch":
+        """Of one device."""
+        own = slice(k, k + 1)
+        return Batch(
+            self.fs_hz, self.leads, self.samples[own], self.uv_per_lsb[own], self.valid[own], self.electrodes_on[own],
+            self.first_sample[own], self.paced[own],
+        )  # fmt: skip
+
 
 def new_state(fs_hz: int, leads: Sequence[str]) -> State:
     """The state before a stretch's first sample; the first batch's first_sample becomes its origin."""
@@ -53,10 +61,10 @@ def new_state(fs_hz: int, leads: Sequence[str]) -> State:
         raise ValueError(f"fs_hz must be within {FS_RANGE_HZ}, is {fs_hz}")
     if not 1 <= len(leads) <= LONGEST_LEADS:
         raise ValueError(f"1 to {LONGEST_LEADS} leads, not {len(leads)}")
-    n, tail = len(leads), cond.tail_length(fs_hz)
+    n, tail = len(leads), -cond.first_needed(0, fs_hz)
     return State(
         fs_hz, tuple(leads), -1, 0, 0, 1.0, False, np.zeros((n, tail), np.int16), np.zeros((n, tail), np.uint8),
-        fusion.empty_memory(n), fibrillation.empty_swings(n), detection.Detector(),
+        fusion.joined(fusion.empty_memory(n)), fibrillation.empty_swings(n), detection.Detector(),
         shapes.empty_shapes(len(shape_leads(leads))), episodes.Tracker(fs_hz, tuple(leads)), NO_BEAT,
     )  # fmt: skip
 
@@ -84,6 +92,30 @@ def step(states: Sequence[State], batch: Batch) -> tuple[list[State], list[Outco
     return now, [joined(own) for own in zip(*parts, strict=True)]
 
 
+def step_in_place(states: Sequence[State], batch: Batch) -> list[tuple[State, Outcome] | Exception]:
+    """`step` for a caller who needs the given states no more and shares none between devices: what is remembered is
+    changed, not copied. Where a device's own analysis fails there is the exception; it spoils no other's.
+    """
+    count, length = batch.samples.shape[0], batch.samples.shape[2]
+    try:
+        if length > STEP_LIMIT_S * batch.fs_hz:
+            return list(zip(*step(states, batch), strict=True))
+        _check(states, batch)
+        flags = _flags(batch)
+        ready = _ready(states, batch, batch.samples, flags)
+    except Exception as failure:  # nothing has been changed yet
+        if count == 1:
+            return [failure]
+        return [one for k in range(count) for one in step_in_place(states[k : k + 1], batch.only(k))]
+    results: list[tuple[State, Outcome] | Exception] = [(s, empty_outcome(len(s.leads))) for s in ready]
+    for members in _phases(ready) if length else ():
+        own = [ready[k] for k in members]
+        pick = members if len(members) < count else slice(None)
+        for k, result in zip(members, _spared(own, batch.samples[pick], flags[pick]), strict=True):
+            results[k] = result
+    return results
+
+
 def finish(state: State) -> Outcome:
     """End of the stretch: decide what is still open and close every episode. The state is not to be used again."""
     if state.origin < 0:
@@ -104,26 +136,30 @@ def _check(states: Sequence[State], batch: Batch) -> None:
     n, leads = len(states), len(batch.leads)
     if batch.samples.shape[:2] != (n, leads) or batch.samples.dtype != np.int16:
         raise ValueError(f"samples must be int16 [{n}, {leads}, sample], are {batch.samples.shape}")
+    first, scale = batch.first_sample.tolist(), batch.uv_per_lsb.tolist()
     for k, state in enumerate(states):
-        if (state.fs_hz, state.leads) != (batch.fs_hz, batch.leads):
+        if state.fs_hz != batch.fs_hz or state.leads != batch.leads:
             raise ValueError(f"device {k}: state is for {state.fs_hz} Hz {state.leads}")
-        if state.origin >= 0 and state.origin + state.taken != batch.first_sample[k]:
-            raise ValueError(f"device {k}: sample {batch.first_sample[k]} does not continue the stretch")
-        if state.origin >= 0 and state.uv_per_lsb != batch.uv_per_lsb[k]:
+        if state.origin < 0:
+            continue
+        if state.origin + state.taken != first[k]:
+            raise ValueError(f"device {k}: sample {first[k]} does not continue the stretch")
+        if state.uv_per_lsb != scale[k]:
             raise ValueError(f"device {k}: another scale needs a new state")
 
 
 def _flags(batch: Batch) -> NDArray[np.uint8]:
     """1 where a sample tells nothing (not valid, at a rail, electrode off), 2 added where the electrode is off."""
-    shape = batch.samples.shape
 
     def full(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.broadcast_to(mask[:, :, None] if mask.ndim == 2 else mask, shape)
+        return mask[:, :, None] if mask.ndim == 2 else mask
 
-    rail = (batch.samples == cond.RAIL) | (batch.samples <= -cond.RAIL)
     off = ~full(batch.electrodes_on)
-    marks: NDArray[np.uint8] = (~full(batch.valid) | rail | off).astype(np.uint8)
-    marks[off] |= 2
+    bad = (batch.samples == cond.RAIL) | (batch.samples <= -cond.RAIL)
+    bad |= ~full(batch.valid) | off
+    marks: NDArray[np.uint8] = bad.view(np.uint8)
+    if off.any():
+        marks |= off.view(np.uint8) << 1
     return marks
 
 
@@ -162,63 +198,101 @@ def _step(
     """One bounded piece for all devices, those of equal phase together."""
     if samples.shape[-1] == 0:
         return list(states), [empty_outcome(len(s.leads)) for s in states]
-    ready = [
-        _started(s, samples[k], flags[k], batch, k) if s.origin < 0 and batch is not None else s
-        for k, s in enumerate(states)
-    ]
-    groups: dict[tuple[int, bool], list[int]] = defaultdict(list)
-    for k, s in enumerate(ready):
-        groups[(s.taken if s.hop == 0 else s.taken % s.fs_hz, s.hop == 0)].append(k)
+    ready = _ready(states, batch, samples, flags)
     news: list[State] = list(ready)
     outcomes: list[Outcome] = [empty_outcome(len(s.leads)) for s in ready]
-    for members in groups.values():
+    for members in _phases(ready):
         own = [ready[k] for k in members]
         pick = members if len(members) < len(ready) else slice(None)
-        results = _group(own, samples[pick], flags[pick], until)
-        for k, (state, outcome) in zip(members, results, strict=True):
-            news[k], outcomes[k] = state, outcome
+        group = _group(own, samples[pick], flags[pick])
+        for k, s, place in zip(members, own, range(len(own)), strict=True):
+            news[k], outcomes[k] = _decided(s, _copied(s), group, place, until)
     return news, outcomes
 
 
-def _group(
-    states: list[State], samples: NDArray[np.int16], flags: NDArray[np.uint8], until: int | None
-) -> list[tuple[State, Outcome]]:
-    """Devices whose half seconds fall on the same samples of this piece."""
+def _ready(
+    states: Sequence[State], batch: Batch | None, samples: NDArray[np.int16], flags: NDArray[np.uint8]
+) -> list[State]:
+    """The states, those before their first samples begun with them."""
+    if batch is None:
+        return list(states)
+    return [_started(s, samples[k], flags[k], batch, k) if s.origin < 0 else s for k, s in enumerate(states)]
+
+
+def _phases(states: Sequence[State]) -> list[list[int]]:
+    """Devices whose half seconds fall on the same samples of a piece."""
+    groups: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for k, s in enumerate(states):
+        groups[(s.taken if s.hop == 0 else s.taken % s.fs_hz, s.hop == 0)].append(k)
+    return list(groups.values())
+
+
+def _copied(s: State) -> Mind:
+    return Mind(
+        detection.copied(s.detector), shapes.copied(s.shapes), episodes.copied(s.tracker), s.last_beat
+    )
+
+
+def _spared(
+    states: list[State], samples: NDArray[np.int16], flags: NDArray[np.uint8]
+) -> list[tuple[State, Outcome] | Exception]:
+    """A group's results in place; one that fails does so alone."""
+    try:
+        group = _group(states, samples, flags)
+    except Exception as failure:  # of what is done for all together
+        if len(states) == 1:
+            return [failure]
+        parts = (slice(k, k + 1) for k in range(len(states)))
+        return [one for own in parts for one in _spared(states[own], samples[own], flags[own])]
+    results: list[tuple[State, Outcome] | Exception] = []
+    for place, s in enumerate(states):
+        try:
+            mind = Mind(s.detector, s.shapes, s.tracker, s.last_beat)
+            results.append(_decided(s, mind, group, place, None))
+        except Exception as failure:
+            results.append(failure)
+    return results
+
+
+class Group(NamedTuple):
+    """What a piece brings to devices of one phase, before anything is decided; device first."""
+
+    length: int  # of the piece
+    tail: NDArray[np.int16]
+    tail_flags: NDArray[np.uint8]
+    looked: "Looked"
+    by_hop: NDArray[np.uint8]  # quality codes [device, hop, lead]
+    quality: list[list[list[int]]]  # the same
+
+
+def _group(states: list[State], samples: NDArray[np.int16], flags: NDArray[np.uint8]) -> Group:
+    """What is done for devices of one phase together."""
     lead = states[0]
-    fs_hz, length = lead.fs_hz, lead.tail.shape[1]
+    fs_hz, start = lead.fs_hz, lead.taken - lead.tail.shape[1]
     tails = fusion.stack([s.tail for s in states])
     raw = np.concatenate([tails, _held(samples, flags, tails[..., -1])], axis=-1)
     marks = np.concatenate([fusion.stack([s.tail_flags for s in states]), flags], axis=-1)
-    taken = lead.taken + samples.shape[-1]
-    hops = cond.hops_ready(taken, fs_hz) - lead.hop
-    looked = Looked(
-        [s.memory for s in states],
-        [s.swings for s in states],
-        np.empty((len(states), len(lead.leads), 0), np.uint8),
-        [[] for _ in states],
-        [[] for _ in states],
+    hops = cond.hops_ready(lead.taken + samples.shape[-1], fs_hz) - lead.hop
+    looked = _look(states, raw, marks, start, hops) if hops > 0 else _not_looked(states)
+    needed = slice(cond.first_needed(lead.hop + max(0, hops), fs_hz) - start, None)
+    by_hop = np.ascontiguousarray(looked.codes.transpose(0, 2, 1))
+    return Group(
+        samples.shape[-1], raw[..., needed].copy(), marks[..., needed].copy(), looked, by_hop, by_hop.tolist()
     )
-    if hops > 0:
-        looked = _look(states, raw, marks, lead.taken - length, hops)
-    codes = looked.codes
-    tail, tail_flags = raw[..., -length:].copy(), marks[..., -length:].copy()
-    by_hop = np.ascontiguousarray(codes.transpose(0, 2, 1))
-    quality = by_hop.tolist()
-    results = []
-    for k, s in enumerate(states):
-        mind = Mind(
-            detection.copied(s.detector), shapes.copied(s.shapes), episodes.copied(s.tracker), s.last_beat
-        )
-        mind.tracker.likeness = looked.likeness[k]
-        clock = Clock(fs_hz, s.origin, s.hop, s.paced)
-        outcome = decide(mind, clock, looked.rows[k], quality[k], by_hop[k], until)
-        state = State(
-            fs_hz, s.leads, s.origin, s.taken + samples.shape[-1], s.hop + codes.shape[-1], s.uv_per_lsb, s.paced,
-            tail[k], tail_flags[k], looked.memory[k], looked.swings[k], mind.detector, mind.shapes,
-            mind.tracker, mind.last_beat,
-        )  # fmt: skip
-        results.append((state, outcome))
-    return results
+
+
+def _decided(s: State, mind: Mind, group: Group, place: int, until: int | None) -> tuple[State, Outcome]:
+    """One device's decisions about a piece, and its state after it; `mind` is changed."""
+    looked, by_hop = group.looked, group.by_hop[place]
+    mind.tracker.likeness = looked.likeness[place]
+    clock = Clock(s.fs_hz, s.origin, s.hop, s.paced)
+    outcome = decide(mind, clock, looked.rows[place], group.quality[place], by_hop, until)
+    state = State(
+        s.fs_hz, s.leads, s.origin, s.taken + group.length, s.hop + len(by_hop), s.uv_per_lsb, s.paced,
+        group.tail[place], group.tail_flags[place], looked.memory[place], looked.swings[place], mind.detector,
+        mind.shapes, mind.tracker, mind.last_beat,
+    )  # fmt: skip
+    return state, outcome
 
 
 class Looked(NamedTuple):
@@ -226,11 +300,20 @@ class Looked(NamedTuple):
     [device, lead, hop], candidates with their hop, and how much each hop looks like fibrillation.
     """
 
-    memory: list[fusion.Memory]
+    memory: list[cond.Real]
     swings: list[NDArray[np.int64]]
     codes: NDArray[np.uint8]
     rows: list[list[tuple[int, fiducials.Candidate]]]
     likeness: list[list[float]]
+
+
+def _not_looked(states: list[State]) -> Looked:
+    """No half second is complete."""
+    nothing = np.empty((len(states), len(states[0].leads), 0), np.uint8)
+    empty: list[list[Any]] = [[] for _ in states]
+    return Looked(
+        [s.memory for s in states], [s.swings for s in states], nothing, empty, [[] for _ in states]
+    )
 
 
 def _look(
@@ -238,13 +321,11 @@ def _look(
 ) -> Looked:
     """The vectorised part of the next hops of all devices of a group."""
     lead = states[0]
-    oldest = cond.first_needed(lead.hop, lead.fs_hz)
-    raw, marks, start = raw[..., oldest - start :], marks[..., oldest - start :], oldest
     scale = np.array([s.uv_per_lsb for s in states])
     seen = cond.condition(raw, marks != 0, start, lead.fs_hz, scale, lead.hop, hops)
     off = _off_by_hop(marks, start, lead, hops)
     hop = np.array([s.hop for s in states], np.int64)
-    judged, memory = fusion.judge(seen, fusion.stacked([s.memory for s in states]), hop, off)
+    judged, memory = fusion.judge(seen, fusion.parted(fusion.stack([s.memory for s in states])), hop, off)
     summits = fusion.candidates(fusion.fuse(seen, judged))
     found = fiducials.describe(
         seen, judged, raw, start, lead.fs_hz, lead.hop, summits, shape_leads(lead.leads)
@@ -257,7 +338,7 @@ def _look(
     new = fibrillation.swings(seen, scale, judged.quality)
     kept = np.concatenate([before, new], axis=-2)[..., -before.shape[-2] :, :]
     likeness = fibrillation.likeness(before, new, hop).tolist()
-    return Looked(fusion.unstacked(memory), list(kept), judged.quality, rows, likeness)
+    return Looked(list(fusion.joined(memory)), list(kept), judged.quality, rows, likeness)
 
 
 def _off_by_hop(marks: NDArray[np.uint8], start: int, lead: State, hops: int) -> NDArray[np.bool_]:

@@ -191,16 +191,17 @@ class LiveAnalysis:
         return _Group(runs, own, signals.electrodes_off[kept], signals.samples[kept]), others
 
     def _step_or_restart(self, group: _Group) -> list[Live]:
-        """Step a group; if that fails, each alone: the one that fails begins anew, the rest and storing go on."""
+        """Step a group: a run that fails begins anew, the rest and storing go on."""
         try:
-            found = _step(group)
-        except Exception as failure:
+            found, failed = _step(group)
+        except Exception as failure:  # before any state was changed
             count = len(group.runs)
             if count > 1:
                 return [live for k in range(count) for live in self._step_or_restart(group.only([k]))]
-            self._give_up(group.runs[0], failure)
-            return []
+            found, failed = [], [(group.runs[0], failure)]
         self._touched += group.runs
+        for run, why in failed:
+            self._give_up(run, why)
         return found
 
     def _give_up(self, run: _Run, failure: Exception) -> None:
@@ -335,8 +336,8 @@ def _joined(groups: Sequence[_Group]) -> _Group:
     return _Group(*together, np.concatenate(off), np.concatenate(samples))
 
 
-def _step(group: _Group) -> list[Live]:
-    """One call of the analyser."""
+def _step(group: _Group) -> tuple[list[Live], list[tuple[_Run, Exception]]]:
+    """One call of the analyser; and what failed of it."""
     runs, state = group.runs, group.runs[0].state
     leads, recordings = len(state.leads), [run.recording for run in group.runs]
     batch = stream.Batch(
@@ -349,17 +350,19 @@ def _step(group: _Group) -> list[Live]:
         np.array(group.first_sample, np.int64),
         np.array([one.paced for one in recordings], np.bool_),
     )
-    states, outcomes = stream.step([run.state for run in runs], batch)
-    found: list[Live] = []
-    for run, new, outcome in zip(runs, states, outcomes, strict=True):
-        run.state = new
+    found, failed = list[Live](), list[tuple[_Run, Exception]]()
+    for run, result in zip(runs, stream.step_in_place([run.state for run in runs], batch), strict=True):
+        if isinstance(result, Exception):
+            failed.append((run, result))
+            continue
+        run.state, outcome = result
         if outcome.decided_until >= 0:  # a short packet may decide nothing, which says nothing of the signal
             run.rate_bpm, run.quality = outcome.rate_bpm, outcome.quality
             run.beats += outcome.beats.tolist()
         if outcome.findings:
             run.findings += outcome.findings
             found += [Live(run.recording, run.boot, finding) for finding in outcome.findings]
-    return found
+    return found, failed
 
 
 def _is_due(run: _Run, now_s: float, every_s: float) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ecg import snapshot
 from ecg.findings import Finding
-from ecg.stream import Batch, Outcome, State, finish, new_state, step
+from ecg.stream import Batch, Outcome, State, finish, new_state, step, step_in_place
 from ecg.synthetic import Segment, Synthesiser
 
 LEADS = ("MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1", "MDC_ECG_LEAD_V5")
@@ -63,20 +63,31 @@ def feed(
     valid: NDArray[np.bool_] | None = None,
     saved: bool = False,
     paced: bool = False,
+    in_place: bool = False,
 ) -> list[Told]:
-    """Feed devices [n, lead, sample] side by side, cut at `cuts`; optionally through bytes between the pieces."""
+    """Feed devices [n, lead, sample] side by side, cut at `cuts`; optionally through bytes between the pieces, or
+    without keeping any state.
+    """
     leads = LEADS[: samples.shape[1]]
-    states: list[State] = [new_state(fs_hz, leads)] * len(samples)
+    states: list[State] = [new_state(fs_hz, leads) for _ in samples]
     outcomes: list[list[Outcome]] = [[] for _ in samples]
     edges = [0, *sorted(c for c in cuts if 0 < c < samples.shape[2]), samples.shape[2]]
     for a, b in pairwise(edges):
         part = [None if mask is None else mask[:, :, a:b] for mask in (on, valid)]
-        states, new = step(states, batch(fs_hz, leads, samples[:, :, a:b], a, *part, paced=paced))
+        stepped = _stepped if in_place else step
+        states, new = stepped(states, batch(fs_hz, leads, samples[:, :, a:b], a, *part, paced=paced))
         if saved:
             states = [snapshot.unpack(snapshot.pack(s)) for s in states]
         for own, outcome in zip(outcomes, new, strict=True):
             own.append(outcome)
     return [told([*own, finish(state)]) for own, state in zip(outcomes, states, strict=True)]
+
+
+def _stepped(states: Sequence[State], batch: Batch) -> tuple[list[State], list[Outcome]]:
+    results = step_in_place(states, batch)
+    told = [result for result in results if not isinstance(result, Exception)]
+    assert len(told) == len(results)
+    return [state for state, _ in told], [outcome for _, outcome in told]
 
 
 def play(*script: Segment, fs_hz: int = 250, seed: int = 1, leads: int = 3, paced: bool = False) -> Told:

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ecg import snapshot
-from ecg.stream import finish, new_state, step
+from ecg import snapshot, stream
+from ecg.decision import Mind
+from ecg.stream import Outcome, State, finish, new_state, step, step_in_place
 from ecg.synthetic import Segment, Synthesiser
-from tests.ecg.strips import LEADS, batch, feed
+from tests.ecg.strips import LEADS, batch, feed, told
 
 RATES = (50, 128, 250, 360)
 
@@ -62,10 +63,42 @@ def test_cuts_companions_and_saved_states_change_nothing(
 ) -> None:
     fs_hz, samples, on, valid = given_devices
     cuts = data.draw(st.lists(st.integers(1, samples.shape[2]), max_size=12))
-    together = feed(samples, fs_hz, cuts, on, valid, saved=data.draw(st.booleans()))
+    saved, in_place = data.draw(st.booleans()), data.draw(st.booleans())
+    together = feed(samples, fs_hz, cuts, on, valid, saved=saved, in_place=in_place)
     for k in range(len(samples)):
         (alone,) = feed(samples[k : k + 1], fs_hz, (), on[k : k + 1], valid[k : k + 1])
         assert together[k] == alone
+
+
+@pytest.mark.parametrize("part", ["decide", "_look"])
+def test_a_device_whose_analysis_fails_spoils_no_other(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it fails in what is done for all together, or alone."""
+    samples = np.stack([heart(seed, 250, 12, 2) for seed in range(5)])
+    whole = feed(samples, cuts=range(0, 3000, 250), in_place=True)
+    states, outcomes = [new_state(250, LEADS[:2]) for _ in samples], [list[Outcome]() for _ in samples]
+    real = getattr(stream, part)
+
+    def failing(first: Mind | list[State], *rest: object) -> object:
+        trackers = [first.tracker] if isinstance(first, Mind) else [one.tracker for one in first]
+        if any(tracker.paced for tracker in trackers):  # a mark that no signal has
+            raise RuntimeError
+        return real(first, *rest)
+
+    monkeypatch.setattr(stream, part, failing)
+    failed = set[int]()
+    for a in range(0, samples.shape[2], 250):
+        together = batch(250, LEADS[:2], samples[:, :, a : a + 250], a)
+        together.paced[2] = True
+        for k, result in enumerate(step_in_place(states, together)):
+            if isinstance(result, Exception):
+                failed.add(k)
+                states[k] = new_state(250, LEADS[:2])
+                continue
+            states[k], outcome = result
+            outcomes[k].append(outcome)
+    assert failed == {2}
+    for k in (0, 1, 3, 4):
+        assert told([*outcomes[k], finish(states[k])]) == whole[k]
 
 
 @settings(max_examples=25, deadline=None)

@@ -22,7 +22,6 @@ from ecg.stream import shape_leads
 
 BLOCK_S = 1800  # templates are learnt anew for each such stretch: posture and electrodes change in a day
 BEATS_NEEDED = 20  # fewer in a block teach nothing about the patient
-FIBRILLATION = "atrial-fibrillation"  # of ecg.rhythms
 MARGIN_S = 1  # of signal beyond a block's ends
 BASELINE_HALF = 64  # 0.5 s each side: the mean over 1 s is the wander
 
@@ -109,18 +108,6 @@ def features(found: Analysis, leads: Sequence[Lead]) -> tuple[dict[str, Real], I
     return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, np.concatenate(places)
 
 
-def during_fibrillation(found: Analysis) -> Bool:
-    """Which beats lie in an episode of atrial fibrillation, where no beat comes early."""
-    out = np.zeros(len(found.sample), bool)
-    for one in found.findings:
-        if one.rule == FIBRILLATION:
-            last = found.length if one.offset_sample is None else one.offset_sample
-            out[
-                np.searchsorted(found.sample, one.onset_sample) : np.searchsorted(found.sample, last, "right")
-            ] = True
-    return out
-
-
 def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
     """The analysis with every beat N, S or V as judged from its whole neighbourhood, and without what is no beat.
 
@@ -132,7 +119,6 @@ def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
         return found
     seen = np.asarray(chosen(found, leads)[1].any(axis=1))
     wide, early = judged(rows, model())
-    early &= ~during_fibrillation(found)[place]
     codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
     kind = found.kind.copy()
     kind[place] = np.where(seen[place], codes, kind[place])

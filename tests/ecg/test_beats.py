@@ -141,14 +141,3 @@ def test_classes_are_counted_as_bxb_counts_them(true: str, called: str, counted:
 def test_short_records_stay_as_the_stream_saw_them() -> None:
     short = record(SAMPLES[:, : 10 * FS_HZ])
     assert analyse(short).kind.tolist() == streamed(short).kind.tolist()
-
-
-def test_no_beat_is_early_in_fibrillation() -> None:
-    """Its intervals are of no order, so none of its own beats comes before its time."""
-    heart = Synthesiser(
-        12, FS_HZ, LEADS, (Segment("sinus", 60, 70), Segment("af", 180, 95), Segment("sinus", 60, 70))
-    )
-    found = analyse(record(heart.samples(0, SECONDS * FS_HZ)))
-    during = beat_classes.during_fibrillation(found)
-    assert during.sum() > 200 and not (found.kind[during] == CLASSES.index("S")).any()
-    assert not during[found.sample < 50 * FS_HZ].any() and not during[found.sample > 270 * FS_HZ].any()

@@ -119,14 +119,22 @@ def _hour(s: Sheet, row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def variability(s: Sheet) -> None:
-    """HRV: the figures, or why they are withheld, and SDNN of each 5 min."""
-    told = s.figures.get("hrv")
+def _told(s: Sheet, name: str) -> Mapping[str, Any] | None:
+    """The figures of a section, under its heading; None where there are none, or they are withheld with the reason."""
+    told: Mapping[str, Any] | None = s.figures.get(name)
     if told is None:
-        return
-    s.paper.heading(s.label("hrv"))
+        return None
+    s.paper.heading(s.label(name))
     if told["withheld"]:
         s.paper.text(s.word("withheld", reason=s.words_of(told["withheld"]["words"])), 10)
+        return None
+    return told
+
+
+def variability(s: Sheet) -> None:
+    """HRV: the figures, or why they are withheld, and SDNN of each 5 min."""
+    told = _told(s, "hrv")
+    if told is None:
         return
     known = [(key, told["values"][key], unit) for key, unit in HRV_ROWS if told["values"][key] is not None]
     s.paper.fields([(s.label(key), f"{value:g} {unit}".rstrip()) for key, value, unit in known], 2, 52)
@@ -135,7 +143,7 @@ def variability(s: Sheet) -> None:
     percent = f"{100 * told['nn_share']:.0f} %"
     s.paper.text(s.word("hrv_note", percent=percent, stretches=told["stretches"]), 7, GREY)
     if sum(value is not None for value in told["trend_sdnn_ms"]) >= TREND_MIN:
-        values = np.array([np.nan if v is None else v for v in told["trend_sdnn_ms"]], float)
+        values = np.array(told["trend_sdnn_ms"], float)  # None becomes a hole
         s.paper.room(40)
         s.paper.text(s.word("hrv_trend"), 8, GREY)
         s.paper.space(2)
@@ -144,12 +152,8 @@ def variability(s: Sheet) -> None:
 
 def st(s: Sheet) -> None:
     """ST by lead: reference, extremes with their times, episodes, trend; or why there is none."""
-    told = s.figures.get("st")
+    told = _told(s, "st")
     if told is None:
-        return
-    s.paper.heading(s.label("st"))
-    if told["withheld"]:
-        s.paper.text(s.word("withheld", reason=s.words_of(told["withheld"]["words"])), 10)
         return
     if told["unverified"]:
         s.paper.text(s.words_of(told["unverified"]["words"]), 9, WARNING)
@@ -172,7 +176,7 @@ def st(s: Sheet) -> None:
     _st_episodes(s, told)
     s.paper.text(s.word("st_note"), 7, GREY)
     for row in told["leads"]:
-        values = np.array([np.nan if v is None else v for v in row["trend_uv"]], float)
+        values = np.array(row["trend_uv"], float)  # None becomes a hole
         if np.isfinite(values).sum() >= TREND_MIN:
             s.paper.room(ST_TREND_MM + 12)
             s.paper.text(f"ST {short(row['lead'])}", 8)

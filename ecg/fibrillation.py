@@ -10,7 +10,7 @@ Sums are of integers and all else is elementwise, so nothing depends on cuts or 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.conditioning import HOP, LSB_PARTS, REACH, SMOOTH, Conditioned, Int, Real
+from ecg.conditioning import HOP, LSB_PARTS, MARGIN, REACH, SMOOTH, Conditioned, Int, Real, Whole, highest
 from ecg.fusion import OFF
 
 WINDOW_HOPS = 10  # 5 s, as the windows of the Creighton labels and of AAMI EC38
@@ -47,13 +47,13 @@ def empty_swings(leads: int) -> Int:
 def _bands(c: Conditioned, uv_per_lsb: Real, hops: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Both bands in whole microvolts at 64 Hz, from two samples before the first hop on."""
     first, last = REACH - 2 * STEP, REACH + hops * HOP
-    own = slice(first, last, STEP)
-    fast = np.rint(c.band_uv[..., own]).astype(np.int32)
+    band = c.band[..., first - MARGIN : last - MARGIN : STEP]
+    fast = np.rint(band * c.band_uv[:, None, None]).astype(np.int32)
     total = c.total
 
-    def mean_of(length: int) -> Int:
+    def mean_of(length: int) -> Whole:
         half = length // 2
-        out: Int = (
+        out: Whole = (
             total[..., first + half + 1 : last + half + 1 : STEP]
             - total[..., first - half : last - half : STEP]
         )
@@ -93,15 +93,12 @@ def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
     joined = np.concatenate([before, new], axis=-2)
     hops = joined.shape[-2] - WINDOW_HOPS + 1
     total = joined[..., :hops, :].copy()
-    least = joined[..., :hops, [_PEAK, _SLOW_PEAK]]
-    most = least.copy()
     for back in range(1, WINDOW_HOPS):
-        row = joined[..., back : back + hops, :]
-        total += row
-        peaks = row[..., [_PEAK, _SLOW_PEAK]]
-        np.minimum(least, peaks, out=least)
-        np.maximum(most, peaks, out=most)
-    return total, least, most
+        total += joined[..., back : back + hops, :]
+    by_hop = np.ascontiguousarray(np.moveaxis(joined[..., [_PEAK, _SLOW_PEAK]], -2, 0))  # long rows are fast
+    peaks = np.moveaxis(by_hop, 0, -1)
+    least, most = -highest(-peaks, WINDOW_HOPS), highest(peaks, WINDOW_HOPS)
+    return total, np.moveaxis(least, -1, -2), np.moveaxis(most, -1, -2)
 
 
 def features(sums: Int, least: Int, most: Int) -> list[Real]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecg.conditioning import HOP, RATE_HZ, REACH, Conditioned, Real, running_sum
+from ecg.conditioning import HOP, MARGIN, RATE_HZ, REACH, Conditioned, Real, running_sum
 from ecg.fusion import UNREADABLE, Judged
 
 Shape = NDArray[np.int32]
@@ -130,9 +130,10 @@ def describe(
     grid = (first_hop * HOP - REACH) + r
     sample = _extremum(raw, start, fs_hz, (device, lead, grid), sign)
     around = r[:, None] + np.arange(-R_REACH - 1, R_REACH + 2)
-    own = c.band_uv[device[:, None], lead[:, None], around]
+    own = c.band[device[:, None], lead[:, None], around - MARGIN] * c.band_uv[device, None]
     span = r[:, None] + np.arange(-SHAPE_REACH - SHAPE_SLACK, SHAPE_REACH + SHAPE_SLACK + 1)
-    shape = c.band_uv[device[:, None, None], shape_leads[None, :, None], span[:, None, :]]
+    band = c.band[device[:, None, None], shape_leads[None, :, None], span[:, None, :] - MARGIN]
+    shape = band * c.band_uv[device, None, None]
     readable = judged.quality[device[:, None], shape_leads[None, :], hop[:, None]] < UNREADABLE
     largest = np.maximum(np.abs(shape).max(axis=(1, 2)), 1e-9)
     scaled = (

@@ -13,11 +13,9 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
-from ecg.conditioning import HOP, NEIGHBOUR, REACH, START_HOPS, Bool, Conditioned, Real
+from ecg.conditioning import HOP, NEIGHBOUR, REACH, START_HOPS, Bool, Conditioned, Real, highest, neighbours
 
 QUALITIES = ("good", "noisy", "unreadable", "off")
 GOOD, NOISY, UNREADABLE, OFF = range(4)
@@ -93,13 +91,18 @@ def stack(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
 
 
-def _rank(windows: Real, numerator: int, denominator: int) -> Real:
-    """Quantile of the finite values along the last axis, inf where there are none."""
+def _rank(windows: Real, numerator: int, denominator: int) -> tuple[Real, NDArray[np.int64]]:
+    """Quantile of the finite values along the last axis, inf where there are none; and how many they are."""
     ordered = np.sort(windows, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
-    place = np.minimum(count * numerator // denominator, np.maximum(count - 1, 0))
-    out: Real = np.take_along_axis(ordered, place, axis=-1)[..., 0]
-    return out
+    length = ordered.shape[-1]
+    rank: Real = ordered[..., length * numerator // denominator].copy()
+    count = np.full(rank.shape, length)
+    short = ordered[..., -1] == math.inf
+    if short.any():
+        some = ordered[short]
+        count[short] = known = (some < math.inf).sum(axis=-1)
+        rank[short] = some[np.arange(len(some)), known * numerator // denominator]
+    return rank, count
 
 
 def _levels(target: Real, level: Real, hop: NDArray[np.int64]) -> Real:
@@ -127,8 +130,11 @@ def _levels_one_by_one(target: Real, level: Real, hop: NDArray[np.int64]) -> Rea
                     pass
                 elif first + k < LEVEL_HOPS or now == 0.0:
                     now = one
+                elif one > (high := now * LEVEL_RISES):
+                    now = high
                 else:
-                    now = min(max(one, now * LEVEL_FALLS), now * LEVEL_RISES)
+                    low = now * LEVEL_FALLS
+                    now = one if one > low else low
                 row.append(now)
             rows.append(row)
     return np.array(rows).reshape(target.shape)
@@ -137,24 +143,26 @@ def _levels_one_by_one(target: Real, level: Real, hop: NDArray[np.int64]) -> Rea
 def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> tuple[Judged, Memory]:
     """Quality and gain of every lead for each hop; hop [g] is the index of the first, off [g, lead, h]."""
     two = np.concatenate([memory.last_peak_uv[..., None], c.peak_uv], axis=-1)
-    pairs = np.where(
-        np.isinf(two[..., 1:]),
-        np.inf,
-        np.maximum(np.where(np.isinf(two[..., :-1]), 0.0, two[..., :-1]), c.peak_uv),
-    )
+    two[two == math.inf] = 0.0
+    pairs = highest(two, 2)
+    pairs[c.peak_uv == math.inf] = math.inf
     peaks = np.concatenate([memory.peaks_uv, pairs], axis=-1)
-    noise = _history_rank(memory.floors_uv, c.floor_uv, 1, 2)
-    ragged = _history_rank(memory.roughs_uv, c.rough_uv, 1, 2) > RAGGED_ABOVE * noise
+    floors = np.concatenate([memory.floors_uv, c.floor_uv], axis=-1)
+    roughs = np.concatenate([memory.roughs_uv, c.rough_uv], axis=-1)
+    noise, _ = _rank(neighbours(floors, NOISE_HOPS)[..., 1:, :], 1, 2)
+    ragged = _rank(neighbours(roughs, NOISE_HOPS)[..., 1:, :], 1, 2)[0] > RAGGED_ABOVE * noise
     starts = hop[0] == 0  # a group starts together: its first hops share what 2 s have shown
-    drowned = ragged & (noise > RAGGED_UNREADABLE_ABOVE * _target(peaks, 1, starts))
-    clean = np.concatenate([memory.clean_uv, np.where(drowned, np.inf, pairs)], axis=-1)
-    level = _levels(_target(clean, LEVEL_NEEDS, starts), memory.level_uv, hop)
-    still = (
-        sliding_window_view(peaks, NOISE_HOPS, axis=-1)[..., LEVEL_HOPS - NOISE_HOPS + 1 :, :].max(axis=-1)
-        == 0.0
-    )
-    known = np.where(np.isinf(peaks), 0.0, peaks)
-    greatest = sliding_window_view(known, LEVEL_HOPS, axis=-1)[..., 1:, :].max(axis=-1)
+    ranked = _rank(neighbours(peaks, LEVEL_HOPS)[..., 1:, :], 9, 16)
+    drowned = ragged & (noise > RAGGED_UNREADABLE_ABOVE * _target(*ranked, 1, starts))
+    clean = np.concatenate([memory.clean_uv, np.where(drowned, math.inf, pairs)], axis=-1)
+    unlike = (clean != peaks).any(axis=-1)
+    if unlike.any():
+        some = _rank(neighbours(clean[unlike], LEVEL_HOPS)[..., 1:, :], 9, 16)
+        ranked[0][unlike], ranked[1][unlike] = some
+    level = _levels(_target(*ranked, LEVEL_NEEDS, starts), memory.level_uv, hop)
+    known = np.where(peaks == math.inf, 0.0, peaks)
+    greatest = highest(known, LEVEL_HOPS)[..., 1:]
+    still = highest(peaks, NOISE_HOPS)[..., LEVEL_HOPS - NOISE_HOPS + 1 :] == 0.0
     no_summit = ragged & (noise > RAGGED_UNREADABLE_ABOVE * greatest)
     sudden = c.rough_uv > RAGGED_ABOVE * c.floor_uv  # broadband noise that has only just begun
     noise_now = np.where(sudden, np.maximum(noise, c.floor_uv), noise)
@@ -163,25 +171,16 @@ def judge(c: Conditioned, memory: Memory, hop: NDArray[np.int64], off: Bool) -> 
         peaks[..., -LEVEL_HOPS:],
         clean[..., -LEVEL_HOPS:],
         c.peak_uv[..., -1],
-        np.concatenate([memory.floors_uv, c.floor_uv], axis=-1)[..., -NOISE_HOPS:],
-        np.concatenate([memory.roughs_uv, c.rough_uv], axis=-1)[..., -NOISE_HOPS:],
+        floors[..., -NOISE_HOPS:],
+        roughs[..., -NOISE_HOPS:],
         level[..., -1],
     )
     return judged, kept
 
 
-def _history_rank(before: Real, new: Real, numerator: int, denominator: int) -> Real:
-    """Quantile over each new hop and as many before it as are remembered."""
-    joined = np.concatenate([before, new], axis=-1)
-    windows = sliding_window_view(joined, before.shape[-1], axis=-1)[..., 1:, :]
-    return _rank(windows, numerator, denominator)
-
-
-def _target(peaks: Real, needs: int, starts: bool) -> Real:
+def _target(rank: Real, count: NDArray[np.int64], needs: int, starts: bool) -> Real:
     """The level that 8 s of peaks suggest; inf where fewer than `needs` of them are known."""
-    windows = sliding_window_view(peaks, LEVEL_HOPS, axis=-1)[..., 1:, :]
-    target = _rank(windows, 9, 16)
-    target[np.isfinite(windows).sum(axis=-1) < needs] = np.inf
+    target = np.where(count < needs, math.inf, rank)
     if starts:
         target[..., : START_HOPS - 1] = target[..., START_HOPS - 1 : START_HOPS]
     return target
@@ -210,7 +209,7 @@ def fuse(c: Conditioned, judged: Judged) -> Real:
     """[g, h, NEIGHBOUR + HOP + NEIGHBOUR]: each hop and its surroundings, seen with the hop's own gains."""
     width = HOP + 2 * NEIGHBOUR
     around = c.envelope_uv[..., REACH - NEIGHBOUR :]
-    views = sliding_window_view(around, width, axis=-1)[..., ::HOP, :]
+    views = neighbours(around, width)[..., ::HOP, :]
     hops = judged.quality.shape[-1]
     curve = views[:, 0, :hops] * judged.gain_per_uv[:, 0, :, None]
     for lead in range(1, judged.quality.shape[1]):
@@ -220,7 +219,7 @@ def fuse(c: Conditioned, judged: Judged) -> Real:
 
 def candidates(curve: Real) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]:
     """(device, hop, place within the hop, height) of every summit that nothing within 195 ms overtops."""
-    top = maximum_filter1d(curve, 2 * NEIGHBOUR + 1, axis=-1)[..., NEIGHBOUR:-NEIGHBOUR]
+    top = highest(curve, 2 * NEIGHBOUR + 1)
     own = curve[..., NEIGHBOUR:-NEIGHBOUR]
     device, hop, place = np.nonzero((own == top) & (own > CANDIDATE_ABOVE))
     return device, hop, place, own[device, hop, place]

@@ -322,7 +322,7 @@ def _look(
     """The vectorised part of the next hops of all devices of a group."""
     lead = states[0]
     scale = np.array([s.uv_per_lsb for s in states])
-    seen = cond.condition(raw, marks != 0, start, lead.fs_hz, scale, lead.hop, hops)
+    seen = cond.condition(raw, marks != 0 if marks.any() else None, start, lead.fs_hz, scale, lead.hop, hops)
     off = _off_by_hop(marks, start, lead, hops)
     hop = np.array([s.hop for s in states], np.int64)
     judged, memory = fusion.judge(seen, fusion.parted(fusion.stack([s.memory for s in states])), hop, off)

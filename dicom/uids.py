@@ -27,8 +27,8 @@ _STORAGE: Final = tuple(
     _STANDARD + root for root in ("5.1.4.1.1.", "5.1.4.38.1", "5.1.4.39.1", "5.1.4.43.1", "5.1.4.45.1")
 )
 ECG_CLASSES: Final = frozenset(
-    _STANDARD + f"5.1.4.1.1.9.1.{number}" for number in (1, 2, 3)
-)  # 12-lead, general, ambulatory ECG waveform storage
+    _STANDARD + f"5.1.4.1.1.9.1.{number}" for number in (1, 2, 3, 4)
+)  # 12-lead, general, ambulatory, general 32-bit ECG waveform storage
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 

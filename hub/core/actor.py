@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-Kind = Literal["person", "device", "job", "anonymous"]
+Kind = Literal["person", "device", "node", "job", "anonymous"]
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A person (id: account), a device, a job of the hub, or somebody not signed in."""
+    """A person (id: account), a device, a DICOM node, a job of the hub, or somebody not signed in."""
 
     kind: Kind
     id: str

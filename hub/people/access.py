@@ -66,6 +66,7 @@ class Action:
     anybody: bool = False
     signed_in: bool = False
     step_up: bool = False
+    node: bool = False  # also for a DICOM node, within its own organisation
 
 
 def _below(*roles: str, grant: str | None = None) -> Action:
@@ -105,6 +106,14 @@ ACTIONS: dict[str, Action] = {
     "request.create": _CARE,
     "request.read": _CARE_OR_GRANT,
     "request.cancel": _CARE,
+    "upload.options": _ANYBODY,  # what the protocol can
+    "upload.create": _CARE,
+    "upload.read": _CARE_OR_GRANT,
+    "dicom.store": Action((Rule(CARE),), node=True),
+    "dicom.read": _CARE,
+    "dicom.assign": _CARE,
+    "dicom-node.read": _below(DEVICES, ADMIN),
+    "dicom-node.edit": _below(DEVICES, ADMIN),
     "device.read": _below(DEVICES, TECHNICIAN, TOWNSHIP, VILLAGE),
     "device.provision": _below(DEVICES),
     "device.retire": _below(DEVICES),
@@ -203,6 +212,8 @@ async def require(
     rule = ACTIONS[action]
     if actor.kind == "job" or rule.anybody:
         return
+    if actor.kind == "node" and rule.node and await _is_own(conn, organisation_id):
+        return
     if actor.kind != "person":
         raise errors.error("not_signed_in" if actor.kind == "anonymous" else "not_allowed")
     if not rule.signed_in:
@@ -260,6 +271,12 @@ async def _patient_organisation(conn: Connection, action: str, patient_id: UUID 
 
 
 _HOME_SQL = "SELECT organisation_id FROM patient WHERE id = %s"
+
+
+async def _is_own(conn: Connection, organisation_id: UUID | None) -> bool:
+    """Whether the acting node is in use, and this its organisation."""
+    row = await db.one(conn, "SELECT hub_node_organisation() AS own")
+    return row["own"] is not None and organisation_id in (None, row["own"])
 
 
 async def _permits(

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 const HUB = 'http://127.0.0.1:8080';
+const CATALOGUE = /locales\/([\w-]+)\/(\w+)\.json$/;
 const ENTRIES = ['index', 'desk', 'live', 'reading', 'admin'];
 
 /** The hub serves NAME.gz in place of NAME to whoever takes it: a third of the bytes on a village's line. */
@@ -30,7 +31,10 @@ export default defineConfig({
     target: ['chrome100', 'safari15.4', 'firefox100'],
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rolldownOptions: { input: Object.fromEntries(ENTRIES.map((name) => [name, `${import.meta.dirname}/${name}.html`])) },
+    rolldownOptions: {
+      input: Object.fromEntries(ENTRIES.map((name) => [name, `${import.meta.dirname}/${name}.html`])),
+      output: { chunkFileNames: (chunk) => `assets/${CATALOGUE.exec(chunk.facadeModuleId ?? '')?.slice(1).join('-') ?? '[name]'}-[hash].js` },
+    },
   },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   server: { proxy: { '/api': { target: HUB, ws: true }, '/healthz': HUB } },

@@ -39,7 +39,8 @@ async def register(page: Page) -> None:
 
 
 async def request_holter(page: Page) -> None:
-    await page.get_by_role("link", name=re.compile("申请动态心电图")).first.click()
+    await page.get_by_role("link", name=re.compile("申请检查")).first.click()
+    await page.get_by_label("动态心电图").check()
     for kind in ("监护与记录", "远程阅片"):
         await page.get_by_role("button", name=f"记录同意：{kind}").click()
         dialog = page.get_by_role("dialog")

@@ -12,6 +12,7 @@ from tests.journeys.conftest import ROOT, Hub, signed_in
 WIDTHS_PX = (1440, 360)
 LOCALES = ("en", "zh-CN")  # as the demo's accounts have it again at the end
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+KINDS = ("ecg-12-lead", "holter", "imaging")
 UNDER_WAY = ("requested", "recording")
 GRAVE = ("serious", "critical")
 KEY = re.compile(r"\b(?:core|signin|desk|live|reading|admin)\.[a-z][\w.-]+")
@@ -37,6 +38,7 @@ def desk(study: Study) -> Sequence[str]:
     patient, request, recording = study["patient"]["id"], study["request_id"], study["recording_id"]
     return (
         "/desk", "/desk?residents=1", "/desk?register=1", f"/desk?patient={patient}", f"/desk?patient={patient}&new=1",
+        *(f"/desk?patient={patient}&new=1&kind={kind}" for kind in KINDS),
         f"/desk?request={request}", f"/desk?pair={request}", "/live", f"/live?recording={recording}",
     )  # fmt: skip
 

@@ -57,6 +57,18 @@ for (const key of zh.keys()) {
   if (!literal.has(key) && !patterns.some((pattern) => pattern.test(key))) problems.push(`${key}: no page uses it`);
 }
 
+// A page has only the catalogues of its own sections (locales/sections.json), which must hold all that its folders say.
+const sections = JSON.parse(readFileSync(join(SRC, 'locales', 'sections.json'), 'utf8'));
+const FOLDERS = { core: ['core'], signin: ['core'], sending: ['core'], ecg: ['core', 'live'], desk: sections.desk, live: sections.live, reading: sections.reading, admin: sections.admin };
+for (const [folder, allowed] of Object.entries(FOLDERS)) {
+  for (const [, key] of sourceText(join(SRC, folder)).matchAll(/['"`]([a-z]+\.[\w.-]+)/g)) {
+    const file = zh.get(key ?? '')?.file.replace('.json', '');
+    if (file && !allowed.includes(file)) problems.push(`${folder}: ${key} is in ${file}.json, which its page does not load`);
+  }
+}
+const known = readdirSync(SRC, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== 'locales').map((entry) => entry.name);
+for (const folder of known) if (!(folder in FOLDERS)) problems.push(`${folder}: which catalogues its pages load is not said`);
+
 for (const problem of problems) console.error(problem);
 console.log(`catalogues: ${zh.size} messages, ${problems.length} problems`);
 process.exitCode = problems.length ? 1 : 0;

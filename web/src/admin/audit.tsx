@@ -34,7 +34,7 @@ export function AuditSection() {
 function Entries({ entries }: { entries: AuditEntry[] }) {
   const columns: Column<AuditEntry>[] = [
     { name: 'at', label: t('admin.audit.at'), sort: (entry) => entry.at, cell: (entry) => <Time at={entry.at} show="seconds" /> },
-    { name: 'who', label: t('admin.audit.who'), sort: (entry) => who(entry), cell: (entry) => entry.actor_name ?? <>{t('desk.access.hub')} <span class="mono small">{entry.actor_id}</span></> },
+    { name: 'who', label: t('admin.audit.who'), sort: (entry) => who(entry), cell: (entry) => entry.actor_name ?? <>{t('core.actor.hub')} <span class="mono small">{entry.actor_id}</span></> },
     { name: 'action', label: t('admin.audit.action'), sort: (entry) => entry.action, cell: (entry) => <span title={entry.action}>{translated(`admin.action.${entry.action}`, entry.action)}</span> },
     { name: 'object', label: t('admin.audit.object'), sort: (entry) => entry.object_kind, cell: (entry) => <span class="mono small" title={entry.object_id}>{entry.object_kind} {UUID.test(entry.object_id) ? entry.object_id.slice(-8) : entry.object_id}</span> },
     { name: 'detail', label: t('admin.audit.detail'), cell: (entry) => <span class="mono small">{Object.entries(entry.detail).map(([name, value]) => `${name}=${String(value)}`).join(' ') || '—'}</span> },

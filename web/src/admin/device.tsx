@@ -104,7 +104,7 @@ function Pair({ device, close, done }: { device: DeviceDetail; close: () => void
   return (
     <Dialog title={t('admin.device.pair')} close={close}>
       <p>{t('admin.device.pair.text')}</p>
-      <TextField label={t('desk.residents.search')} type="search" autocomplete="off" value={typed} change={setTyped} />
+      <TextField label={t('core.residents.search')} type="search" autocomplete="off" value={typed} change={setTyped} />
       <div class="choices">
         {(found.data?.patients ?? []).slice(0, 10).map((patient) => (
           <label key={patient.id} class="choice"><input type="radio" name="patient" checked={patient.id === chosen?.id} onChange={() => setChosen(patient)} /><span>{patient.name} <span class="figures soft">{patient.birth_date}</span></span></label>

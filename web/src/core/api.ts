@@ -27,16 +27,19 @@ export type Prompt = { kind: 'sign-in' | 'step-up'; resolve: (done: boolean) => 
 /** What the overlay asks for; null = nothing. */
 export const prompt = signal<Prompt | null>(null);
 export const csrf = signal('');
+/** Whose page this is. */
+export const accountId = signal('');
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
-type Options = { method?: Method; body?: unknown; signal?: AbortSignal; promptOn401?: boolean };
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+type Raw = { method: Method; headers: Record<string, string>; bytes?: Uint8Array<ArrayBuffer>; signal?: AbortSignal };
+type Options = Partial<Raw> & { body?: unknown; promptOn401?: boolean };
 
-async function send(path: string, { method = 'GET', body, signal: abort }: Options): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json' };
+async function send(path: string, { method = 'GET', headers: own = {}, body, bytes, signal: abort }: Options): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json', ...own };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET') headers['X-CSRF-Token'] = csrf.value;
   try {
-    const response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: abort ?? null });
+    const response = await fetch(path, { method, headers, body: bytes ?? (body === undefined ? null : JSON.stringify(body)), signal: abort ?? null });
     tellHttp(true);
     return response;
   } catch (cause) {
@@ -48,7 +51,7 @@ async function send(path: string, { method = 'GET', body, signal: abort }: Optio
 
 async function errorOf(response: Response): Promise<ApiError> {
   const body = (await response.json().catch(() => null)) as { error?: { code: string; message: Bilingual; detail?: ErrorDetail } } | null;
-  if (!body?.error) return new ApiError(response.status, `http-${response.status}`, null);
+  if (!body?.error) return new ApiError(response.status, response.status === 401 ? 'not_signed_in' : `http-${response.status}`, null);
   return new ApiError(response.status, body.error.code, body.error.message, body.error.detail);
 }
 
@@ -81,7 +84,9 @@ async function mended(error: ApiError, { promptOn401 = true }: Options): Promise
 async function renewToken(): Promise<boolean> {
   const response = await send('/api/me', {});
   if (!response.ok) return false;
-  const fresh = ((await response.json()) as { csrf: string }).csrf;
+  const { csrf: fresh, account } = (await response.json()) as { csrf: string; account: { id: string } };
+  // Somebody else signed in there: nothing of this page may be done or sent in their name.
+  if (account.id !== accountId.value) { location.assign('/'); return false; }
   const changed = fresh !== csrf.value;
   csrf.value = fresh;
   return changed;
@@ -98,6 +103,8 @@ export const api = {
     json<T>(path, { method: 'POST', body, ...options }),
   put: <T = void>(path: string, body: unknown) => json<T>(path, { method: 'PUT', body }),
   delete: (path: string) => json<void>(path, { method: 'DELETE' }),
+  /** Bytes and headers both ways (tus). */
+  raw: (path: string, options: Raw) => request(path, options),
   bytes: async (path: string, abort?: AbortSignal) => (await request(path, abort ? { signal: abort } : {})).arrayBuffer(),
 };
 

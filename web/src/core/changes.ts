@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { openSocket, type Socket } from './socket';
 
-export type Topic = 'tasks' | 'alarms' | 'recordings' | 'requests' | 'reports' | 'incidents';
+export type Topic = 'tasks' | 'alarms' | 'recordings' | 'requests' | 'reports' | 'incidents' | 'uploads';
 type Listener = { topics: readonly Topic[]; call: () => void };
 
 const listeners = new Set<Listener>();

@@ -6,6 +6,7 @@ import type zhCore from '../locales/zh-CN/core.json';
 import type zhDesk from '../locales/zh-CN/desk.json';
 import type zhLive from '../locales/zh-CN/live.json';
 import type zhReading from '../locales/zh-CN/reading.json';
+import sections from '../locales/sections.json';
 import { splitDuration } from './time';
 
 export type MessageKey = keyof typeof zhCore | keyof typeof zhDesk | keyof typeof zhAdmin | keyof typeof zhLive | keyof typeof zhReading;
@@ -15,10 +16,18 @@ export type Params = Record<string, string | number>;
 export type Bilingual = Record<Locale, string>;
 
 type Catalogue = Readonly<Record<string, string>>;
-const CATALOGUES: Record<Locale, () => Promise<{ default: Catalogue }>> = {
-  'zh-CN': () => import('../locales/zh-CN'),
-  en: () => import('../locales/en'),
+type Section = 'core' | 'desk' | 'live' | 'reading' | 'admin';
+const CATALOGUES: Record<Locale, Record<Section, () => Promise<{ default: Catalogue }>>> = {
+  'zh-CN': {
+    core: () => import('../locales/zh-CN/core.json'), desk: () => import('../locales/zh-CN/desk.json'), live: () => import('../locales/zh-CN/live.json'),
+    reading: () => import('../locales/zh-CN/reading.json'), admin: () => import('../locales/zh-CN/admin.json'),
+  },
+  en: {
+    core: () => import('../locales/en/core.json'), desk: () => import('../locales/en/desk.json'), live: () => import('../locales/en/live.json'),
+    reading: () => import('../locales/en/reading.json'), admin: () => import('../locales/en/admin.json'),
+  },
 };
+const PAGE = location.pathname.split('/')[1] || 'index';
 const STORED = 'telehub.locale';
 
 const state = signal<{ locale: Locale; catalogue: Catalogue }>({ locale: 'zh-CN', catalogue: {} });
@@ -34,9 +43,11 @@ export function storedLocale(): Locale | null {
   return isLocale(value) ? value : null;
 }
 
-/** Loads the catalogue, then switches the whole page at once. */
+/** Loads the catalogues of this page's sections, then switches the whole page at once. */
 export async function switchLanguage(chosen: Locale): Promise<void> {
-  const catalogue = (await CATALOGUES[chosen]()).default;
+  const wanted = ((sections as Record<string, string[]>)[PAGE] ?? sections.index) as Section[];
+  const parts = await Promise.all(wanted.map((section) => CATALOGUES[chosen][section]()));
+  const catalogue: Catalogue = Object.assign({}, ...parts.map((part) => part.default));
   state.value = { locale: chosen, catalogue };
   localStorage.setItem(STORED, chosen);
   document.documentElement.lang = chosen;
@@ -68,4 +79,10 @@ export function duration(seconds: number): string {
 /** 12,345 in both languages. */
 export function count(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** 840 kB, 1.2 MB in both languages. */
+export function bytes(value: number): string {
+  if (value < 1e6) return `${Math.max(1, Math.round(value / 1e3))} kB`;
+  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`;
 }

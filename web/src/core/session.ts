@@ -1,6 +1,6 @@
 // Who is signed in, what pages they may open, and how they leave.
 import { computed, signal } from '@preact/signals';
-import { api, ApiError, csrf } from './api';
+import { accountId, api, ApiError, csrf } from './api';
 import { isLocale, locale, storedLocale, switchLanguage, type Locale } from './i18n';
 import { timeZone } from './time';
 import type { Me, PageName } from './types';
@@ -19,6 +19,7 @@ export async function loadMe(): Promise<Me | null> {
   if (!response.ok) throw new ApiError(response.status, `http-${response.status}`, null);
   const found = (await response.json()) as Me;
   csrf.value = found.csrf;
+  accountId.value = found.account.id;
   timeZone.value = found.account.time_zone;
   me.value = found;
   return found;

@@ -7,8 +7,9 @@ import { useEffect } from 'preact/hooks';
 import { Boundary } from './boundary';
 import { reach } from './connection';
 import { locale, named, t, type Locale } from './i18n';
+import { SignOut } from './leaving';
 import { Overlay } from './overlay';
-import { begin, chooseLanguage, me, PAGE_PATHS, signOut } from './session';
+import { begin, chooseLanguage, me, PAGE_PATHS } from './session';
 import { switchTheme, theme } from './theme';
 import type { PageName } from './types';
 import { Button, ButtonLink, NoRight, Toasts } from './ui';
@@ -82,7 +83,7 @@ function Preferences() {
   return (
     <span class="preferences">
       <LanguageAndTheme />
-      <Button kind="quiet" onClick={() => { void signOut(); }}>{t('core.signOut')}</Button>
+      <SignOut />
     </span>
   );
 }
@@ -103,6 +104,8 @@ export function SafetyLine() {
   return <footer class="footer">{t('core.safety')}</footer>;
 }
 
+const SENDING_AFTER_MS = 300;
+
 /** Starts a page: who is signed in, their language, then the page; nobody signed in goes to the sign-in page and comes back. */
 export async function startPage(Page: ComponentType): Promise<void> {
   const root = document.getElementById('app');
@@ -115,6 +118,13 @@ export async function startPage(Page: ComponentType): Promise<void> {
   }
   root.replaceChildren();
   render(reached ? <Page /> : <HubAway />, root);
+  if (found?.pages.includes('desk')) setTimeout(() => { void goOnSending(found.account.id); }, SENDING_AFTER_MS);
+}
+
+/** What a desk left unsent in this browser goes on from whatever page it has open; the page itself comes first. */
+async function goOnSending(account_id: string): Promise<void> {
+  const { begin: beginSending } = await import('../sending/sender');
+  await beginSending(account_id);
 }
 
 function HubAway() {

@@ -29,7 +29,7 @@ export type DeviceState = {
   backlog?: Backlog; clock?: DeviceClock | null; // told anew on a live page
 };
 export type Recording = {
-  id: string; patient: PatientBrief; organisation: Organisation; device_id: string; service_request_id: string | null;
+  id: string; patient: PatientBrief; organisation: Organisation; device_id: string | null; service_request_id: string | null;
   status: RecordingStatus; fs_hz: number; leads: string[]; uv_per_lsb: number | null; paced: boolean;
   requested_at: string; started_at: string | null; stop_requested_at: string | null; ended_at: string | null;
   end_reason: string | null; refusal: string | null; planned_end_at: string | null; drain_ends_at: string | null; newest_at: string | null; clock_offset_s: number | null;

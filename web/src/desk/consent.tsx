@@ -4,13 +4,16 @@ import { api } from '../core/api';
 import { t } from '../core/i18n';
 import { useAction } from '../core/resource';
 import { Button, Confirm, Dialog, ErrorBanner, Form, Radios, State, TextField, toast } from '../core/ui';
+import type { StudyKind } from '../sending/plan';
 import type { Consent, ConsentHow, ConsentKind, Patient } from './types';
 
 const NEEDED: readonly ConsentKind[] = ['monitoring', 'remote-reading']; // family members are let in where they have accounts
 const HOW: readonly ConsentHow[] = ['paper', 'code', 'app'];
 
-export function missingConsents(patient: Patient): ConsentKind[] {
-  return NEEDED.filter((kind) => !standing(patient, kind));
+/** Wearing a device needs a yes of its own; being read elsewhere needs one for every kind. */
+export function missingConsents(patient: Patient, kind: StudyKind): ConsentKind[] {
+  const needed = kind === 'holter' ? NEEDED : NEEDED.filter((each) => each !== 'monitoring');
+  return needed.filter((each) => !standing(patient, each));
 }
 
 function standing(patient: Patient, kind: ConsentKind): Consent | undefined {

@@ -22,7 +22,7 @@ export function PairingPage({ requestId }: { requestId: string }) {
           <>
             <p class="who">{data.patient.name} <span class="soft">{t(`core.sex.${data.patient.sex}`)} {t('core.age_years', { count: data.patient.age_years })}</span></p>
             <Steps now={paired ? 2 : 1} />
-            {paired?.refusal && <Banner kind="error">{t('desk.pair.refused', { device: paired.device_id, why: paired.refusal })}</Banner>}
+            {paired?.refusal && <Banner kind="error">{t('desk.pair.refused', { device: paired.device_id ?? '', why: paired.refusal })}</Banner>}
             {data.status !== 'active'
               ? <Banner kind="notice">{t('desk.pair.closed')}</Banner>
               : paired
@@ -59,7 +59,7 @@ function Choose({ request, started }: { request: ServiceRequest; started: () => 
   });
   return (
     <>
-      {patient.data && <ConsentNeeded patient={patient.data.patient} changed={patient.reload} />}
+      {patient.data && <ConsentNeeded patient={patient.data.patient} kind="holter" changed={patient.reload} />}
       <Loaded from={devices}>
         {(data) => <FreeDevices devices={data.devices.filter(isFree)} chosen={chosen} choose={setChosen} />}
       </Loaded>
@@ -69,6 +69,7 @@ function Choose({ request, started }: { request: ServiceRequest; started: () => 
           {chosen ? t('desk.pair.start.with', { device: chosen }) : t('desk.pair.start')}
         </Button>
         <ButtonLink href={`/desk?request=${request.id}`}>{t('desk.pair.later')}</ButtonLink>
+        <ButtonLink kind="quiet" href={`/desk?request=${request.id}`}>{t('desk.pair.file')}</ButtonLink>
       </div>
     </>
   );

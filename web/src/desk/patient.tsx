@@ -45,9 +45,9 @@ function Person({ patient }: { patient: Patient }) {
 }
 
 function Requests({ patientId }: { patientId: string }) {
-  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports']);
+  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports', 'uploads']);
   const columns: Column<StudyLine>[] = [
-    { name: 'kind', label: t('desk.column.kind'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{t('desk.kind.holter')}</a> },
+    { name: 'kind', label: t('desk.column.kind'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{t(`desk.kind.${study.kind}`)}</a> },
     { name: 'state', label: t('desk.column.state'), cell: (study) => <StudyState study={study} /> },
     { name: 'created', label: t('desk.column.requested'), cell: (study) => <Time at={study.created_at} />, sort: (study) => study.created_at },
   ];
@@ -83,7 +83,7 @@ function AccessRows({ patientId }: { patientId: string }) {
   const log = useResource<{ entries: Access[] }>(`/api/patients/${patientId}/access-log`);
   const columns: Column<Access>[] = [
     { name: 'at', label: t('desk.column.when'), cell: (entry) => <Time at={entry.at} show="seconds" />, sort: (entry) => entry.at },
-    { name: 'who', label: t('desk.column.who'), cell: (entry) => <>{entry.actor_name ?? t('desk.access.hub')} {entry.organisation_name && <span class="soft">{entry.organisation_name}</span>}</> },
+    { name: 'who', label: t('desk.column.who'), cell: (entry) => <>{entry.actor_name ?? t('core.actor.hub')} {entry.organisation_name && <span class="soft">{entry.organisation_name}</span>}</> },
     { name: 'what', label: t('desk.column.what'), cell: (entry) => <><span class="mono small">{entry.action}</span> {entry.reason}</> },
   ];
   return <Loaded from={log}>{(data) => <Table caption={t('desk.access.title')} rows={data.entries} columns={columns} rowKey={(entry) => entry.at + entry.action} empty={<EmptyState title={t('desk.access.empty')} />} />}</Loaded>;

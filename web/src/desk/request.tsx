@@ -1,21 +1,25 @@
-// One request from asking to the report: what was asked, the recording as it runs, the report when it is back.
+// One request from asking to the report: what was asked, its files or the recording as it runs, the report when it is back.
 import { useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { duration, t } from '../core/i18n';
 import { Loaded, useResource } from '../core/resource';
+import type { Recording } from '../core/types';
 import { Button, ButtonLink, Confirm, Facts, Time, toast } from '../core/ui';
 import { Diary } from './diary';
 import { RecordingCard } from './recording';
 import { ReportCard } from './report';
 import { StudyState } from './states';
 import type { ServiceRequest, StudyLine } from './types';
+import { FilesCard } from './uploads';
 
-const CANCELLABLE = ['requested', 'on-hold'];
+const CANCELLABLE = ['requested', 'sending', 'on-hold'];
 
 export function RequestPage({ requestId }: { requestId: string }) {
   const request = useResource<{ request: ServiceRequest }>(`/api/requests/${requestId}`, ['requests']);
-  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports']);
+  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports', 'uploads']);
   const study = studies.data?.studies.find((each) => each.request_id === requestId) ?? null;
+  const made = useResource<{ recording: Recording }>(study?.kind === 'holter' && study.recording_id ? `/api/recordings/${study.recording_id}` : null);
+  const worn = made.data?.recording.device_id ? made.data.recording.id : null; // a sent Holter file is a recording without a device
   return (
     <Loaded from={request}>
       {({ request: data }) => (
@@ -28,10 +32,11 @@ export function RequestPage({ requestId }: { requestId: string }) {
             <NextStep request={data} study={study} />
           </div>
           {study?.report && <ReportCard report={study.report} />}
-          {study?.recording_id && <RecordingCard key={study.recording_id} recordingId={study.recording_id} />}
+          {worn && <RecordingCard key={worn} recordingId={worn} />}
+          {!worn && (!study?.recording_id || study.kind !== 'holter' || made.data) && <FilesCard request={data} open={data.status === 'active' || data.status === 'on-hold'} />}
           <div class="columns">
             <Asked request={data} study={study} changed={request.reload} />
-            {study?.recording_id && <Diary recordingId={study.recording_id} />}
+            {worn && <Diary recordingId={worn} />}
           </div>
         </>
       )}
@@ -40,8 +45,23 @@ export function RequestPage({ requestId }: { requestId: string }) {
 }
 
 function NextStep({ request, study }: { request: ServiceRequest; study: StudyLine | null }) {
-  if (study?.state.word !== 'requested' || request.status !== 'active') return null;
+  if (study?.state.word !== 'requested' || request.status !== 'active' || request.kind !== 'holter') return null;
   return <ButtonLink kind="primary" href={`/desk?pair=${request.id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
+}
+
+type Row = readonly [string, preact.ComponentChildren];
+
+/** What only some kinds ask for. */
+function ofKind(request: ServiceRequest): (Row | null)[] {
+  if (request.kind !== 'imaging') {
+    return [[t('desk.new.drugs'), request.drugs || '—'], [t('desk.new.pacemaker.short'), t(request.pacemaker ? 'core.yes' : 'core.no')]];
+  }
+  return [
+    request.modality && [t('desk.new.modality'), t(`desk.modality.${request.modality}`)],
+    [t('desk.new.body-part'), request.body_part ?? '—'],
+    [t('desk.new.images.short'), request.expected_instances ?? '—'],
+    [t('desk.request.accession'), <><strong class="accession mono">{request.accession}</strong><br /><span class="small soft">{t('desk.request.accession.hint')}</span></>],
+  ];
 }
 
 function Asked({ request, study, changed }: { request: ServiceRequest; study: StudyLine | null; changed: () => void }) {
@@ -51,12 +71,12 @@ function Asked({ request, study, changed }: { request: ServiceRequest; study: St
     <section class="card">
       <h2>{t('desk.request.asked')}</h2>
       <Facts rows={[
+        [t('desk.column.kind'), t(`desk.kind.${request.kind}`)],
         [t('desk.new.question'), request.question],
         [t('desk.new.symptoms'), request.symptoms || '—'],
-        [t('desk.new.drugs'), request.drugs || '—'],
-        [t('desk.new.pacemaker.short'), t(request.pacemaker ? 'core.yes' : 'core.no')],
+        ...ofKind(request),
         [t('desk.new.priority'), t(`core.priority.${request.priority}`)],
-        [t('desk.new.hours.short'), duration(request.planned_hours * 3600)],
+        request.kind === 'holter' ? [t('desk.new.hours.short'), duration(request.planned_hours * 3600)] : null,
         [t('desk.column.requested'), <><Time at={request.created_at} /> {request.requester.name}</>],
         request.revoked_reason ? [t('desk.request.cancel.reason'), request.revoked_reason] : null,
       ]} />

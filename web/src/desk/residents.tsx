@@ -19,7 +19,7 @@ export function ResidentsPage() {
   return (
     <>
       <div class="toolbar">
-        <TextField label={t('desk.residents.search')} type="search" autocomplete="off" autoFocus value={typed} change={setTyped} hint={t('desk.residents.search.hint')} />
+        <TextField label={t('core.residents.search')} type="search" autocomplete="off" autoFocus value={typed} change={setTyped} hint={t('desk.residents.search.hint')} />
         <ButtonLink href="/desk?register=1">{t('desk.register.title')}</ButtonLink>
       </div>
       <Loaded from={found}>{(data) => <Residents patients={data.patients} asked={asked} />}</Loaded>

@@ -1,10 +1,12 @@
 // How far a request has come, in a word with its time; and what is to be done next.
-import { named, say, t } from '../core/i18n';
+import { named, say, t, type MessageKey } from '../core/i18n';
 import { State, type Shape } from '../core/ui';
+import { outgoing } from '../sending/state';
 import type { StudyLine, StudyWord } from './types';
+import { SendingLine } from './uploads';
 
 const SHAPES: Record<StudyWord, Shape> = {
-  requested: 'waiting', recording: 'moving', ending: 'moving', analysing: 'moving', 'in-queue': 'waiting', 'on-hold': 'stopped',
+  requested: 'waiting', sending: 'moving', recording: 'moving', ending: 'moving', analysing: 'moving', 'in-queue': 'waiting', 'on-hold': 'stopped',
   'being-read': 'moving', 'report-back': 'done', opened: 'done', withdrawn: 'stopped', failed: 'stopped',
 };
 
@@ -12,19 +14,29 @@ export const WORDS = Object.keys(SHAPES) as StudyWord[];
 
 export function StudyState({ study }: { study: StudyLine }) {
   const { word, at, reason } = study.state;
-  const paired = word === 'requested' && study.recording_id !== null;
+  const own = outgoing.value.some((file) => file.request_id === study.request_id && file.phase !== 'received');
   return (
     <span class="stack-none">
-      <State shape={SHAPES[word]} at={at}>{t(paired ? 'desk.state.waiting-first-data' : `desk.state.${word}`)}</State>
+      {/* What this page sends is told by the line of its files: newer, and with how far it is. */}
+      {own ? <SendingLine request_id={study.request_id} /> : null}
+      {!(own && BEFORE_FILES.includes(word)) && <State shape={SHAPES[word]} at={at}>{t(wordOf(study))}</State>}
       {reason && <span class="small soft">{say(reason)}</span>}
       {study.reading_organisation && (word === 'in-queue' || word === 'being-read') && <span class="small soft">{named(study.reading_organisation)}</span>}
     </span>
   );
 }
 
+const BEFORE_FILES: readonly StudyWord[] = ['requested', 'sending'];
+
+function wordOf({ state: { word }, kind, recording_id }: StudyLine): MessageKey {
+  if (word !== 'requested') return `desk.state.${word}`;
+  if (kind !== 'holter') return 'desk.state.requested.files';
+  return recording_id ? 'desk.state.waiting-first-data' : 'desk.state.requested.holter';
+}
+
 /** Lower = sooner: what the desk has to act on comes first. */
 const RANK: Record<StudyWord, number> = {
-  failed: 0, 'report-back': 1, 'on-hold': 2, requested: 3, recording: 4, ending: 5, analysing: 6, 'in-queue': 7, 'being-read': 8, opened: 9, withdrawn: 10,
+  failed: 0, 'report-back': 1, 'on-hold': 2, requested: 3, sending: 4, recording: 5, ending: 6, analysing: 7, 'in-queue': 8, 'being-read': 9, opened: 10, withdrawn: 11,
 };
 
 export function byUrgency(a: StudyLine, b: StudyLine): number {

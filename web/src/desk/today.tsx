@@ -5,7 +5,8 @@ import { Loaded, useResource } from '../core/resource';
 import { ButtonLink, EmptyState, Select, Table, Time, type Column } from '../core/ui';
 import { ReportLinks } from './report';
 import { byUrgency, StudyState, WORDS } from './states';
-import type { StudyLine, StudyWord } from './types';
+import type { StudyKind } from '../sending/plan';
+import { KINDS, type StudyLine, type StudyWord } from './types';
 
 const DONE: readonly StudyWord[] = ['opened', 'withdrawn'];
 type Filter = StudyWord | 'open' | 'all';
@@ -20,8 +21,10 @@ function isToday(at: string): boolean {
 }
 
 export function TodayPage() {
-  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports'], 60);
+  const studies = useResource<{ studies: StudyLine[] }>('/api/studies', ['requests', 'recordings', 'tasks', 'reports', 'uploads'], 60);
   const [filter, setFilter] = useState<Filter>('open');
+  const [kind, setKind] = useState<StudyKind | 'all'>('all');
+  const kept = (study: StudyLine) => keeps(filter, study) && (kind === 'all' || study.kind === kind);
   return (
     <>
       <div class="actions">
@@ -40,9 +43,13 @@ export function TodayPage() {
                   ...WORDS.map((word) => ({ value: word, label: t(`desk.state.${word}`) })),
                 ]}
               />
-              <span class="soft figures">{t('desk.today.count', { count: data.studies.filter((study) => keeps(filter, study)).length })}</span>
+              <Select<StudyKind | 'all'>
+                label={t('desk.column.kind')} value={kind} change={setKind}
+                choices={[{ value: 'all', label: t('desk.today.filter.kinds') }, ...KINDS.map((value) => ({ value, label: t(`desk.kind.${value}`) }))]}
+              />
+              <span class="soft figures">{t('desk.today.count', { count: data.studies.filter(kept).length })}</span>
             </div>
-            <Studies studies={data.studies.filter((study) => keeps(filter, study)).sort(byUrgency)} filter={filter} />
+            <Studies studies={data.studies.filter(kept).sort(byUrgency)} filter={filter} />
           </>
         )}
       </Loaded>
@@ -77,6 +84,7 @@ function Nothing({ filter }: { filter: Filter }) {
 function Studies({ studies, filter }: { studies: StudyLine[]; filter: Filter }) {
   const columns: Column<StudyLine>[] = [
     { name: 'patient', label: t('desk.column.patient'), cell: (study) => <a class="row-link" href={`/desk?request=${study.request_id}`}>{study.patient.name}</a>, sort: (study) => study.patient.name },
+    { name: 'kind', label: t('desk.column.kind'), cell: (study) => t(`desk.kind.${study.kind}`), sort: (study) => KINDS.indexOf(study.kind) },
     { name: 'state', label: t('desk.column.state'), cell: (study) => <StudyState study={study} />, sort: (study) => WORDS.indexOf(study.state.word) },
     { name: 'priority', label: t('desk.column.priority'), cell: (study) => t(`core.priority.${study.priority}`), sort: (study) => study.priority },
     { name: 'created', label: t('desk.column.requested'), minor: true, cell: (study) => <Time at={study.created_at} />, sort: (study) => study.created_at },
@@ -94,6 +102,7 @@ function Next({ study }: { study: StudyLine }) {
   const { word } = study.state;
   if (study.report && word !== 'withdrawn') return <ButtonLink href={`/api/reports/${study.report.id}/pdf`} target="_blank" aria-label={t('desk.report.open.of', { name: study.patient.name })}>{t('desk.report.open.short')}</ButtonLink>;
   if (word === 'requested') {
+    if (study.kind !== 'holter') return <ButtonLink href={`/desk?request=${study.request_id}`} aria-label={t('desk.next.send.of', { name: study.patient.name })}>{t('desk.next.send')}</ButtonLink>;
     return <ButtonLink href={`/desk?pair=${study.request_id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
   }
   return <ButtonLink kind="quiet" href={`/desk?request=${study.request_id}`} aria-label={t('desk.next.follow.of', { name: study.patient.name })}>{t('desk.next.follow')}</ButtonLink>;

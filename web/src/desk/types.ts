@@ -1,8 +1,13 @@
 // What the desk asks of the hub and gets back.
 import type { Organisation, PatientBrief, Priority, Sex } from '../core/types';
+import type { StudyKind } from '../sending/plan';
+
+export const KINDS: readonly StudyKind[] = ['ecg-12-lead', 'holter', 'imaging'];
+export const MODALITIES = ['DX', 'CR', 'CT', 'MR', 'US', 'MG', 'XA', 'OT'] as const; // as DICOM (0008,0060) names them, most used first
+export type Modality = (typeof MODALITIES)[number];
 
 export type StudyWord =
-  | 'requested' | 'recording' | 'ending' | 'analysing' | 'in-queue' | 'on-hold' | 'being-read'
+  | 'requested' | 'sending' | 'recording' | 'ending' | 'analysing' | 'in-queue' | 'on-hold' | 'being-read'
   | 'report-back' | 'opened' | 'withdrawn' | 'failed';
 
 export type ReportBrief = {
@@ -12,7 +17,7 @@ export type ReportBrief = {
 
 /** One line of the desk: a request and how far it has come. */
 export type StudyLine = {
-  id: string; kind: string; patient: { id: string; name: string }; organisation: Organisation; reading_organisation: Organisation | null;
+  id: string; kind: StudyKind; patient: { id: string; name: string }; organisation: Organisation; reading_organisation: Organisation | null;
   created_at: string; state: { word: StudyWord; at: string; reason: Record<'zh-CN' | 'en', string> | null };
   priority: Priority; report: ReportBrief | null; recording_id: string | null; request_id: string;
 };
@@ -29,8 +34,9 @@ export type Patient = PatientBrief & {
 };
 
 export type ServiceRequest = {
-  id: string; patient: PatientBrief; organisation: Organisation; kind: string; status: 'active' | 'on-hold' | 'completed' | 'revoked';
+  id: string; patient: PatientBrief; organisation: Organisation; kind: StudyKind; status: 'active' | 'on-hold' | 'completed' | 'revoked';
   priority: Priority; question: string; symptoms: string; drugs: string; pacemaker: boolean; planned_hours: number;
+  accession: string; modality: Modality | null; body_part: string | null; expected_instances: number | null;
   revoked_reason: string | null; created_at: string; requester: { id: string; name: string };
 };
 

@@ -83,7 +83,7 @@ function PatientLine({ recording, feed }: { recording: Recording; feed: Feed }) 
       <ButtonLink kind="quiet" href="/live">{t('live.back')}</ButtonLink>
       <span>{t(`core.sex.${patient.sex}`)} · {t('core.age_years', { count: patient.age_years })}</span>
       <span>{named(recording.organisation)}</span>
-      <span>{t('live.device', { id: recording.device_id })}</span>
+      <span>{t('live.device', { id: recording.device_id ?? '—' })}</span>
       {device.battery_percent !== null && <span class="figures">{t('live.battery', { percent: device.battery_percent })}</span>}
       {recording.paced && <strong>{t('live.paced')}</strong>}
       <Sound />

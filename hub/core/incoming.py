@@ -24,6 +24,7 @@ class Incoming:
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
+        self.is_kept = False
 
     def write(self, piece: bytes | memoryview) -> None:
         """Append; OSError if there is no room."""
@@ -51,11 +52,12 @@ class Incoming:
 
 
 def keep(files: Sequence[Incoming], target_of: Callable[[str], Path]) -> None:
-    """Make files durable under the names their bytes give them: fsync, rename, fsync of the folders."""
-    for file in files:
+    """Make files durable under the names their bytes give them: fsync, rename, fsync of the folders. Once is enough."""
+    new = [file for file in files if not file.is_kept]
+    for file in new:
         file.sync()
     folders = set[Path]()
-    for file in files:
+    for file in new:
         target = target_of(file.sha256)
         if not target.parent.exists():
             target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -69,5 +71,6 @@ def keep(files: Sequence[Incoming], target_of: Callable[[str], Path]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-    for file in files:
+    for file in new:
+        file.is_kept = True
         file.close()

@@ -40,6 +40,9 @@ ACTIONS: Final[dict[str, str]] = {
     "job.database-away": "warning",
     "timer.failed": "error",
     "http.bug": "error",
+    "dicom.bug": "error",
+    "dicom.association": "info",
+    "dicom.refused": "warning",
     "library": "warning",
 }
 _LEVELS: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -87,6 +87,24 @@ class Settings:
     mqtt_password: str | None = field(
         default=None, metadata=_help("its password; without it one is made and kept in data_dir/secret")
     )
+    dimse_ae_title: str = field(
+        default="TELEHUB", metadata=_help("the hub's AE title, by which DICOM nodes call it")
+    )
+    dimse_host: str = field(default="127.0.0.1", metadata=_help("address of the DICOM listeners"))
+    dimse_tls_port: int = field(
+        default=0, metadata=_help("port of DICOM over TLS (2762 is usual); 0: it does not listen")
+    )
+    dimse_tls_clients: Path | None = field(
+        default=None,
+        metadata=_help("certificates (PEM) that sign those of DICOM nodes, or those of the nodes themselves"),
+    )
+    dimse_port: int = field(
+        default=0,
+        metadata=_help("port of DICOM without TLS (11112 is usual), for dimse_plain_addresses only; 0: none"),
+    )
+    dimse_plain_addresses: tuple[str, ...] = field(
+        default=(), metadata=_help("addresses or networks that may send DICOM without TLS")
+    )
     shards: int = field(
         default=16, metadata=_help("broker sessions the devices are shared out to; fixed for an installation")
     )
@@ -252,6 +270,7 @@ def check(settings: Settings) -> list[str]:
         problems.append("HUB_INGEST_PROCESSES must be 1 to HUB_SHARDS")
     if min(settings.backup_every_h, settings.backup_base_days, settings.backup_keep) <= 0:
         problems.append("HUB_BACKUP_EVERY_H, HUB_BACKUP_BASE_DAYS and HUB_BACKUP_KEEP must be above 0")
+    problems += _check_dimse(settings)
     if settings.locale not in ("zh-CN", "en"):
         problems.append("HUB_LOCALE must be zh-CN or en")
     if settings.timescaledb not in ("auto", "on", "off"):
@@ -261,3 +280,24 @@ def check(settings: Settings) -> list[str]:
     if settings.mqtt_external is not None and not _are_addresses(settings.mqtt_external):
         problems.append("HUB_MQTT_EXTERNAL must be host:port, or several of them with commas")
     return problems
+
+
+def _check_dimse(settings: Settings) -> list[str]:
+    problems = []
+    if settings.dimse_tls_port and (settings.tls_cert is None or settings.dimse_tls_clients is None):
+        problems.append("HUB_DIMSE_TLS_PORT needs HUB_TLS_CERT, HUB_TLS_KEY and HUB_DIMSE_TLS_CLIENTS")
+    if settings.dimse_port and not settings.dimse_plain_addresses:
+        problems.append("HUB_DIMSE_PORT is without TLS: name who may use it in HUB_DIMSE_PLAIN_ADDRESSES")
+    if any(not _is_network(text) for text in settings.dimse_plain_addresses):
+        problems.append("HUB_DIMSE_PLAIN_ADDRESSES must be IP addresses or networks like 192.168.1.0/24")
+    if not 1 <= len(settings.dimse_ae_title) <= 16 or not settings.dimse_ae_title.isascii():
+        problems.append("HUB_DIMSE_AE_TITLE must be 1 to 16 ASCII characters")
+    return problems
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

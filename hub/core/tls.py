@@ -6,6 +6,7 @@ and PCs trust the hub after installing `ca.crt`; its key never leaves this machi
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,6 +64,19 @@ def initialise(folder: Path, names: Sequence[str], at: datetime) -> Files:
 def expires_at(certificate: Path) -> datetime:
     """When a certificate ends, for `hub doctor`."""
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def mutual(certificate: Path, key: Path, clients: Path) -> ssl.SSLContext:
+    """For callers known by their certificates (BCP 195 profile, PS3.15 B.9): TLS 1.2 or newer.
+
+    `clients` holds authorities, or the certificates of devices that signed their own.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=clients)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def _make_authority(where: Files, at: datetime) -> None:

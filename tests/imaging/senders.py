@@ -1,0 +1,131 @@
+"""DICOM for tests: objects made here, a receiving hub on a real database, and people who send."""
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from dicom import uids
+from hub.core.db import Database
+from hub.core.settings import Settings
+from hub.core.store import Store
+from hub.imaging import dimse
+from tests import parts, world
+from tests.world import World
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+AE_TITLE = "CTSCANNER"
+
+
+def slice_of(
+    study_uid: str, series_uid: str, number: int, side: int = 64, seed: int = 1, **values: Any
+) -> Dataset:
+    """A CT slice with pixels of noise."""
+    made = Dataset()
+    made.SpecificCharacterSet = "ISO_IR 192"
+    made.SOPClassUID, made.SOPInstanceUID = CT, generate_uid(entropy_srcs=[study_uid, series_uid, str(number)])
+    made.StudyDate, made.StudyTime, made.AccessionNumber, made.Modality = "20260302", "080000", "", "CT"
+    made.StudyDescription, made.PatientName, made.PatientID = "胸部", "王^建国", "P1"
+    made.PatientBirthDate, made.PatientSex = "19500501", "M"
+    made.StudyInstanceUID, made.SeriesInstanceUID = study_uid, series_uid
+    made.SeriesNumber, made.InstanceNumber, made.BodyPartExamined = 1, number, "CHEST"
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.Rows = made.Columns = side
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 12, 11, 1
+    pixels = np.random.default_rng([seed, number]).integers(-1000, 1000, (side, side), np.int16)
+    made.PixelData = pixels.tobytes()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def write(made: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
+    """As a DICOM file."""
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = syntax
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    made.file_meta.ImplementationClassUID = uids.IMPLEMENTATION_CLASS_UID
+    made.save_as(path, enforce_file_format=True)
+    return path
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """A hub's DICOM port, and the node that may call it."""
+
+    port: int
+    settings: Settings
+    store: Store
+    world: World
+    node_id: UUID
+    database: Database
+
+    async def instances(self) -> list[dict[str, Any]]:
+        async with await world.connect(self.world.admin_dsn) as admin:
+            found = await admin.execute("SELECT * FROM dicom_instance ORDER BY received_at, sop_uid")
+            return await found.fetchall()
+
+    async def set_asides(self) -> list[dict[str, Any]]:
+        async with await world.connect(self.world.admin_dsn) as admin:
+            return await (await admin.execute("SELECT * FROM dicom_set_aside ORDER BY first_at")).fetchall()
+
+
+async def node(two: World, ae_title: str = AE_TITLE, **values: Any) -> UUID:
+    """A node of the own tenant's town that calls from this machine."""
+    made = uuid4()
+    async with await world.connect(two.admin_dsn) as admin:
+        await world.insert(
+            admin, "dicom_node", id=made, organisation_id=two.own.organisations["town"], name="CT",
+            ae_title=ae_title, created_at=world.AT, **({"address": "127.0.0.1"} | values),
+        )  # fmt: skip
+    return made
+
+
+@contextlib.asynccontextmanager
+async def receiving(
+    database: Database, two: World, data_dir: Path, clock: Callable[[], datetime], **values: Any
+) -> AsyncIterator[Receiving]:
+    """A DICOM listener on a free port, in this process."""
+    import asyncio
+
+    port = parts.free_port()
+    settings = Settings(
+        data_dir=data_dir, disk_floor_mb=1,
+        **({"dimse_port": port, "dimse_plain_addresses": ("127.0.0.1",)} | values),
+    )  # fmt: skip
+    data_dir.mkdir(exist_ok=True)
+    store, stop = Store(data_dir / "files"), asyncio.Event()
+    node_id = await node(two)
+    task = asyncio.create_task(dimse.run(settings, database, store, clock, stop))
+    try:
+        async with asyncio.timeout(5):
+            while not await _listens(settings.dimse_port or settings.dimse_tls_port):
+                await asyncio.sleep(0.01)
+        yield Receiving(port, settings, store, two, node_id, database)
+    finally:
+        stop.set()
+        await task
+
+
+async def _listens(port: int) -> bool:
+    import asyncio
+
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)

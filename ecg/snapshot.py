@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from ecg.detection import Detector
 from ecg.fiducials import Candidate, shifted
+from ecg.rules.intervals import Intervals
 from ecg.rules.tracker import Open, Tracker
 from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 8
+VERSION = 9
 PREFIX = struct.Struct("<4sHI")
 FAST = 1  # deflate's level: a third of the bytes for the time it takes to join them
 MAX_BYTES = 1 << 24  # of any state, inflated
@@ -108,4 +109,4 @@ def _candidate(row: dict[str, Any]) -> Candidate:
 def _tracker(row: dict[str, Any]) -> Tracker:
     episodes = {rule: Open(**{**e, "leads": tuple(e["leads"])}) for rule, e in row["open"].items()}
     tuples = {name: tuple(row[name]) for name in ("leads", "quality")}
-    return Tracker(**{**row, **tuples, "nn": [tuple(interval) for interval in row["nn"]], "open": episodes})
+    return Tracker(**{**row, **tuples, "intervals": Intervals(**row["intervals"]), "open": episodes})

@@ -23,6 +23,7 @@ from ecg.formats import wfdb
 from ecg.holter import analyse
 from ecg.record import Lead, Record, main_group
 from ecg.rules import atrial
+from ecg.rules.intervals import features
 from ecg.rules.tracker import Tracker
 
 Real = NDArray[np.float64]
@@ -223,9 +224,9 @@ def intervals(
             tracker.classes.clear()
         tracker.beats.append(at)
         tracker.classes.append(kind)
-        if atrial.interval(tracker) and len(tracker.nn) >= atrial.LEAST:
-            rows.append(atrial.features(tracker))
-            spans.append((tracker.nn[0][atrial.SAMPLE] / fs_hz, at / fs_hz))
+        if atrial.interval(tracker) and len(tracker.intervals.since) >= atrial.LEAST:
+            rows.append(features(tracker.intervals, fs_hz))
+            spans.append((tracker.intervals.since[0] / fs_hz, at / fs_hz))
     return np.array(rows).reshape(len(rows), len(atrial.WEIGHTS)), spans
 
 

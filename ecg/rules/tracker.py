@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ecg.findings import Finding, Phase, Priority
 from ecg.fusion import QUALITIES, UNREADABLE
 from ecg.rhythms import RULES
+from ecg.rules.intervals import Intervals
+from ecg.rules.intervals import copied as copied_intervals
 
 BEATS_KNOWN = 64  # 10 s at 300/min
 URGENCY: Mapping[Priority | None, int] = {None: 0, "medium": 1, "high": 2}
@@ -33,11 +35,7 @@ class Tracker:
     paced: bool = False
     beats: list[int] = field(default_factory=list)  # since the last break, newest last
     classes: list[str] = field(default_factory=list)
-    nn: list[tuple[int, ...]] = field(
-        default_factory=list
-    )  # newest intervals between normal beats, ecg.rules.atrial
-    nn_totals: list[int] = field(default_factory=list)  # sums over `nn`
-    is_nn_young: bool = True  # `nn` goes back to the stretch's first interval
+    intervals: Intervals = field(default_factory=Intervals)  # between normal beats
     fibrillated_until: int = -1  # sample at which the last atrial fibrillation ended
     dropped: list[int] = field(default_factory=list)  # samples at which a beat seemed to be missing
     swinging: int = 0  # half seconds in a row that look like fibrillation; below 0: that do not
@@ -59,7 +57,7 @@ class Tracker:
 
 def copied(t: Tracker) -> Tracker:
     return Tracker(
-        t.fs_hz, t.leads, t.paced, t.beats[:], t.classes[:], t.nn[:], t.nn_totals[:], t.is_nn_young,
+        t.fs_hz, t.leads, t.paced, t.beats[:], t.classes[:], copied_intervals(t.intervals),
         t.fibrillated_until, t.dropped[:], t.swinging, [], t.quiet_since, t.certain_since, t.good_hops, t.doubted[:],
         t.unread_since, t.unread_on, t.read_since, t.off_since, t.on_since, t.quality,
         {

@@ -298,7 +298,9 @@ def test_any_beats_keep_the_tracker_bounded_and_its_episodes_paired(
             told += episodes.on_beat(tracker, round(at * FS_HZ), kind)
         tracker = episodes.copied(tracker)
         window = int(limit("atrial-fibrillation", "intervals"))
-        assert len(tracker.beats) <= 64 and len(tracker.nn) <= window and len(tracker.dropped) <= 16
+        assert (
+            len(tracker.beats) <= 64 and len(tracker.intervals.since) <= window and len(tracker.dropped) <= 16
+        )
     for f in [*told, *episodes.close_all(tracker, round(at * FS_HZ))]:
         if f.phase == "onset":
             running.add(f.key)

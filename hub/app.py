@@ -40,6 +40,9 @@ from hub.core.lifecycle import Part
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging import dimse, indexing, uploads
+from hub.imaging import routes as imaging_routes
+from hub.imaging import worker as imaging_worker
 from hub.ingest import record_pass, replay
 from hub.ingest import worker as ingest_worker
 from hub.operations import live as operations_live
@@ -89,6 +92,7 @@ ROUTES: tuple[Route, ...] = (
     *people_routes.ROUTES,
     *order_routes.ROUTES,
     *telemetry_routes.ROUTES,
+    *imaging_routes.ROUTES,
     *alarm_routes.ROUTES,
     *alarm_live.ROUTES,
     *reading_routes.ROUTES,
@@ -106,6 +110,8 @@ JOBS: Mapping[str, JobKind] = {
     **backup_job.kinds(FACTS),
     **people_worker.JOBS,
     **telemetry_worker.JOBS,
+    **imaging_worker.JOBS,
+    **indexing.JOBS,
     **alarm_worker.JOBS,
     **record_pass.JOBS,
     **replay.JOBS,
@@ -117,11 +123,21 @@ EVERY: jobs.Every = {
     **people_retention.EVERY,
     **people_worker.EVERY,
     **telemetry_worker.EVERY,
+    **imaging_worker.EVERY,
+    **indexing.EVERY,
     **alarm_worker.EVERY,
     **reading_worker.EVERY,
 }
 # What a lower domain asks of a higher one, by name only.
-ENQUEUED = (commands.JOB, devices.ASK_JOB, set_asides.REPLAY_JOB, record_pass.JOB, closing.ENDED_JOB)
+ENQUEUED = (
+    uploads.TAKE_IN_JOB,
+    indexing.INDEX_JOB,
+    commands.JOB,
+    devices.ASK_JOB,
+    set_asides.REPLAY_JOB,
+    record_pass.JOB,
+    closing.ENDED_JOB,
+)
 GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
 
 
@@ -194,6 +210,12 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, fd: int | None) ->
         await ingest_worker.run(settings, database, clock.now, stop, beat)
 
 
+async def run_dimse(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
+    """What modalities send by DICOM."""
+    async with Database(_dsn(settings), "hub_app", size=4) as database, supervisor.beating(fd):
+        await dimse.run(settings, database, _store(settings), clock.now, stop)
+
+
 async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
     """The queue and the timers."""
     jobs.check(JOBS, ENQUEUED)
@@ -205,7 +227,7 @@ async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> N
 
 
 Role = Callable[[Settings, asyncio.Event, int | None], Awaitable[None]]
-ROLES: Mapping[str, Role] = {"web": run_web, "ingest": run_ingest, "jobs": run_jobs}
+ROLES: Mapping[str, Role] = {"web": run_web, "ingest": run_ingest, "jobs": run_jobs, "dimse": run_dimse}
 
 
 async def run_role(settings: Settings, run: Role, name: str, fd: int | None) -> None:
@@ -232,4 +254,5 @@ def plan(settings: Settings) -> lifecycle.Plan:
     ingest = [Part(f"ingest-{number}", "ingest") for number in range(1, settings.ingest_processes + 1)]
     # Not ingest, whose ticks need the same large arrays again and again.
     jobs_part, web_part = (Part(name, name, memory.GIVES_BACK) for name in ("jobs", "web"))
-    return lifecycle.Plan((jobs_part, *ingest, web_part), devices.broker_accounts)
+    images = [Part("dimse", "dimse")] if settings.dimse_port or settings.dimse_tls_port else []
+    return lifecycle.Plan((jobs_part, *ingest, *images, web_part), devices.broker_accounts)

@@ -20,7 +20,7 @@ def _say(*lines: str) -> None:
 
 
 async def annotate(_settings: Settings, arguments: Arguments) -> None:
-    from hub.reading.ecg_files import annotate_files
+    from hub.reading.annotating import annotate_files
 
     _say(*map(str, await asyncio.to_thread(annotate_files, arguments.records, arguments.out)))
 

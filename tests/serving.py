@@ -29,8 +29,11 @@ class Client:
     base: str
     headers: dict[str, str]
 
-    async def call(self, method: str, path: str, body: Any = None) -> ClientResponse:
-        return await self.http.request(method, self.base + path, json=body, headers=self.headers)
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> ClientResponse:
+        more = self.headers | dict(headers or {})
+        return await self.http.request(method, self.base + path, json=body, headers=more)
 
     async def json(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
         async with await self.call(method, path, body) as response:

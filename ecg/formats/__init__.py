@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
 
-from ecg.formats import aecg, csv, edf, edf_out, ishne, muse, scp, scp_out, wfdb
+from ecg.formats import aecg, csv, edf, edf_out, ishne, muse, scp, scp_out
 from ecg.formats.invalid import InvalidRecord, load
 from ecg.record import Record
 
@@ -71,6 +71,8 @@ def decode(data: bytes, zone: tzinfo = UTC) -> Record:
 def read(path: Path, zone: tzinfo = UTC) -> Record:
     """A record from a file of any format; a WFDB record is named without suffix, or by its header."""
     if path.suffix == ".hea" or not path.exists():
+        from ecg.formats import wfdb  # its library takes half a second to load, and few files need it
+
         return wfdb.read(path.with_suffix("") if path.suffix == ".hea" else path, zone)
     return decode(load(path), zone)
 
@@ -87,6 +89,8 @@ def encode(record: Record, suffix: str, zone: tzinfo = UTC) -> bytes:
 def write(record: Record, path: Path, zone: tzinfo = UTC) -> None:
     """Write a record in the format of the path's suffix; without suffix as WFDB."""
     if path.suffix in ("", ".hea"):
+        from ecg.formats import wfdb
+
         wfdb.write(record, path.with_suffix(""), zone)
     else:
         path.write_bytes(encode(record, path.suffix, zone))

@@ -1,7 +1,7 @@
 """What goes back over HTTP: JSON, bytes and files, errors in both languages, headers that keep pages safe."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SWITCHING = 101  # status of an upgrade to a WebSocket
 CALLS = Counter("hub_http_calls_total", "calls answered", ["method", "status"])
 SECONDS = Histogram(
@@ -55,7 +55,17 @@ class Bytes:
     download: bool = False
 
 
+@dataclass(frozen=True)
+class Empty:
+    """An answer that is all status and headers."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 def response(value: Any) -> web.StreamResponse:
+    if isinstance(value, Empty):
+        return web.Response(status=value.status, headers=value.headers)
     if not isinstance(value, Bytes):
         return web.Response(text=to_json({} if value is None else value), content_type="application/json")
     headers = {"Content-Type": value.media_type, "Cache-Control": CACHE_CONTROL[value.cache]}

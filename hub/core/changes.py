@@ -17,6 +17,7 @@ CHANNELS = {
     "hub_recording": "recordings",
     "hub_request": "requests",
     "hub_report": "reports",
+    "hub_upload": "uploads",
     "hub_incident": "incidents",
 }
 

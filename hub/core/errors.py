@@ -2,11 +2,15 @@
 
 HubError
 ├── BadInput          400  what was sent can't be used; says where and how to mend it
+│   ├── TooLarge      413
+│   └── WrongChecksum 460  a piece of an upload came damaged: send it again
 ├── NotAuthenticated  401  sign in first
 ├── NotAllowed        403  signed in, but no right to this
 ├── NotFound          404  no such thing, or none that you may see
+│   └── Gone          410  it was there and is no more
 ├── Conflict          409  the thing changed or is already so
 └── Unavailable       503  our fault, try again later
+    └── NoRoom        507  the disk is full
 
 Codes and their words in both languages are the table `ERRORS`; an error is raised by its code:
 `raise errors.error("task_already_claimed")`. No patient data ever goes into an error.
@@ -29,6 +33,14 @@ class BadInput(HubError):
     status = 400
 
 
+class TooLarge(BadInput):
+    status = 413
+
+
+class WrongChecksum(BadInput):
+    status = 460  # tus 1.0, extension checksum
+
+
 class NotAuthenticated(HubError):
     status = 401
 
@@ -41,12 +53,20 @@ class NotFound(HubError):
     status = 404
 
 
+class Gone(NotFound):
+    status = 410
+
+
 class Conflict(HubError):
     status = 409
 
 
 class Unavailable(HubError):
     status = 503
+
+
+class NoRoom(Unavailable):
+    status = 507
 
 
 class _Row(NamedTuple):
@@ -66,7 +86,7 @@ ERRORS: dict[str, _Row] = {
         "文件无法作为心电记录读取：请按提示处理。",
         "The file can't be read as an ECG: mend it as shown.",
     ),
-    "too_large": _Row(BadInput, "内容超过允许的大小。", "The content is larger than allowed."),
+    "too_large": _Row(TooLarge, "内容超过允许的大小。", "The content is larger than allowed."),
     "not_signed_in": _Row(NotAuthenticated, "请先登录。", "Please sign in first."),
     "wrong_credentials": _Row(NotAuthenticated, "账号或密码不对。", "Wrong account or password."),
     "locked_out": _Row(
@@ -122,6 +142,29 @@ ERRORS: dict[str, _Row] = {
         HubError,
         "系统内部错误，内容未保存；请重试，若再次出现请告知管理员。",
         "An internal error; nothing was saved. Try again, and tell the administrator if it comes back.",
+    ),
+    # Intake.
+    "upload_offset": _Row(
+        Conflict,
+        "续传位置不一致，请查询后继续。",
+        "The upload stands elsewhere: ask where, and go on from there.",
+    ),
+    "upload_damaged": _Row(
+        WrongChecksum, "数据在途中受损，请重传该段。", "A piece was damaged on its way: send it again."
+    ),
+    "upload_not_whole": _Row(
+        WrongChecksum,
+        "收到的文件与原文件不一致，请从头重传。",
+        "What was received is not the file that was announced: send it from the start.",
+    ),
+    "upload_expired": _Row(Gone, "上传已过期，请重新上传。", "The upload has expired; begin a new one."),
+    "too_many_uploads": _Row(
+        Conflict, "未完成的上传过多，请等待其完成。", "Too many unfinished uploads; let them finish first."
+    ),
+    "no_room": _Row(
+        NoRoom,
+        "服务器存储空间不足，请通知管理员，稍后会自动继续。",
+        "The server has no room; tell the administrator.",
     ),
     # Reading.
     "task_already_claimed": _Row(Conflict, "该任务已被他人领取。", "Somebody else has claimed this task."),

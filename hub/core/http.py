@@ -25,6 +25,7 @@ from aiohttp import web
 from hub.core import answers, errors
 from hub.core.actor import ANONYMOUS, Actor
 from hub.core.answers import Bytes as Bytes
+from hub.core.answers import Empty as Empty
 from hub.core.db import Connection, Database
 from hub.core.fields import Fields
 from hub.core.settings import Settings
@@ -131,6 +132,18 @@ class Request:
         if not isinstance(value, dict):
             raise errors.error("bad_json")
         return Fields(value)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes; ConnectionError or TimeoutError where it ends too early."""
+        while True:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                try:
+                    chunk = await self.raw.content.readany()
+                except web.RequestPayloadError as cut:
+                    raise ConnectionError("the line was cut") from cut
+            if not chunk:
+                return
+            yield chunk
 
     @contextlib.asynccontextmanager
     async def socket(

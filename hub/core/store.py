@@ -8,10 +8,15 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
+
+from hub.core import incoming
+from hub.core.incoming import Incoming
+from hub.core.partial import Partial
 
 CHUNK_BYTES = 1 << 20
 MAX_FILE_BYTES = 4 << 30
@@ -36,7 +41,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._incoming = root / "incoming"
+        self._incoming = root / incoming.FOLDER
 
     async def put(
         self, content: bytes | AsyncIterable[bytes], media_type: str, max_bytes: int = MAX_FILE_BYTES
@@ -56,6 +61,35 @@ class Store:
             file.close()
             part.unlink(missing_ok=True)
         return StoredFile(digest.hexdigest(), size, media_type)
+
+    def incoming(self) -> Incoming:
+        """A new file to be written as it is received."""
+        return Incoming(self._root)
+
+    def keep(self, files: Sequence[Incoming], media_type: str) -> list[StoredFile]:
+        """Make received files durable, together; waits for the disk."""
+        incoming.keep(files, self.path)
+        return [StoredFile(file.sha256, file.size_bytes, media_type) for file in files]
+
+    def partial(self, name: UUID) -> Partial:
+        """The bytes of a file that comes in pieces."""
+        return Partial(self._root / "partial" / str(name))
+
+    async def adopt(self, partial: Partial, media_type: str, sha256: str) -> StoredFile | None:
+        """Keep a file that has come in pieces, if it has this hash; None if it has another."""
+        return await asyncio.to_thread(self._adopt, partial.path, media_type, sha256)
+
+    def _adopt(self, path: Path, media_type: str, sha256: str) -> StoredFile | None:
+        target = self.path(sha256)
+        if not path.exists() and target.exists():  # somebody was faster, or the answer was lost
+            return StoredFile(sha256, target.stat().st_size, media_type)
+        with path.open("r+b") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                return None
+            size = file.tell()
+            self._finish(file, path, sha256)
+        path.unlink(missing_ok=True)
+        return StoredFile(sha256, size, media_type)
 
     def path(self, sha256: str) -> Path:
         """Where a file is or would be."""

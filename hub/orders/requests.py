@@ -19,6 +19,8 @@ STATUSES = ("active", "on-hold", "completed", "revoked")
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 # What the patient must have agreed to before it may be asked for.
 CONSENT_FOR = {"holter": "monitoring"}
+# DICOM (0008,0060), what a district's clinics make.
+MODALITIES = ("CR", "DX", "CT", "MR", "US", "XA", "MG", "OT")
 LIST_MAX = 200
 
 
@@ -34,6 +36,9 @@ class NewRequest:
     pacemaker: bool = False
     priority: str = "routine"
     planned_hours: int = 24
+    modality: str | None = None
+    body_part: str | None = None
+    expected_instances: int | None = None
 
 
 async def create_request(conn: Connection, actor: Actor, at: datetime, new: NewRequest) -> UUID:
@@ -46,9 +51,10 @@ async def create_request(conn: Connection, actor: Actor, at: datetime, new: NewR
     await db.run(
         conn,
         """INSERT INTO service_request (id, patient_id, organisation_id, requester_id, kind, status, priority,
-             question, symptoms, drugs, pacemaker, planned_hours, created_at)
+             question, symptoms, drugs, pacemaker, planned_hours, modality, body_part, expected_instances, created_at)
            SELECT %(id)s, p.id, p.organisation_id, %(requester)s, %(kind)s, 'active', %(priority)s,
-             %(question)s, %(symptoms)s, %(drugs)s, %(pacemaker)s, %(planned_hours)s, %(at)s
+             %(question)s, %(symptoms)s, %(drugs)s, %(pacemaker)s, %(planned_hours)s,
+             %(modality)s, %(body_part)s, %(expected_instances)s, %(at)s
            FROM patient p WHERE p.id = %(patient_id)s""",
         vars(new) | {"id": request_id, "requester": actor.account_id, "at": at},
     )
@@ -117,7 +123,8 @@ async def complete_request(conn: Connection, actor: Actor, at: datetime, request
 _REQUEST_SQL = """
     SELECT q.id, q.patient_id, q.organisation_id, q.requester_id, a.name AS requester_name, q.kind, q.status,
            q.priority, q.question, q.symptoms, q.drugs, q.pacemaker, q.planned_hours, q.revoked_reason,
-           q.created_at, p.name AS patient_name, p.sex, p.birth_date,
+           q.accession, q.modality, q.body_part, q.expected_instances, q.created_at,
+           p.name AS patient_name, p.sex, p.birth_date,
            json_build_object('id', o.id, 'name', o.name, 'name_en', o.name_en) AS organisation
     FROM service_request q JOIN patient p ON p.id = q.patient_id
     JOIN organisation o ON o.id = q.organisation_id JOIN account a ON a.id = q.requester_id"""

@@ -8,6 +8,8 @@ from hub.orders import requests
 
 TEXT_CHARS = 1000
 HOURS_MAX = 336
+BODY_PART_CHARS = 64
+INSTANCES_MAX = 100_000
 
 
 async def _create(request: Request) -> dict[str, Any]:
@@ -27,6 +29,9 @@ def _new_request(body: Fields) -> requests.NewRequest:
         pacemaker=body.boolean("pacemaker", default=False),
         priority=body.optional_choice("priority", requests.PRIORITIES) or "routine",
         planned_hours=body.integer("planned_hours", 1, HOURS_MAX, default=24),
+        modality=body.optional_choice("modality", requests.MODALITIES),
+        body_part=body.optional_text("body_part", BODY_PART_CHARS),
+        expected_instances=body.optional_integer("expected_instances", 1, INSTANCES_MAX),
     )
 
 

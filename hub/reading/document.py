@@ -114,8 +114,9 @@ async def _recording(
 ) -> dict[str, Any]:
     recording = await one(
         conn,
-        "SELECT r.id, r.device_id, d.name AS device_name, r.fs_hz, r.leads, r.uv_per_lsb, r.paced"
-        " FROM recording r JOIN device d ON d.id = r.device_id WHERE r.id = %s",
+        "SELECT r.id, coalesce(r.device_id, left(r.file_sha256, 12)) AS device_id,"
+        " coalesce(d.name, r.source_name) AS device_name, r.fs_hz, r.leads, r.uv_per_lsb, r.paced"
+        " FROM recording r LEFT JOIN device d ON d.id = r.device_id WHERE r.id = %s",
         (recording_id,),
     )
     worn = {"worn_from": timeline.instant(0), "worn_to": timeline.instant(timeline.length)}

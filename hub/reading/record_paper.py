@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ecg import holter
 from ecg.record import Record, main_group
 from hub.core.pdf import GREY, WARNING, Frame, Paper
+from hub.imaging.ecg_files import read_record
 from hub.reading import disclosure, paper
 from hub.reading.cases import LEAD_IN_S, STRIP_S, finding_view
-from hub.reading.ecg_files import read_record
 from hub.reading.sheet import MISSING, Sheet
 from hub.reading.timeline import Stretch, Timeline
 from hub.reading.words import LOCALES, WORDS, word

@@ -30,8 +30,9 @@ async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id:
     await run(
         conn,
         "INSERT INTO study (id, kind, patient_id, organisation_id, service_request_id, recording_id,"
-        " created_at) SELECT %s, 'holter', r.patient_id, r.organisation_id, r.service_request_id, r.id, %s"
-        " FROM recording r WHERE r.id = %s ON CONFLICT (recording_id) DO NOTHING",
+        " created_at) SELECT %s, CASE WHEN q.kind = 'ecg-12-lead' THEN q.kind ELSE 'holter' END, r.patient_id,"
+        " r.organisation_id, r.service_request_id, r.id, %s FROM recording r JOIN service_request q"
+        " ON q.id = r.service_request_id WHERE r.id = %s ON CONFLICT (recording_id) DO NOTHING",
         (ids.new(at), at, recording_id),
     )
     study = await one(conn, "SELECT id FROM study WHERE recording_id = %s", (recording_id,))
@@ -100,7 +101,7 @@ _DESK = """
     LEFT JOIN account a ON a.id = f.signed_by
     LEFT JOIN report_delivery d ON d.report_id = f.id AND d.recipient_kind = 'organisation'
         AND d.recipient_id = q.organisation_id
-    WHERE q.kind = 'holter' AND q.organisation_id IN (SELECT hub_care_organisations())
+    WHERE q.kind IN ('holter', 'ecg-12-lead', 'imaging') AND q.organisation_id IN (SELECT hub_care_organisations())
     ORDER BY q.created_at DESC LIMIT %s
 """
 

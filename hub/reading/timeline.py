@@ -174,7 +174,8 @@ async def read_signal(
         Lead(code, float(timeline.fs_hz), scale, 0, row)
         for code, row in zip(recording["leads"], line, strict=True)
     )
-    record = Record(tuple(channels), timeline.instant(0), timeline.gaps, None, recording["device_id"])
+    device = recording["device_id"] or recording["source_name"]
+    record = Record(tuple(channels), timeline.instant(0), timeline.gaps, recording["filters"], device)
     return record, contact
 
 

@@ -6,13 +6,11 @@ the tick locks is locked.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-
-import numpy as np
 
 from devices import block
 from devices.block import Run
@@ -21,6 +19,7 @@ from hub.core.db import Connection
 from hub.core.jobs import enqueue
 from hub.core.logging import log
 from hub.telemetry.blocks import runs_of
+from hub.telemetry.packing import Block, packed
 
 JOB: Final = "telemetry.compact"
 HOT_FOR: Final = timedelta(minutes=10)  # a recording is compacted about as often
@@ -31,7 +30,6 @@ APART: Final = timedelta(milliseconds=100)
 FORGOTTEN_AFTER: Final = timedelta(
     days=75
 )  # no packet is stored that is so old when it comes (hub/ingest/accounting.py)
-_SINT16_LE: Final = np.dtype("<i2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +44,6 @@ class _Boot:
     @property
     def block_samples(self) -> int:
         return block.block_samples(self.fs_hz)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """A block as it is stored."""
-
-    first: int
-    count: int
-    whole: bytes
-    seconds: bytes
-    payload: bytes
 
 
 async def enqueue_due(conn: Connection, at: datetime) -> int:
@@ -150,7 +137,7 @@ async def _replace(conn: Connection, one: _Boot, packets: Sequence[db.Row]) -> N
     for row in taken:
         for first in _blocks_of(one, row):
             runs[first] += [run.within(first, first + one.block_samples) for run in runs_of(row)]
-    made = [_packed(one, first, [*earlier.get(first, ()), *runs[first]]) for first in sorted(runs)]
+    made = [packed(one.fs_hz, first, [*earlier.get(first, ()), *runs[first]]) for first in sorted(runs)]
     await _write(conn, one, taken, made)
 
 
@@ -178,20 +165,7 @@ async def _earlier(
     return found, damaged
 
 
-def _packed(one: _Boot, first: int, runs: Iterable[Run]) -> _Block:
-    own = block.joined(Run(run.first - first, run.electrodes_off, run.samples) for run in runs)
-    leads = own[0].samples.shape[0]
-    seconds = block.extremes(own, leads, block.BLOCK_S, one.fs_hz)
-    return _Block(
-        first,
-        sum(run.end - run.first for run in own),
-        block.widened(seconds, block.BLOCK_S).astype(_SINT16_LE, copy=False).tobytes(),
-        seconds.astype(_SINT16_LE, copy=False).tobytes(),
-        block.encode(own),
-    )
-
-
-async def _write(conn: Connection, one: _Boot, packets: Sequence[db.Row], made: Sequence[_Block]) -> None:
+async def _write(conn: Connection, one: _Boot, packets: Sequence[db.Row], made: Sequence[Block]) -> None:
     """One statement; if the packets are no longer those that were read, nothing of it happens."""
     parameters: tuple[Any, ...] = (
         one.recording_id,

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from hub.core import changes, http
 from hub.people import access
 from tests.access.objects import DRAFT, NOTE, Case
+from tests.imaging.tus import encoded
 from tests.world import AT, PASSWORD
 
 HUB = Path(__file__).parents[2] / "hub"
@@ -36,6 +37,7 @@ class Call:
     body: Callable[[Case], dict[str, Any]] = lambda _: {}
     names: tuple[str, ...] = ()
     query: Callable[[Case], str] = lambda _: ""
+    headers: Callable[[Case], dict[str, str]] = lambda _: {}
     organisation: bool = False  # speaks of an organisation of the tenant
     prepare: str = ""  # brings the objects into the state the call needs
 
@@ -83,6 +85,17 @@ CALLS: dict[str, Call] = {
     "POST /api/requests": Call(
         lambda c: {"patient_id": _text(c.ids, "patient_id"), "kind": "holter", "question": "x"},
         names=("patient_id", "consent_id"),
+    ),
+    "POST /api/uploads": Call(
+        headers=lambda c: {
+            "Upload-Length": "2",
+            "Upload-Metadata": encoded(request_id=c.ids["request_id"], filename="x", sha256="a" * 64),
+        },
+        names=("request_id",),
+    ),
+    "GET /api/uploads": Call(query=lambda c: f"?request_id={c.ids['request_id']}", names=("request_id",)),
+    "PATCH /api/uploads/{upload_id}": Call(
+        headers=lambda _: {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
     ),
     "POST /api/requests/{request_id}/cancel": Call(lambda _: {"reason": "x"}),
     "POST /api/devices": Call(

@@ -3,6 +3,7 @@
 Each maker leaves one row in every guarded table it passes through, so that the test of the policies uses them too.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -78,6 +79,19 @@ async def _request(admin: Admin, case: Case) -> UUID:
         admin, "service_request", id=made, patient_id=case.ids["patient_id"], created_at=AT,
         organisation_id=case.tenant.organisations["village"], kind="holter", status="active", question="x",
         requester_id=case.tenant.accounts["village_doctor"], priority="routine",
+    )  # fmt: skip
+    return made
+
+
+async def _upload(admin: Admin, case: Case) -> UUID:
+    """Begun, for two bytes: the body of a call that says nothing."""
+    made = uuid4()
+    await make(admin, case, "request_id")
+    await world.insert(
+        admin, "upload", id=made, service_request_id=case.ids["request_id"], patient_id=case.ids["patient_id"],
+        organisation_id=case.tenant.organisations["village"], account_id=case.tenant.accounts["village_doctor"],
+        file_name="x", size_bytes=2, declared_sha256=hashlib.sha256(b"{}").hexdigest(), state="receiving",
+        created_at=AT, expires_at=AT + timedelta(days=7),
     )  # fmt: skip
     return made
 
@@ -283,6 +297,7 @@ MAKERS: dict[str, Maker] = {
     "patient_id": _patient,
     "consent_id": _consent,
     "request_id": _request,
+    "upload_id": _upload,
     "device_id": _device,
     "recording_id": _recording,
     "alarm_id": _alarm,

@@ -1,12 +1,11 @@
-"""Recordings in files of any known format, as the commands on files take them."""
+"""Recordings in files of any known format, as the commands on files and the intake take them."""
 
-from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from dicom import waveform
 from dicom.errors import InvalidInstance
 from ecg import formats
-from ecg.annotate import annotate
 from ecg.formats.invalid import InvalidRecord, load
 from ecg.record import Lead, Record
 from hub.core import errors
@@ -14,10 +13,13 @@ from hub.core import errors
 DICOM_AT, DICOM_MARK = 128, b"DICM"
 
 
-def read_record(path: Path) -> Record:
-    """A file told by its bytes; a WFDB record is named without suffix. `ecg_unreadable` says where and why."""
+def read_record(path: Path, zone: tzinfo = UTC) -> Record:
+    """A file told by its bytes; a WFDB record is named without suffix. `ecg_unreadable` says where and why.
+
+    Times without an offset are `zone`'s.
+    """
     try:
-        return _of_dicom(waveform.decode(load(path))) if _is_dicom(path) else formats.read(path)
+        return _of_dicom(waveform.decode(load(path), zone)) if is_dicom(path) else formats.read(path, zone)
     except (InvalidRecord, InvalidInstance) as error:
         found = {"offset": error.offset} if error.offset is not None else {}
         raise errors.error(
@@ -29,16 +31,8 @@ def read_record(path: Path) -> Record:
         ) from error
 
 
-def annotate_files(paths: Sequence[Path], out: Path) -> list[Path]:
-    """WFDB annotations of each recording's analysis, NAME.hub; the files written."""
-    out.mkdir(parents=True, exist_ok=True)
-    targets = [out / (path.stem if path.is_file() else path.name) for path in paths]
-    for path, target in zip(paths, targets, strict=True):
-        annotate(read_record(path), target)
-    return [target.with_name(f"{target.name}.hub") for target in targets]
-
-
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a file is a DICOM instance with its preamble (PS3.10 7.1)."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

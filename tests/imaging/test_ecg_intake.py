@@ -1,0 +1,173 @@
+"""A file that a township sends becomes a study in the specialist's queue, or says why not; any format, any damage."""
+
+import asyncio
+import hashlib
+import io
+import os
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ecg import formats
+from ecg.record import Lead, Record
+from hub.imaging import taking_in
+from tests.ecg import twelve_leads as twelve
+from tests.imaging.conftest import Clinic
+from tests.imaging.tus import Sending
+
+ROOT = Path(__file__).parents[2]
+START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+def slow_heart(tmp_path: Path, suffix: str) -> bytes:
+    """Ten seconds of twelve leads, 40 beats a minute, ST of V2 to V4 raised, as a file."""
+    raised = twelve.added_after_qrs(
+        twelve.heart(fs_hz=500, length_s=10, rate_bpm=40.0), dict.fromkeys(("V2", "V3", "V4"), 400.0)
+    )
+    path = tmp_path / f"made{suffix}"
+    formats.write(
+        replace(raised, start_at=START), path, ZoneInfo("Asia/Shanghai")
+    )  # as its sender's account says
+    if suffix:
+        return path.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for part in sorted(tmp_path.glob("made.*")):
+            archive.write(part, f"folder/{part.name}")
+    return packed.getvalue()
+
+
+async def send(clinic: Clinic, data: bytes, name: str = "ecg.bin") -> dict[str, Any]:
+    await Sending(clinic.doctor, data, name).whole(clinic.request_id)
+    await clinic.run_jobs()
+    answer = await clinic.doctor.json("GET", f"/api/uploads?request_id={clinic.request_id}")
+    found: dict[str, Any] = answer["uploads"][-1]
+    return found
+
+
+@pytest.mark.parametrize("suffix", [".edf", ""])
+async def test_an_ecg_file_stands_in_the_queue_with_its_statements(
+    clinic: Clinic, tmp_path: Path, suffix: str
+) -> None:
+    data = slow_heart(tmp_path, suffix)
+    upload = await send(clinic, data)
+    assert upload["state"] == "taken-in" and upload["reason"] is None and upload["study_id"]
+    (content,) = upload["contents"]
+    assert (content["kind"], content["leads"], content["seconds"]) == ("ecg", 12, 10)
+    (task,) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    assert task["kind"] == "ecg-12-lead" and task["priority"] == "stat"
+    assert any("ST" in words["zh-CN"] for words in task["reasons"])
+    (line,) = (await clinic.doctor.json("GET", "/api/studies"))["studies"]
+    assert line["kind"] == "ecg-12-lead" and line["state"]["word"] == "in-queue"
+    (recording,) = await clinic.rows("SELECT * FROM recording")
+    assert recording["started_at"] == START and recording["fs_hz"] == 500 and recording["start_known"]
+
+
+async def test_sent_twice_and_taken_in_twice_it_is_one_recording_with_the_same_samples(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    data = slow_heart(tmp_path, ".edf")
+    upload = await send(clinic, data)
+    await send(clinic, data, "the-same.edf")
+    await clinic.rows("UPDATE upload SET state = 'received' RETURNING id")
+    for _ in range(2):
+        await taking_in.take_in(clinic.context(), upload["id"])
+    assert len(await clinic.rows("SELECT FROM recording")) == 1
+    (block,) = await clinic.rows(
+        "SELECT * FROM ecg_pieces((SELECT array_agg(id) FROM recording), '{0}', '{0}', '{9999}')"
+    )
+    from hub.telemetry.blocks import runs_of
+
+    record = formats.decode(data)
+    scale = (await clinic.rows("SELECT uv_per_lsb FROM recording"))[0]["uv_per_lsb"]
+    (run,) = runs_of(block)
+    for lead, row in zip(record.leads, run.samples, strict=True):
+        want = (lead.samples.astype(float) - lead.offset) * lead.uv_per_lsb
+        assert np.abs(row * scale - want).max() <= scale
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "格式"),
+        (b"PK\x03\x04" + bytes(100), "损坏"),
+        (b"x", "格式"),
+    ],
+)
+async def test_what_is_no_ecg_is_kept_and_says_what_to_do(clinic: Clinic, data: bytes, words: str) -> None:
+    upload = await send(clinic, data)
+    assert upload["state"] == "set-aside" and words in upload["reason"]["zh-CN"] and upload["reason"]["en"]
+    assert clinic.store.path(hashlib.sha256(data).hexdigest()).read_bytes() == data
+    assert not await clinic.rows("SELECT FROM recording")
+
+
+async def test_of_a_zip_every_member_is_told_apart(clinic: Clinic, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/good.edf", slow_heart(tmp_path, ".edf"))
+        archive.writestr("b/cut.edf", slow_heart(tmp_path, ".edf")[:300])
+        archive.writestr("__MACOSX/x", b"x")
+        archive.writestr("inner.zip", slow_heart(tmp_path, ""))
+    upload = await send(clinic, packed.getvalue())
+    found = {content["name"]: content for content in upload["contents"]}
+    assert upload["state"] == "taken-in" and set(found) == {"a/good.edf", "b/cut.edf", "inner.zip"}
+    assert (
+        found["a/good.edf"]["kind"] == "ecg"
+        and "reason" in found["b/cut.edf"]
+        and "reason" in found["inner.zip"]
+    )
+
+
+def test_leads_of_another_scale_and_missing_samples_stay_what_they_were() -> None:
+    from hub.imaging.lines import line_of
+
+    fs_hz, count = 250, 2500
+    fine = np.arange(count, dtype=np.int32) * 7 - 8000
+    coarse = (np.sin(np.arange(count) / 9) * 900).astype(np.int16)
+    coarse[1000:1100] = -32768
+    leads = (
+        Lead("MDC_ECG_LEAD_II", fs_hz, 0.25, 12, fine),
+        Lead("MDC_ECG_LEAD_V1", fs_hz, 4.0, 0, coarse, missing=-32768),
+    )
+    line = line_of(Record(leads, None, ((500, 600),)))
+    for lead, row in zip(leads, line.samples, strict=True):
+        known = np.ones(count, bool) if lead.missing is None else lead.samples != lead.missing
+        want = (lead.samples.astype(float) - lead.offset) * lead.uv_per_lsb
+        assert np.abs(row * line.uv_per_lsb - want)[known].max() <= line.uv_per_lsb / 2 + 1e-9
+    assert line.gaps == ((500, 600),) and (line.off[1000:1100] == 2).all() and line.off.sum() == 200
+    blocks = list(line.blocks())
+    assert sum(block.count for block in blocks) == count - 100
+
+
+@pytest.mark.skipif(
+    not (Path(os.environ.get("TELEHUB_DATA", ROOT.parent / "shared/data")) / "formats").is_dir(),
+    reason="the reference files are absent",
+)
+async def test_real_files_become_recordings_or_say_why(clinic: Clinic) -> None:
+    """The reviewed list: what of the reference files may be set aside, and why. The suite takes the smallest of each
+    folder, `make prove ONLY=intake` all.
+    """
+    folder = Path(os.environ.get("TELEHUB_DATA", ROOT.parent / "shared/data")) / "formats"
+    aside = {}
+    for path in await asyncio.to_thread(_chosen, folder):
+        file = await clinic.store.put(await asyncio.to_thread(path.read_bytes), "application/octet-stream")
+        village = clinic.two.own.organisations["village"]
+        sent = taking_in.Sent(file, path.name, clinic.request_id, village, "person x", "Asia/Shanghai")
+        for content in await taking_in.take_file(clinic.context(), sent):
+            if "reason" in content:
+                aside[str(path.relative_to(folder))] = content["reason"]["en"]
+    # A file without a lead, and words about the others.
+    assert set(aside) <= {"aecg/empty.xml", "muse_xml/ATTRIBUTION.md"}
+
+
+def _chosen(folder: Path) -> list[Path]:
+    files = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    if os.environ.get("TELEHUB_PROFILE") == "prove":
+        return files
+    return list({path.parent: path for path in reversed(files) if path.suffix != ".md"}.values())

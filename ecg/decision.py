@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ecg import detection, episodes, shapes
 from ecg.conditioning import HOP, RATE_HZ
-from ecg.fiducials import Candidate
+from ecg.fiducials import Candidate, Candidates
 from ecg.findings import Finding
 from ecg.fusion import GOOD, QUALITIES, UNREADABLE
 
@@ -95,15 +95,14 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
 def decide(
     mind: Mind,
     clock: Clock,
-    rows: list[tuple[int, Candidate]],
+    summits: Candidates,
     quality: list[list[int]],
     codes: NDArray[np.uint8],
     until: int | None,
 ) -> Outcome:
-    """Take the next half seconds: rows are (hop, candidate) in order, quality and codes [hop, lead] are the same;
-    nothing from `until` on.
-    """
+    """Take the next half seconds: quality and codes [hop, lead] are the same; nothing from `until` on."""
     beats, kinds, told = list[int](), list[str](), list[Finding]()
+    hops, candidates = summits
     row, decided, now = 0, len(quality), clock.sample(clock.hop)
     cut = CUT_S * clock.fs_hz
     for k, lead_codes in enumerate(quality):
@@ -111,8 +110,8 @@ def decide(
         is_noisy = min(lead_codes) != GOOD
         is_calm = not is_noisy and mind.tracker.good_hops >= episodes.CALM_HOPS
         certain: list[Candidate] = []
-        while row < len(rows) and rows[row][0] == k:
-            certain += detection.offer(mind.detector, rows[row][1], is_noisy, is_calm)
+        while row < len(hops) and hops[row] == k:
+            certain += detection.offer(mind.detector, candidates[row], is_noisy, is_calm)
             row += 1
         if mind.detector.spares:
             certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP, is_calm)

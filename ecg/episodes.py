@@ -71,7 +71,8 @@ def on_hop(t: Tracker, start: int, now: int, quality: Sequence[int]) -> list[Fin
     best = min(t.quality)
     t.good_hops = t.good_hops + 1 if best == GOOD else 0
     readable = best < UNREADABLE
-    technical.on_hop(t, told, start, now, readable)
+    if not (readable and technical.is_usual(t, now)):
+        technical.on_hop(t, told, start, now, readable)
     fibrillation.on_hop(t, told, now)
     if not readable:
         _broken(t, told, now)

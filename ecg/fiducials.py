@@ -4,15 +4,14 @@ The R extremum on the lead with the largest readable QRS, on the recorder's own 
 part; and its shape on up to three leads. Worked out for all candidates of a batch at once.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecg.conditioning import HOP, MARGIN, RATE_HZ, REACH, Conditioned, Real, running_sum
+from ecg.conditioning import HOP, MARGIN, RATE_HZ, REACH, Conditioned, Real, neighbours, running_sum
 from ecg.fusion import UNREADABLE, Judged
 
 Shape = NDArray[np.int32]
@@ -22,6 +21,7 @@ SHAPE_REACH = 17  # 133 ms each side of R: QRS and ST onset, not the P wave of a
 SHAPE_SLACK = 2  # 16 ms each way when shapes are compared
 SHAPE_LEADS = 3  # shapes are compared on at most three leads
 SHAPE_FULL_SCALE = 127
+PARTS = 16  # shapes are compared in 1/16 of a step of that scale, in which they are also learnt
 SHOWN_REACH = 6  # 47 ms: leads see a beat at slightly different times
 SHOWN = (
     0.15  # of a lead's level: less is not seen on it (MIT-BIH DS1: 2 beats of 42,000, 31 of 98 false ones)
@@ -37,10 +37,14 @@ class Candidate(NamedTuple):
     sample: int
     width_ms: float
     is_partial: bool  # half of the readable leads, or fewer, show it
-    readable: tuple[bool, ...]
-    lengths: tuple[float, ...]  # root of the sum of squares of the shape at each shift, at least 1
+    is_whole: bool  # all leads of its shape are readable
+    readable: list[bool]
+    lengths: list[float]  # root of the sum of squares of the shape at each shift, in 1/PARTS; at least PARTS
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
-    shifted: Real  # [lead * sample, shift]: the shape as seen at each shift
+    shifted: Real  # [lead * sample, shift]: the shape as seen at each shift, in 1/PARTS
+
+
+Candidates = tuple[list[int], list[Candidate]]  # each one's hop, and itself
 
 
 @dataclass(frozen=True)
@@ -149,30 +153,26 @@ def describe(
         _width_ms(np.abs(own[:, 2:] - own[:, :-2])),
         _partial(c, judged, device, hop, at),
         readable,
-        np.sqrt(np.maximum(running_sum(squares, 2 * SHAPE_REACH + 1), 1)),
+        np.sqrt(np.maximum(running_sum(squares, 2 * SHAPE_REACH + 1), 1)) * PARTS,
         scaled,
     )
 
 
 def shifted(shape: Shape) -> Real:
     """[.., lead * sample, shift] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
-    views = sliding_window_view(shape, 2 * SHAPE_SLACK + 1, axis=-1).astype(np.float64)
+    views = neighbours(shape, 2 * SHAPE_SLACK + 1) * float(PARTS)
     return views.reshape(*shape.shape[:-2], shape.shape[-2] * (2 * SHAPE_REACH + 1), 2 * SHAPE_SLACK + 1)
 
 
-def rows(
-    found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]
-) -> Iterator[tuple[int, int, Candidate]]:
-    """(device, hop, candidate) one by one, in time order per device; places and samples [device] are added, since
-    devices began whole seconds before or after each other.
+def rows(found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]) -> list[Candidates]:
+    """Of each device, in time order; places and samples [device] are added, since devices began whole seconds before or
+    after each other.
     """
     columns = (
-        found.device, found.hop, found.place + places[found.device], found.height,
-        found.sample + samples[found.device], found.width_ms, found.is_partial, found.readable, found.lengths,
+        found.place + places[found.device], found.height, found.sample + samples[found.device], found.width_ms,
+        found.is_partial, found.readable.all(axis=1), found.readable, found.lengths,
     )  # fmt: skip
-    views = shifted(found.shape)
-    for device, hop, place, height, sample, width_ms, is_partial, readable, lengths, shape, view in zip(
-        *(column.tolist() for column in columns), found.shape, views, strict=True
-    ):
-        known, sizes = tuple(readable), tuple(lengths)
-        yield device, hop, Candidate(place, height, sample, width_ms, is_partial, known, sizes, shape, view)
+    made = zip(*(column.tolist() for column in columns), found.shape, shifted(found.shape), strict=True)
+    every, hops = list(map(Candidate._make, made)), found.hop.tolist()
+    edges = np.searchsorted(found.device, np.arange(len(places) + 1)).tolist()
+    return [(hops[a:b], every[a:b]) for a, b in pairwise(edges)]

@@ -7,7 +7,6 @@ AAMI EC57 classes; S and F are not told apart from N yet, and a beat nobody can 
 
 import math
 from dataclasses import dataclass, field
-from itertools import compress
 from operator import truediv
 
 import numpy as np
@@ -16,7 +15,7 @@ from ecg.conditioning import Real
 from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate
 
 KINDS = 4  # shapes remembered per patient
-PARTS = 16  # a remembered shape is kept in 1/16 of full scale
+LEARNT = np.array(1 / 8)  # of what a beat differs from its kind
 SAME_SHAPE = 0.90  # correlation at which two beats are of one kind
 SURE_SHAPE = (
     0.85  # with the usual beat: in noise of 6 dB 83 % of the beats have it, 2 % of what is taken for them
@@ -38,10 +37,12 @@ COUNT_LIMIT = 240  # counts are halved here, so that a new usual beat can take o
 
 @dataclass(slots=True)
 class Shapes:
-    """The kinds of beat seen so far: bank [kind, lead * sample] of whole numbers, how often, how wide."""
+    """The kinds of beat seen so far, met one after the other: bank [kind, lead * sample] of whole numbers (1/PARTS of a
+    candidate's shape), how often, how wide.
+    """
 
     bank: Real
-    norms: list[list[float]]  # [kind][lead] sums of squares
+    norms: list[float] = field(default_factory=lambda: [0.0] * KINDS)  # sums of squares
     counts: list[int] = field(default_factory=lambda: [0] * KINDS)
     widths_ms: list[float] = field(default_factory=lambda: [0.0] * KINDS)
     rr_s: list[float] = field(default_factory=list)
@@ -51,13 +52,13 @@ class Shapes:
 
 def empty_shapes(leads: int) -> Shapes:
     bank = np.zeros((KINDS, leads * (2 * SHAPE_REACH + 1)))
-    return Shapes(bank, [[0.0] * leads for _ in range(KINDS)])
+    return Shapes(bank)
 
 
 def copied(s: Shapes) -> Shapes:
     return Shapes(
         s.bank.copy(),
-        [row[:] for row in s.norms],
+        s.norms[:],
         s.counts[:],
         s.widths_ms[:],
         s.rr_s[:],
@@ -66,48 +67,57 @@ def copied(s: Shapes) -> Shapes:
     )
 
 
-def _met(s: Shapes) -> int:
-    """How many kinds are known; they are met one after the other."""
-    return KINDS - s.widths_ms.count(0.0)
+def _norms(s: Shapes, c: Candidate) -> list[float]:
+    """Sums of squares of the kinds over the leads that this beat shows; of whole numbers, hence exact."""
+    if c.is_whole:
+        return s.norms
+    leads = s.bank.reshape(KINDS, len(c.readable), -1)[:, c.readable]
+    own: list[float] = np.vecdot(leads, leads).sum(axis=-1).tolist()
+    return own
 
 
-def _correlations(s: Shapes, c: Candidate) -> tuple[list[float], list[int]]:
-    """Best correlation with each kind over small shifts, and the shift; sums of whole numbers, hence exact."""
-    values, shifts = [0.0] * KINDS, [0] * KINDS
-    is_whole = all(c.readable)
-    for kind, row in enumerate((s.bank[: _met(s)] @ c.shifted).tolist()):
-        known = sum(s.norms[kind]) if is_whole else sum(compress(s.norms[kind], c.readable))
+def _likeness(s: Shapes, c: Candidate, usual: int) -> tuple[float, float, int, int]:
+    """Best correlation over small shifts with the usual kind, and with the nearest; that kind, and its shift."""
+    norms, of_usual, best, nearest, shift = _norms(s, c), 0.0, 0.0, 0, 0
+    # The products are sums of whole numbers, hence exact.
+    for kind, row in enumerate(s.bank.dot(c.shifted).tolist()):
+        if not s.widths_ms[kind]:
+            break
         likeness = list(map(truediv, row, c.lengths))
-        best = max(likeness)
-        values[kind], shifts[kind] = best / math.sqrt(known or 1), likeness.index(best)
-    return values, shifts
+        highest = max(likeness)
+        value = highest / math.sqrt(norms[kind] or 1)
+        if kind == usual:
+            of_usual = value
+        if value > best:
+            best, nearest, shift = value, kind, likeness.index(highest)
+    return of_usual, best, nearest, shift
 
 
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
-    leads = len(c.readable)
-    seen = c.shifted[:, shift] * PARTS
     own = s.bank[kind]
     if fresh:
-        own[:] = seen
+        own[:] = c.shifted[:, shift]
+        s.counts[kind], s.widths_ms[kind] = 1, c.width_ms
     else:
-        seen -= own
-        seen /= 8
-        np.floor(seen, out=seen)
-        if not all(c.readable):
-            seen.reshape(leads, -1)[~np.array(c.readable)] = 0.0
-        own += seen
-    rows = own.reshape(leads, -1)
-    s.norms[kind] = np.vecdot(rows, rows).tolist()  # sums of whole numbers, hence exact
-    s.counts[kind] = 1 if fresh else s.counts[kind] + 1
-    s.widths_ms[kind] = c.width_ms if fresh else s.widths_ms[kind] + (c.width_ms - s.widths_ms[kind]) / 8
+        new = c.shifted[:, shift] - own
+        new *= LEARNT
+        np.floor(new, new)
+        if not c.is_whole:
+            new.reshape(len(c.readable), -1)[~np.array(c.readable)] = 0.0
+        np.add(own, new, own)
+        s.counts[kind] += 1
+        s.widths_ms[kind] += (c.width_ms - s.widths_ms[kind]) / 8
+    s.norms[kind] = float(own.dot(own))
     if s.counts[kind] > COUNT_LIMIT:
         s.counts = [n // 2 for n in s.counts]
 
 
 def _usual(s: Shapes) -> int:
     """The commonest kind; between kinds of like frequency the narrower."""
-    met = _met(s)
-    return max(range(met), key=lambda k: s.counts[k] / max(s.widths_ms[k], 1.0)) if met > 1 else 0
+    if not s.widths_ms[1]:
+        return 0
+    shares = [n / max(w, 1.0) for n, w in zip(s.counts, s.widths_ms, strict=True)]
+    return shares.index(max(shares))
 
 
 def _middle(values: list[float], otherwise: float) -> float:
@@ -135,20 +145,19 @@ def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> tuple[
     """The beat's class, and whether it is surely one of the patient's usual beats; learns its shape. rr_s is None
     after a gap or an unreadable stretch.
     """
-    likeness, shifts = _correlations(s, c)
     usual = _usual(s)
-    like_usual, width_ms, experience = likeness[usual], s.widths_ms[usual], s.counts[usual]
-    nearest = likeness.index(max(likeness))
-    if likeness[nearest] >= SAME_SHAPE:
-        _learn(s, c, nearest, shifts[nearest], fresh=False)
+    width_ms, experience = s.widths_ms[usual], s.counts[usual]
+    like_usual, like_nearest, nearest, shift = _likeness(s, c, usual)
+    if like_nearest >= SAME_SHAPE:
+        _learn(s, c, nearest, shift, fresh=False)
     else:
-        _learn(s, c, min(range(KINDS), key=lambda k: s.counts[k]), SHAPE_SLACK, fresh=True)
+        _learn(s, c, s.counts.index(min(s.counts)), SHAPE_SLACK, fresh=True)
     kind = "N"
     if experience >= EXPERIENCE:
         ventricular, early = _ventricular(s, c, like_usual, width_ms, rr_s)
         if ventricular:
             kind = "Q" if paced and not early else "V"  # a wide beat on time is the pacemaker's
-        elif likeness[nearest] < UNKNOWN_SHAPE:
+        elif like_nearest < UNKNOWN_SHAPE:
             kind = "Q"
     if kind == "N":
         s.heights.append(c.height)

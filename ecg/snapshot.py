@@ -21,7 +21,7 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 9
+VERSION = 10
 PREFIX = struct.Struct("<4sHI")
 FAST = 1  # deflate's level: a third of the bytes for the time it takes to join them
 MAX_BYTES = 1 << 24  # of any state, inflated
@@ -102,8 +102,7 @@ def _detector(row: dict[str, Any]) -> Detector:
 
 def _candidate(row: dict[str, Any]) -> Candidate:
     shape = np.array(row["shape"], np.int32)
-    tuples = {name: tuple(row[name]) for name in ("readable", "lengths")}
-    return Candidate(**{**row, **tuples, "shape": shape, "shifted": shifted(shape)})
+    return Candidate(**{**row, "shape": shape, "shifted": shifted(shape)})
 
 
 def _tracker(row: dict[str, Any]) -> Tracker:

@@ -9,7 +9,7 @@ after a gap, or when rate or leads change, the caller takes the findings of `fin
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -303,17 +303,15 @@ class Looked(NamedTuple):
     memory: list[cond.Real]
     swings: list[NDArray[np.int64]]
     codes: NDArray[np.uint8]
-    rows: list[list[tuple[int, fiducials.Candidate]]]
+    rows: list[fiducials.Candidates]
     likeness: list[list[float]]
 
 
 def _not_looked(states: list[State]) -> Looked:
     """No half second is complete."""
     nothing = np.empty((len(states), len(states[0].leads), 0), np.uint8)
-    empty: list[list[Any]] = [[] for _ in states]
-    return Looked(
-        [s.memory for s in states], [s.swings for s in states], nothing, empty, [[] for _ in states]
-    )
+    none: list[fiducials.Candidates] = [([], [])] * len(states)
+    return Looked([s.memory for s in states], [s.swings for s in states], nothing, none, [[] for _ in states])
 
 
 def _look(
@@ -330,10 +328,8 @@ def _look(
     found = fiducials.describe(
         seen, judged, raw, start, lead.fs_hz, lead.hop, summits, shape_leads(lead.leads)
     )
-    rows: list[list[tuple[int, fiducials.Candidate]]] = [[] for _ in states]
     samples = np.array([s.taken for s in states], np.int64) - lead.taken
-    for device, at, candidate in fiducials.rows(found, (hop - lead.hop) * cond.HOP, samples):
-        rows[device].append((at, candidate))
+    rows = fiducials.rows(found, (hop - lead.hop) * cond.HOP, samples)
     before = fusion.stack([s.swings for s in states])
     new = fibrillation.swings(seen, scale, judged.quality)
     kept = np.concatenate([before, new], axis=-2)[..., -before.shape[-2] :, :]

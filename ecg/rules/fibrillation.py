@@ -28,13 +28,13 @@ def on_hop(t: Tracker, told: list[Finding], now: int) -> None:
     logit = t.likeness.pop(0) if t.likeness else math.nan
     if math.isnan(logit):
         return
-    is_open = "ventricular-fibrillation" in t.open or "ventricular-tachycardia" in t.open
+    is_open = bool(t.open) and ("ventricular-fibrillation" in t.open or "ventricular-tachycardia" in t.open)
     if logit > (_END if is_open else _BEGIN):
         t.swinging = max(t.swinging, 0) + 1
         if is_open or t.swinging >= _HOPS:
             _go_on(t, told, now, is_open)
     else:
-        t.swinging = min(t.swinging, 0) - 1
+        t.swinging = t.swinging - 1 if t.swinging < 0 else -1
         if is_open and t.swinging <= -_HOPS:
             forget(t, told, now - round((_CENTRE_S + 0.5 * (_HOPS - 1)) * t.fs_hz))
 

@@ -11,20 +11,30 @@ _OFF_S, _ON_S = limit("electrode-off", "length_s"), limit("electrode-off", "end_
 
 
 def on_hop(t: Tracker, told: list[Finding], start: int, now: int, readable: bool) -> None:
-    if readable and not t.open and _is_calm(t, now):
-        return
     _electrodes(t, told, start, now)
     _unreadable(t, told, start, now, readable)
 
 
-def _is_calm(t: Tracker, now: int) -> bool:
-    """The usual case, in which nothing has changed: every electrode on, a lead readable, a beat not long ago."""
-    return (
-        max(t.quality) < OFF
-        and t.read_since >= 0 <= t.on_since
-        and t.unread_since < 0 > t.off_since
-        and 0 <= t.certain_since > now - _DOUBT_S * t.fs_hz
-    )
+def is_usual(t: Tracker, now: int) -> bool:
+    """Whether nothing has changed that `on_hop` looks at, while a lead can be read: every electrode on, a beat not long
+    ago, and no alarm about the signal.
+    """
+    if (
+        t.certain_since <= now - _DOUBT_S * t.fs_hz
+        or t.certain_since < 0
+        or t.read_since < 0
+        or t.on_since < 0
+        or max(t.quality) == OFF
+        or t.unread_since >= 0
+        or t.off_since >= 0
+    ):
+        return False
+    if t.open:
+        if "unreadable-signal" in t.open or "electrode-off" in t.open:
+            return False
+        if _is_told(t):
+            t.certain_since = now
+    return True
 
 
 def _unreadable(t: Tracker, told: list[Finding], start: int, now: int, readable: bool) -> None:

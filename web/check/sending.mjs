@@ -87,7 +87,7 @@ function sent(start, far, next) {
       piece = PIECE.least * 2 ** Math.floor(next() * 5);
       now_ms += 100;
     }
-    assert.ok(plan.lookOf(file, [file], new Set()).percent < 100);
+    assert.ok(plan.lookOf(file, plan.placesOf([file]), new Set()).percent < 100);
   }
   return { file, now_ms };
 }
@@ -191,7 +191,7 @@ test('an ECG goes before a scan that is under way, small before big, and each pl
   order.forEach((file, place) => {
     assert.equal(file.kind === 'ecg-12-lead', place < ecgs);
     if (place > 0 && place !== ecgs) assert.ok(order[place - 1].size_bytes <= file.size_bytes);
-    assert.equal(plan.lookOf(file, files, new Set()).place, place + 1);
+    assert.equal(plan.lookOf(file, plan.placesOf(files), new Set()).place, place + 1);
   });
 });
 

@@ -9,9 +9,10 @@ import { Button, Check, EmptyState, ErrorBanner, Form, Select, State, TextField 
 import { organisationChoices, organisationName, type TreeOrganisation } from '../core/organisations';
 import { STUDY_KINDS, type Condition, type DryRun, type RoutingRule, type StudyKind } from './types';
 
-const KEYWORDS = ['study_kind', 'priority', 'organisations', 'sex', 'age_years', 'recorded_hours', 'pacemaker', 'findings'] as const;
-const OPERATORS = ['equals', 'in', 'at-least', 'contains'] as const;
+const KEYWORDS = ['study_kind', 'priority', 'organisations', 'sex', 'age_years', 'recorded_hours', 'pacemaker', 'findings', 'modalities', 'body_part', 'question', 'hour'] as const;
+const OPERATORS = ['equals', 'in', 'at-least', 'at-most', 'contains'] as const;
 const PRIORITIES: readonly Priority[] = ['routine', 'asap', 'urgent', 'stat'];
+const MODALITIES = ['CR', 'DX', 'CT', 'MR', 'US', 'XA', 'MG', 'OT'] as const;
 const SEXES: readonly Sex[] = ['male', 'female', 'other', 'unknown'];
 
 export function RoutingSection() {
@@ -70,13 +71,14 @@ function valueWords(keyword: string, value: unknown, organisations: TreeOrganisa
 }
 
 function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {
-  const [form, setForm] = useState({ study_kind: 'holter' as StudyKind, priority: 'routine' as Priority, from: me.value?.roles[0]?.organisation.id ?? '', sex: 'female' as Sex, age: '60', hours: '24', pacemaker: false });
+  const [form, setForm] = useState({ study_kind: 'holter' as StudyKind, priority: 'routine' as Priority, from: me.value?.roles[0]?.organisation.id ?? '', sex: 'female' as Sex, age: '60', hours: '24', pacemaker: false, modality: '', body_part: '', question: '', hour: '' });
   const [found, setFound] = useState<DryRun | null>(null);
   const change = (changes: Partial<typeof form>) => { setForm({ ...form, ...changes }); setFound(null); };
   const work = useAction(async () => {
     setFound(await api.post<DryRun>('/api/routing/dry-run', {
       study_kind: form.study_kind, priority: form.priority, from_organisation_id: form.from, sex: form.sex,
-      age_years: Number(form.age), recorded_hours: Number(form.hours), pacemaker: form.pacemaker, findings: [],
+      age_years: Number(form.age), recorded_hours: Number(form.hours), pacemaker: form.pacemaker, findings: [], modalities: form.modality ? [form.modality] : [],
+      body_part: form.body_part, question: form.question, ...(form.hour !== '' && { hour: Number(form.hour) }),
     }));
   });
   return (
@@ -90,6 +92,10 @@ function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {
           <Select<Sex> label={t('admin.routing.keyword.sex')} value={form.sex} change={(sex) => change({ sex })} choices={SEXES.map((value) => ({ value, label: t(`core.sex.${value}`) }))} />
           <TextField label={t('admin.routing.keyword.age_years')} type="number" min={0} max={130} required value={form.age} change={(age) => change({ age })} />
           <TextField label={t('admin.routing.keyword.recorded_hours')} type="number" min={0} max={336} required value={form.hours} change={(hours) => change({ hours })} />
+          <Select label={t('admin.routing.keyword.modalities')} value={form.modality} change={(modality) => change({ modality })} choices={[{ value: '', label: '-' }, ...MODALITIES.map((value) => ({ value, label: value }))]} />
+          <TextField label={t('admin.routing.keyword.body_part')} value={form.body_part} change={(body_part) => change({ body_part })} />
+          <TextField label={t('admin.routing.keyword.question')} value={form.question} change={(question) => change({ question })} />
+          <TextField label={t('admin.routing.keyword.hour')} type="number" min={0} max={23} value={form.hour} change={(hour) => change({ hour })} />
         </div>
         <Check label={t('admin.routing.keyword.pacemaker')} checked={form.pacemaker} change={(pacemaker) => change({ pacemaker })} />
         {work.error && <ErrorBanner error={work.error} />}

@@ -83,6 +83,6 @@ export function count(value: number): string {
 
 /** 840 kB, 1.2 MB in both languages. */
 export function bytes(value: number): string {
-  if (value < 1e6) return `${Math.max(1, Math.round(value / 1e3))} kB`;
+  if (value < 1e6) return `${Math.ceil(value / 1e3)} kB`;
   return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`;
 }

@@ -27,14 +27,14 @@ export function RequestPage({ requestId }: { requestId: string }) {
           <div class="card-head">
             <div class="stack-tight">
               <p class="who"><a href={`/desk?patient=${data.patient.id}`}>{data.patient.name}</a> <span class="soft">{t(`core.sex.${data.patient.sex}`)} {t('core.age_years', { count: data.patient.age_years })}</span></p>
-              {study && <StudyState study={study} />}
+              {study && <StudyState study={study} files={false} />}
             </div>
             <NextStep request={data} study={study} />
           </div>
           {study?.report && <ReportCard report={study.report} />}
           {worn && <RecordingCard key={worn} recordingId={worn} />}
-          {!worn && (!study?.recording_id || study.kind !== 'holter' || made.data) && <FilesCard request={data} open={data.status === 'active' || data.status === 'on-hold'} />}
-          <div class="columns">
+          <div class={worn ? 'columns' : 'columns columns-main'}>
+            {!worn && (!study?.recording_id || study.kind !== 'holter' || made.data) && <FilesCard request={data} open={data.status === 'active' || data.status === 'on-hold'} />}
             <Asked request={data} study={study} changed={request.reload} />
             {worn && <Diary recordingId={worn} />}
           </div>

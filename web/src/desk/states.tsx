@@ -12,13 +12,14 @@ const SHAPES: Record<StudyWord, Shape> = {
 
 export const WORDS = Object.keys(SHAPES) as StudyWord[];
 
-export function StudyState({ study }: { study: StudyLine }) {
+/** `files`: show how far this page's files are; their own card does so on the request's page. */
+export function StudyState({ study, files = true }: { study: StudyLine; files?: boolean }) {
   const { word, at, reason } = study.state;
   const own = outgoing.value.some((file) => file.request_id === study.request_id && file.phase !== 'received');
   return (
     <span class="stack-none">
       {/* What this page sends is told by the line of its files: newer, and with how far it is. */}
-      {own ? <SendingLine request_id={study.request_id} /> : null}
+      {own && <SendingLine request_id={study.request_id} bar={files} />}
       {!(own && BEFORE_FILES.includes(word)) && <State shape={SHAPES[word]} at={at}>{t(wordOf(study))}</State>}
       {reason && <span class="small soft">{say(reason)}</span>}
       {study.reading_organisation && (word === 'in-queue' || word === 'being-read') && <span class="small soft">{named(study.reading_organisation)}</span>}

@@ -6,8 +6,8 @@ import { Loaded, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { now } from '../core/time';
 import { Banner, Button, Confirm, State, type Shape } from '../core/ui';
-import { isStored, lookOf, percentOf, tally, type Look, type Outgoing, type StudyKind, type Upload } from '../sending/plan';
-import { busy, keeps, outgoing, sender } from '../sending/state';
+import { bySending, isStored, lookOf, percentOf, tally, type Look, type Outgoing, type StudyKind, type Upload } from '../sending/plan';
+import { busy, keeps, lineUntil, outgoing, places, sender } from '../sending/state';
 import { ofDrop, ofInput } from './picked';
 import type { Picked } from '../sending/sender';
 
@@ -22,7 +22,7 @@ export function FilesCard({ request, open }: { request: Sendable; open: boolean 
   return (
     <section class="card sending" aria-labelledby="sending-title">
       <h2 id="sending-title">{t('desk.send.title')}</h2>
-      {open && <Pick request={request} />}
+      {open && <Pick request={request} first={!uploads.data?.uploads.some(isStored)} />}
       <Loaded from={uploads}>{(data) => <Lines lines={linesOf(request.id, data.uploads)} changed={uploads.reload} />}</Loaded>
     </section>
   );
@@ -38,7 +38,7 @@ function linesOf(request_id: string, uploads: readonly Upload[]): Line[] {
   });
   const rest = own.filter((file) => !uploads.some((upload) => sameAs(file, upload)));
   const lines = [...listed, ...rest.map((file): Line => ({ key: file.id, name: file.name, size_bytes: file.size_bytes, own: file, upload: null }))];
-  return lines.sort((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name, 'zh-CN', { numeric: true }));
+  return lines.sort((a, b) => rankOf(a) - rankOf(b) || (a.own && b.own ? bySending(a.own, b.own) : 0) || a.name.localeCompare(b.name, 'zh-CN', { numeric: true }));
 }
 
 function rankOf({ own, upload }: Line): number {
@@ -50,7 +50,8 @@ function rankOf({ own, upload }: Line): number {
 
 const FOLDERS = typeof document !== 'undefined' && 'webkitdirectory' in document.createElement('input') && !matchMedia('(pointer: coarse)').matches;
 
-function Pick({ request }: { request: Sendable }) {
+/** `first`: nothing has been received yet, so sending is what there is to do. */
+function Pick({ request, first }: { request: Sendable; first: boolean }) {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -73,7 +74,7 @@ function Pick({ request }: { request: Sendable }) {
     <div class={over ? 'drop drop-over' : 'drop'} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)} onDrop={drop}>
       <p class="soft">{t(`desk.send.hint.${request.kind}`)}</p>
       <div class="actions">
-        <Button kind="primary" onClick={() => files.current?.click()}>{t('desk.send.files')}</Button>
+        <Button kind={first ? 'primary' : 'plain'} onClick={() => files.current?.click()}>{t('desk.send.files')}</Button>
         {FOLDERS && <Button onClick={() => folder.current?.click()}>{t('desk.send.folder')}</Button>}
         {FOLDERS && <span class="soft small">{t('desk.send.drop')}</span>}
       </div>
@@ -122,14 +123,16 @@ export function Progress({ percent, label }: { percent: number; label: string })
 
 function FileLine({ line, changed }: { line: Line; changed: () => void }) {
   const { name, size_bytes, own, upload } = line;
-  const look = own && lookOf(own, outgoing.value, busy.value);
+  const look = own && lookOf(own, places.value, busy.value, lineUntil.value);
   const state = own ? own.phase : upload?.state;
   const percent = look && look.word !== 'failed' && look.word !== 'checking' && look.word !== 'received' ? look.percent : null;
   return (
     <li class="file" data-file={name} data-state={state}>
-      <div class="file-head"><span class="file-name">{name}</span> <span class="soft small figures">{bytes(size_bytes)}</span></div>
-      {look && own ? <OwnState look={look} file={own} /> : upload && <HubState upload={upload} />}
-      {percent !== null && <Progress percent={percent} label={t('desk.send.progress', { name })} />}
+      <div class="file-body">
+        <div class="file-head"><span class="file-name">{name}</span> <span class="soft small figures">{bytes(size_bytes)}</span></div>
+        {look && own ? <OwnState look={look} file={own} /> : upload && <HubState upload={upload} />}
+        {percent !== null && <Progress percent={percent} label={t('desk.send.progress', { name })} />}
+      </div>
       <Deeds line={line} changed={changed} />
     </li>
   );
@@ -225,16 +228,14 @@ function Deeds({ line: { name, own, upload }, changed }: { line: Line; changed: 
 }
 
 /** A request's files on their way, as one line of the desk's list. */
-export function SendingLine({ request_id }: { request_id: string }) {
-  const own = outgoing.value.filter((file) => file.request_id === request_id && file.phase !== 'received');
-  if (own.length === 0) return null;
-  const { files, failed, percent } = tally(own);
-  const stopped = own.some((file) => file.trouble?.code === 'line');
-  const word = failed === files ? 'failed' : stopped ? 'no-line' : 'sending';
+export function SendingLine({ request_id, bar }: { request_id: string; bar: boolean }) {
+  const { files, received, failed, percent } = tally(outgoing.value.filter((file) => file.request_id === request_id));
+  const open = files - received - failed;
+  const word = open === 0 ? 'failed' : lineUntil.value > 0 ? 'no-line' : 'sending';
   return (
     <span class="sending-line">
-      <State shape={SHAPES[word]}>{word === 'failed' ? t('desk.send.line.failed', { count: failed }) : t(`desk.send.line.${word}`, { count: files, percent })}</State>
-      {word !== 'failed' && <Progress percent={percent} label={t('desk.send.progress.all')} />}
+      <State shape={SHAPES[word]}>{word === 'failed' ? t('desk.send.line.failed', { count: failed }) : t(`desk.send.line.${word}`, { count: open, percent })}</State>
+      {bar && word !== 'failed' && <Progress percent={percent} label={t('desk.send.progress.all')} />}
     </span>
   );
 }

@@ -166,13 +166,19 @@ export function percentOf(done: number, all: number): number {
   return all > 0 ? Math.min(99, Math.floor((100 * done) / all)) : 0; // 100 is said by a word, never by a number
 }
 
-/** `files`: all that are on their way, which tell its place in the line; `busy`: those of which a step is under way. */
-export function lookOf(file: Outgoing, files: readonly Outgoing[], busy: ReadonlySet<string>): Look {
+/** The places of all that is on its way, the next one first. */
+export function placesOf(files: readonly Outgoing[]): ReadonlyMap<string, number> {
+  const open = files.filter((file) => file.phase === 'sending' || file.phase === 'reading').sort(bySending);
+  return new Map(open.map((file, index) => [file.id, index + 1]));
+}
+
+/** `busy`: of which a step is under way; `line_until_ms`: when a line that is down is tried again, 0 if it is not down. */
+export function lookOf(file: Outgoing, places: ReadonlyMap<string, number>, busy: ReadonlySet<string>, line_until_ms = 0): Look {
   const percent = percentOf(file.offset_bytes, file.size_bytes);
   if (file.phase === 'checking' || file.phase === 'received' || file.phase === 'failed') return { word: file.phase, percent };
+  if (line_until_ms > 0 && file.phase === 'sending') return { word: 'no-line', percent, again_ms: line_until_ms };
   if (file.trouble) return { word: file.trouble.code === 'line' ? 'no-line' : 'hub-waits', percent, again_ms: file.not_before_ms };
-  const open = files.filter((each) => each.phase === 'sending' || each.phase === 'reading').sort(bySending);
-  const at = { place: open.findIndex((each) => each.id === file.id) + 1, of: open.length };
+  const at = { place: places.get(file.id) ?? 0, of: places.size };
   if (file.phase === 'reading') return { word: 'reading', percent: percentOf(file.read_bytes, file.size_bytes), ...at };
   return { word: busy.has(file.id) ? 'sending' : 'waiting', percent, ...at };
 }

@@ -8,7 +8,7 @@ import {
   type Answer, type Outgoing, type StudyKind,
 } from './plan';
 import { files, readAll } from './reader';
-import { busy, current, keeps, outgoing, update } from './state';
+import { busy, current, keeps, lineUntil, outgoing, update } from './state';
 import { joinTabs, type Tabs } from './tabs';
 import { create, giveUp, offsetOf, send, uploadsOf } from './tus';
 import { openVault, type Vault } from './vault';
@@ -112,6 +112,7 @@ function drives(file: Outgoing): boolean {
 }
 
 function lineIsBack(): void {
+  lineUntil.value = 0;
   if (outgoing.value.some((file) => file.trouble?.code === 'line')) outgoing.value = outgoing.value.map(lineBack);
   wake();
 }
@@ -120,9 +121,10 @@ function lineIsBack(): void {
 async function work(): Promise<never> {
   for (;;) {
     const own = outgoing.value.filter(drives);
-    const file = choose(own, busy.value, Date.now());
+    const down = lineUntil.value > Date.now(); // one file has tried: the others need not
+    const file = down ? null : choose(own, busy.value, Date.now());
     if (file) await take(file);
-    else await rest(nextAt(own, busy.value));
+    else await rest(down ? lineUntil.value : nextAt(own, busy.value));
   }
 }
 
@@ -147,6 +149,7 @@ async function take(file: Outgoing): Promise<void> {
   try {
     const answer = await (step === 'create' ? create(file) : step === 'ask' ? offsetOf(file.upload_id ?? '') : sendPiece(file));
     after = answered(file, step, answer, Date.now(), Math.random());
+    lineUntil.value = answer.status === 0 ? after.not_before_ms : 0;
   } catch {
     after = failed(file, { code: 'unread', words: null }); // its bytes can't be read any more
   }

@@ -2,11 +2,11 @@
 import { effect } from '@preact/signals';
 import { failed, type Outgoing } from './plan';
 import { files, readLock } from './reader';
-import { busy, current, outgoing } from './state';
+import { busy, current, lineUntil, outgoing } from './state';
 import type { Vault } from './vault';
 
 type Word =
-  | { said: 'files'; files: Outgoing[]; busy: string[] } // by the tab that sends
+  | { said: 'files'; files: Outgoing[]; busy: string[]; line_until_ms: number } // by the tab that sends
   | { said: 'hello' | 'added' } // tell me; look into the store again
   | { said: 'retry' | 'remove'; id: string };
 
@@ -17,7 +17,7 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
   const channel = new BroadcastChannel(`telehub-sending-${account_id}`);
   const say = (word: Word) => channel.postMessage(word);
   let leads = false;
-  const tell = () => { if (leads) say({ said: 'files', files: outgoing.value.filter((file) => file.kept), busy: [...busy.value] }); };
+  const tell = () => { if (leads) say({ said: 'files', files: outgoing.value.filter((file) => file.kept), busy: [...busy.value], line_until_ms: lineUntil.value }); };
 
   async function gather(): Promise<void> {
     const read = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
@@ -30,7 +30,7 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
 
   channel.onmessage = ({ data }: MessageEvent<Word>) => {
     if (data.said === 'files') {
-      if (!leads) { follow(data.files); busy.value = new Set(data.busy); }
+      if (!leads) follow(data.files, data.busy, data.line_until_ms);
     } else if (leads) {
       if (data.said === 'added') void gather();
       else if (data.said === 'retry') retry(data.id);
@@ -48,7 +48,9 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
   return { leads: () => leads, added: () => say({ said: 'added' }), ask: (said, id) => say({ said, id }) };
 }
 
-function follow(theirs: Outgoing[]): void {
+function follow(theirs: Outgoing[], theirBusy: string[], line_until_ms: number): void {
+  busy.value = new Set(theirBusy);
+  lineUntil.value = line_until_ms;
   const own = outgoing.value.filter((file) => files.has(file.id));
   outgoing.value = [...own, ...theirs.filter((file) => !own.some((other) => other.id === file.id))];
 }

@@ -5,8 +5,8 @@ import type { Answer, Outgoing, Upload } from './plan';
 
 const PATH = '/api/uploads';
 const VERSION = { 'Tus-Resumable': '1.0.0' };
-const PATIENCE_MS = 30_000;
-const SLOWEST_BYTES_PER_S = 4096; // a line slower than that is none
+const PATIENCE_MS = 20_000;
+const SLOWEST_BYTES_PER_S = 8192; // a line slower than that is none
 
 export function create({ request_id, name, sha256, size_bytes }: Outgoing): Promise<Answer> {
   const metadata = Object.entries({ request_id, filename: name, sha256: sha256 ?? '' }).map(([key, value]) => `${key} ${base64(new TextEncoder().encode(value))}`);

@@ -51,6 +51,7 @@ PROOFS: Mapping[str, Proof] = {
         rounds=5,
         environ={"TELEHUB_KILLS": "15"},
     ),
+    "intake": Proof(["tests/imaging"], environ=FULL_COUNTS | {"TELEHUB_CUTS": "100"}),
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     "ecg": Proof(program=["tests.ecg.prove"]),

@@ -168,6 +168,11 @@ ERRORS: dict[str, _Row] = {
     ),
     # Reading.
     "task_already_claimed": _Row(Conflict, "该任务已被他人领取。", "Somebody else has claimed this task."),
+    "images_not_read_here": _Row(
+        Conflict,
+        "影像阅片页面尚未提供：请在科室的影像工作站阅片。",
+        "Images can't be read in these pages yet: read them at the department's own workstation.",
+    ),
     "task_not_open": _Row(Conflict, "该任务现在不能领取。", "This task can't be claimed now."),
     "task_not_yours": _Row(
         Conflict,

@@ -10,12 +10,12 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from hub.core import clock
 
-SYNC_BYTES: Final = 1 << 18  # a killed server loses no more of a fast line ...
-SYNC_S: Final = 0.5  # ... and no more of a slow one
+# When what has come is made durable: a killed server loses no more than that.
+SYNC_BYTES, SYNC_S = 1 << 17, 0.5
 
 
 class WrongChecksum(ValueError):
@@ -50,7 +50,7 @@ class Partial:
                 digest.update(piece)
                 await asyncio.to_thread(_put, file, piece)
                 end += len(piece)
-                if end - durable >= SYNC_BYTES or clock.monotonic_s() - synced_s >= SYNC_S:
+                if _is_due(end - durable, clock.monotonic_s() - synced_s):
                     await asyncio.to_thread(_sync, file)
                     durable, synced_s = end, clock.monotonic_s()
                     yield durable
@@ -72,6 +72,10 @@ class Partial:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return os.fdopen(handle, "r+b")
+
+
+def _is_due(size: int, since_s: float) -> bool:
+    return size >= SYNC_BYTES or since_s >= SYNC_S
 
 
 def _put(file: BinaryIO, piece: bytes) -> None:

@@ -16,6 +16,12 @@ async def take_in(context: Context, payload: dict[str, Any]) -> None:
     await taking_in.take_in(context, UUID(payload["upload_id"]))
 
 
+async def take_ecg(context: Context, payload: dict[str, Any]) -> None:
+    """`intake.ecg`: an ECG object of a DICOM study becomes a recording."""
+    request_id = UUID(payload["service_request_id"])
+    await taking_in.take_ecg(context, request_id, payload["sha256"], payload["file_name"])
+
+
 async def expire(context: Context) -> None:
     async with context.db.transaction(actor.job("intake.expire"), context.at) as conn:
         gone = await uploads.expire(conn, context.at)
@@ -25,5 +31,6 @@ async def expire(context: Context) -> None:
 
 JOBS: Mapping[str, JobKind] = {
     uploads.TAKE_IN_JOB: JobKind(take_in, lease_s=300, timeout_s=3600.0, max_attempts=5),
+    taking_in.ECG_JOB: JobKind(take_ecg, lease_s=300, max_attempts=3),
 }
 EVERY: Every = {"intake.expire": (EXPIRE_EVERY_S, expire)}

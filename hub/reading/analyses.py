@@ -21,15 +21,10 @@ from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
 from hub.people.patients import age_years
 from hub.reading.drafts import carry_over_edits
-from hub.reading.routing import route_study
+from hub.reading.studies import ask_reader
 from hub.reading.timeline import WHOLE_RECORD, Timeline, read_signal, read_timeline
 from hub.telemetry.ledger import ledger_json
 from hub.telemetry.recordings import read_boots
-
-LATE_WORDS = {
-    "zh-CN": "报告签发后又收到数据，需复核",
-    "en": "Data came in after the report was signed: review it",
-}
 
 
 async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID) -> None:
@@ -115,16 +110,7 @@ async def _store(
         organisation_id=study["organisation_id"], patient_id=study["patient_id"], version=stored["version"],
     )  # fmt: skip
     await notify(conn, "hub_recording", recording_id=str(recording_id))
-    await _ask_reader(conn, actor, at, study)
-
-
-async def _ask_reader(conn: Connection, actor: Actor, at: datetime, study: Row) -> None:
-    """A task for the first analysis; for a later one a new task if the study was already signed."""
-    signed = await maybe(
-        conn, "SELECT status FROM report WHERE study_id = %s ORDER BY version DESC LIMIT 1", (study["id"],)
-    )
-    if signed is None or signed["status"] != "entered-in-error":
-        await route_study(conn, actor, at, study["id"], extra=[LATE_WORDS] if signed else [])
+    await ask_reader(conn, actor, at, study["id"])
 
 
 async def _store_findings(

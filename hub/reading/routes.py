@@ -180,6 +180,10 @@ async def dry_run(request: Request) -> Any:
         "recorded_hours": body.optional_integer("recorded_hours", 0, 10_000),
         "pacemaker": body.boolean("pacemaker", default=False),
         "findings": body.texts("findings", 100) if body.has("findings") else [],
+        "modalities": body.texts("modalities", 20) if body.has("modalities") else [],
+        "body_part": body.text("body_part", required=False).upper(),
+        "question": body.text("question", TEXT_MAX_CHARS, required=False),
+        "hour": body.optional_integer("hour", 0, 23),
     }
     async with request.transaction() as conn:
         found = await routing.dry_run(conn, request.actor, request.at, facts)

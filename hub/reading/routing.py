@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from ecg.rhythms import RULES
 from hub.core import errors, ids
@@ -153,10 +154,15 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
     """What the rules may ask about a study (rules.KEYWORDS), and what its task shows before the claim."""
     row = await one(
         conn,
-        "SELECT p.sex, p.birth_date, q.priority, q.question, q.pacemaker, r.started_at, r.ended_at"
+        "SELECT p.sex, p.birth_date, q.priority, q.question, q.pacemaker, r.started_at, r.ended_at, d.description,"
+        " coalesce(q.body_part, i.body_part, '') AS body_part, coalesce(i.modalities, ARRAY[q.modality]) AS modalities,"
+        " coalesce(a.time_zone, 'UTC') AS time_zone"
         " FROM study s JOIN patient p ON p.id = s.patient_id"
         " LEFT JOIN service_request q ON q.id = s.service_request_id"
-        " LEFT JOIN recording r ON r.id = s.recording_id WHERE s.id = %s",
+        " LEFT JOIN account a ON a.id = q.requester_id"
+        " LEFT JOIN recording r ON r.id = s.recording_id LEFT JOIN dicom_study d ON d.id = s.dicom_study_id"
+        " LEFT JOIN LATERAL (SELECT array_agg(DISTINCT e.modality) AS modalities, min(e.body_part) AS body_part"
+        "   FROM dicom_series e WHERE e.dicom_study_id = d.id) i ON true WHERE s.id = %s",
         (study["id"],),
     )
     findings = await rows(
@@ -182,7 +188,10 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
         "findings": sorted({f["rule"] for f in findings}),
         "found": findings,
         "statements": (newest["statements"] if newest else None) or [],
-        "question": row["question"] or "",
+        "question": row["question"] or row["description"] or "",
+        "modalities": [modality for modality in row["modalities"] if modality],
+        "body_part": row["body_part"].upper(),
+        "hour": at.astimezone(ZoneInfo(row["time_zone"])).hour,
     }
 
 

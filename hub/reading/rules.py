@@ -23,12 +23,17 @@ KEYWORDS: dict[str, type] = {
     "recorded_hours": int,
     "pacemaker": bool,
     "findings": str,  # rhythm rules found by the record pass
+    "modalities": str,  # of the images, or of what was asked for (DICOM (0008,0060))
+    "body_part": str,
+    "question": str,  # a word in what the clinic asks
+    "hour": int,  # of the clinic's day, when it is routed
 }
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "equals": lambda fact, value: bool(fact == value),
     "in": lambda fact, value: fact in value,
     "at-least": lambda fact, value: fact is not None and fact >= value,
+    "at-most": lambda fact, value: fact is not None and fact <= value,
     "contains": lambda fact, value: value in (fact or ()),
 }
 
@@ -108,7 +113,7 @@ def fault(condition: Condition) -> str | None:
         return "keyword"
     if condition.operator not in OPERATORS:
         return "operator"
-    if condition.operator == "at-least" and wanted is not int:
+    if condition.operator in ("at-least", "at-most") and wanted is not int:
         return "operator"
     values = condition.value if condition.operator == "in" else [condition.value]
     good = isinstance(values, list) and bool(values) and all(type(value) is wanted for value in values)

@@ -11,8 +11,13 @@ from hub.core import ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
 from hub.people import access, audit
+from hub.reading.routing import route_study
 
 LIST_MAX = 500
+LATE_WORDS = {
+    "zh-CN": "报告签发后又收到数据，需复核",
+    "en": "Data came in after the report was signed: review it",
+}
 LATE_FOR = timedelta(days=30)  # how long after its end a recording may still get samples
 LATE_PAUSE = timedelta(minutes=1)  # doubles with each version, for a device that goes on sending for hours
 LATE_PAUSE_MAX = timedelta(minutes=30)
@@ -53,6 +58,36 @@ async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id:
     return UUID(str(study["id"]))
 
 
+async def make_imaging_study(conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID) -> None:
+    """The study of a complete DICOM study, in a reader's queue; images that come later ask for a second look."""
+    images = await one(conn, "SELECT * FROM dicom_study WHERE id = %s", (dicom_study_id,))
+    if images["patient_id"] is None:
+        return  # taken back meanwhile; it is told again when a person has decided whose it is
+    made = await run(
+        conn,
+        "INSERT INTO study (id, kind, patient_id, organisation_id, service_request_id, dicom_study_id, created_at)"
+        " SELECT %s, 'imaging', d.patient_id, d.organisation_id, d.service_request_id, d.id, %s"
+        " FROM dicom_study d WHERE d.id = %s ON CONFLICT (dicom_study_id) DO NOTHING",
+        (ids.new(at), at, dicom_study_id),
+    )
+    study = await one(conn, "SELECT id FROM study WHERE dicom_study_id = %s", (dicom_study_id,))
+    await ask_reader(conn, actor, at, study["id"])
+    if made:
+        await audit.record(
+            conn, actor, at, "study.create", "study", study["id"],
+            organisation_id=images["organisation_id"], patient_id=images["patient_id"],
+        )  # fmt: skip
+
+
+async def ask_reader(conn: Connection, actor: Actor, at: datetime, study_id: UUID) -> None:
+    """A task for what came first; for what came later a new task if the study was already signed."""
+    signed = await maybe(
+        conn, "SELECT status FROM report WHERE study_id = %s ORDER BY version DESC LIMIT 1", (study_id,)
+    )
+    if signed is None or signed["status"] != "entered-in-error":
+        await route_study(conn, actor, at, study_id, extra=[LATE_WORDS] if signed else [])
+
+
 async def queue_late(conn: Connection, at: datetime) -> int:
     """Analyse anew what got samples after its analysis (timer); not at once, since more of them may follow."""
     late = await rows(
@@ -78,7 +113,8 @@ _DESK = """
         p.id AS patient_id, p.name AS patient_name,
         o.id AS organisation_id, o.name AS organisation_name, o.name_en AS organisation_name_en,
         r.id AS recording_id, r.status AS recording_status, r.requested_at, r.started_at,
-        r.stop_requested_at, r.ended_at, s.id AS study_id, s.created_at AS study_at,
+        r.stop_requested_at, r.ended_at, u.sending_at, u.received_at, u.set_aside_at, u.files, u.sent_bytes,
+        u.all_bytes, s.id AS study_id, s.created_at AS study_at,
         c.id AS centre_id, c.name AS centre_name, c.name_en AS centre_name_en,
         t.status AS task_status, coalesce(t.priority, q.priority) AS priority, t.created_at AS task_at, t.hold_reason,
         t.lease_until, (SELECT max(j.failed_at) FROM job j WHERE j.failed_at IS NOT NULL
@@ -92,7 +128,14 @@ _DESK = """
     JOIN organisation o ON o.id = q.organisation_id
     LEFT JOIN LATERAL (SELECT * FROM recording r WHERE r.service_request_id = q.id AND r.status <> 'discarded'
         ORDER BY r.requested_at DESC LIMIT 1) r ON true
-    LEFT JOIN study s ON s.recording_id = r.id
+    LEFT JOIN LATERAL (SELECT * FROM study s WHERE s.recording_id = r.id OR s.service_request_id = q.id
+        AND s.dicom_study_id IS NOT NULL ORDER BY s.created_at DESC LIMIT 1) s ON true
+    LEFT JOIN LATERAL (SELECT min(u.created_at) AS since_at, sum(u.offset_bytes) AS sent_bytes,
+            sum(u.size_bytes) AS all_bytes, count(*) AS files,
+            max(u.created_at) FILTER (WHERE u.state = 'receiving') AS sending_at,
+            max(u.received_at) FILTER (WHERE u.state IN ('received', 'taken-in')) AS received_at,
+            max(u.settled_at) FILTER (WHERE u.state = 'set-aside') AS set_aside_at
+        FROM upload u WHERE u.service_request_id = q.id AND u.state <> 'expired') u ON true
     LEFT JOIN organisation c ON c.id = s.reading_organisation_id
     LEFT JOIN LATERAL (SELECT * FROM task t WHERE t.study_id = s.id
         ORDER BY t.created_at DESC LIMIT 1) t ON true
@@ -136,6 +179,9 @@ STATES: tuple[tuple[str, Callable[[Row, datetime], bool], str], ...] = (
     ("failed", lambda r, at: r["recording_status"] == "ended", "ended_at"),
     ("ending", lambda r, at: r["recording_status"] == "stopping", "stop_requested_at"),
     ("recording", lambda r, at: r["recording_status"] == "recording", "started_at"),
+    ("sending", lambda r, at: r["sending_at"] is not None, "sending_at"),
+    ("received", lambda r, at: r["received_at"] is not None, "received_at"),
+    ("set-aside", lambda r, at: r["set_aside_at"] is not None, "set_aside_at"),
     ("requested", lambda r, at: True, "created_at"),
 )  # fmt: skip
 
@@ -163,8 +209,16 @@ def desk_view(row: Row, at: datetime) -> dict[str, Any]:
         "priority": row["priority"],
         "report": report if row["report_id"] else None,
         "recording_id": row["recording_id"],
+        "sent": _sent(row),
         "request_id": row["request_id"],
     }
+
+
+def _sent(row: Row) -> dict[str, int] | None:
+    """How much of the files of a request is safe here; None if none was begun."""
+    if not row["files"]:
+        return None
+    return {name: int(row[name]) for name in ("files", "sent_bytes", "all_bytes")}
 
 
 def _organisation(row: Row, prefix: str) -> dict[str, Any]:

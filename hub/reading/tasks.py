@@ -59,6 +59,8 @@ async def claim_task(conn: Connection, actor: Actor, at: datetime, task_id: UUID
     """
     task = await read_task(conn, task_id)
     await access.require(conn, actor, at, "task.claim", organisation_id=task["organisation_id"])
+    if task["recording_id"] is None:
+        raise errors.error("images_not_read_here")
     taken = await maybe(
         conn,
         "UPDATE task SET status = 'in-progress', claimed_by = %(me)s, lease_until = %(until)s"

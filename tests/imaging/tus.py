@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,8 +63,15 @@ class Sending:
         }
         return await self.call("PATCH", headers, piece)
 
-    async def cut(self, offset: int, piece: bytes, after: int, arrived: Callable[[], int]) -> None:
-        """Send only the first `after` bytes of a piece, and lose the line once the hub has them."""
+    async def cut(
+        self,
+        offset: int,
+        piece: bytes,
+        after: int,
+        arrived: Callable[[], int],
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Send only the first `after` bytes of a piece; once the hub has them, `then` the line is lost."""
         host, port = self.client.base.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         head = {
@@ -79,8 +87,10 @@ class Sending:
             # What still lies in buffers when a line dies is lost, and a file sets no event.
             while arrived() < offset + after:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
+        then()
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def whole(self, request_id: UUID, piece_bytes: int = 1 << 18) -> str:
         """The file from wherever it stands to its end; its id."""

@@ -274,7 +274,7 @@ async def test_late_samples_after_the_report_ask_for_a_new_reading(
     await analyses.analyse_study(agreed.databases.app, SEEDER, agreed.at, case["study"])
     async with agreed.transaction(agreed.reader) as conn:
         (task,) = await tasks.list_tasks(conn, agreed.reader, agreed.at, "open")
-    assert task["reasons"][0] == analyses.LATE_WORDS
+    assert task["reasons"][0] == studies.LATE_WORDS
 
 
 async def test_withdrawal_is_a_version_of_its_own(agreed: World, case: dict[str, Any]) -> None:

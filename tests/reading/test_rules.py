@@ -14,6 +14,9 @@ FACTS = {
     "organisations": ["a", "b"],
     "pacemaker": False,
     "findings": [],
+    "modalities": ["CT"],
+    "question": "反复胸痛",
+    "hour": 22,
 }
 NAMES = {name: rule.words for name, rule in RULES.items()}
 conditions = st.sampled_from(
@@ -26,6 +29,9 @@ conditions = st.sampled_from(
         Condition("organisations", "contains", "z"),
         Condition("pacemaker", "equals", True),
         Condition("recorded_hours", "at-least", 1),
+        Condition("modalities", "contains", "CT"),
+        Condition("question", "contains", "胸痛"),
+        Condition("hour", "at-most", 8),
     ]
 )
 

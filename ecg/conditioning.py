@@ -36,7 +36,7 @@ SPOILS = (ENERGY - 1) // 2 + 1 + (BASELINE - 1) // 2  # 19: how far one bad samp
 
 RAGGED_LAG = 2  # second difference over 2 x 16 ms: greatest at 32 Hz, above the QRS band
 LSB_PARTS = 64  # resampled integers are in 1/64 LSB
-EDGES_KNOWN = 1 << 13  # points of a piece of which it is remembered where they lie: 8 MB for all
+EDGES_KNOWN = 1 << 14  # points of a piece of which it is remembered where they lie: 16 MB at most
 GRID = 3200  # 128 Hz and the 20-ms window both fall on 1/3200 s x fs
 IMPOSSIBLE_UV = 8000  # uV in the QRS band: beyond any heart, so a burst, a step or a pacing artefact
 EIGHTH = HOP // 8  # 62 ms

@@ -101,38 +101,41 @@ def decide(
     until: int | None,
 ) -> Outcome:
     """Take the next half seconds: quality and codes [hop, lead] are the same; nothing from `until` on."""
-    beats, kinds, told = list[int](), list[str](), list[Finding]()
+    beats: list[int] = []
+    kinds: list[str] = []
+    told: list[Finding] = []
     hops, candidates = summits
-    row, decided, now = 0, len(quality), clock.sample(clock.hop)
-    cut = CUT_S * clock.fs_hz
+    detector, tracker = mind.detector, mind.tracker
+    row, decided, now, cut = 0, len(quality), clock.sample(clock.hop), CUT_S * clock.fs_hz
     for k, lead_codes in enumerate(quality):
         start, now = now, clock.sample(clock.hop + k + 1)
-        is_noisy = min(lead_codes) != GOOD
-        is_calm = not is_noisy and mind.tracker.good_hops >= episodes.CALM_HOPS
+        best = min(lead_codes)
+        is_calm = best == GOOD and tracker.good_hops >= episodes.CALM_HOPS
         certain: list[Candidate] = []
         while row < len(hops) and hops[row] == k:
-            certain += detection.offer(mind.detector, candidates[row], is_noisy, is_calm)
+            certain += detection.offer(detector, candidates[row], best != GOOD, is_calm)
             row += 1
-        if mind.detector.spares:
-            certain += detection.overdue(mind.detector, (clock.hop + k + 1) * HOP, is_calm)
+        if detector.spares:
+            certain += detection.overdue(detector, (clock.hop + k + 1) * HOP, is_calm)
         for candidate in certain:
             sample = candidate.sample + clock.origin
             outside = candidate.sample < cut or (until is not None and sample >= until - cut)
             if outside or sample - mind.last_beat < SAME_BEAT_S * clock.fs_hz:
                 continue
-            kind, is_sure = _classified(mind, clock, candidate, sample)
+            rr_s = (sample - tracker.beats[-1]) / clock.fs_hz if tracker.beats else None
+            kind, is_sure = shapes.classify(mind.shapes, candidate, rr_s, clock.paced)
             mind.last_beat = sample
-            if is_noisy and kind != "N" and not episodes.on_doubt(mind.tracker, sample):
+            if kind != "N" and best != GOOD and not episodes.on_doubt(tracker, sample):
                 continue
             kinds.append(kind)
             beats.append(sample)
-            told += episodes.on_beat(mind.tracker, sample, kind, is_sure)
+            told += episodes.on_beat(tracker, sample, kind, is_sure)
         if until is not None and now > until:
             decided, now = k, start
             break
-        told += episodes.on_hop(mind.tracker, start, now, lead_codes)
-        if min(lead_codes) >= UNREADABLE:
-            detection.forget_rhythm(mind.detector)
+        told += episodes.on_hop(tracker, start, now, lead_codes)
+        if best >= UNREADABLE:
+            detection.forget_rhythm(detector)
     if not decided:
         return empty_outcome(codes.shape[1])
     return Outcome(
@@ -145,9 +148,3 @@ def decide(
         clock.sample(clock.hop),
         now,
     )
-
-
-def _classified(mind: Mind, clock: Clock, candidate: Candidate, sample: int) -> tuple[str, bool]:
-    known = mind.tracker.beats
-    rr_s = (sample - known[-1]) / clock.fs_hz if known else None
-    return shapes.classify(mind.shapes, candidate, rr_s, clock.paced)

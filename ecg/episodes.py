@@ -24,7 +24,7 @@ def on_beat(t: Tracker, sample: int, kind: str, is_sure: bool = True) -> list[Fi
     """A beat was found: every rule that lives on beats. It is certain if it surely looks like the patient's own, or if
     no disturbance is near; else it may be one.
     """
-    told = list[Finding]()
+    told: list[Finding] = []
     t.beats.append(sample)
     t.classes.append(kind)
     if len(t.beats) > BEATS_KNOWN:
@@ -66,7 +66,7 @@ def _broken(t: Tracker, told: list[Finding], now: int) -> None:
 
 def on_hop(t: Tracker, start: int, now: int, quality: Sequence[int]) -> list[Finding]:
     """Half a second [start, now) is judged: quality per lead as codes of `ecg.fusion`."""
-    told = list[Finding]()
+    told: list[Finding] = []
     t.quality = tuple(quality)
     best = min(t.quality)
     t.good_hops = t.good_hops + 1 if best == GOOD else 0
@@ -85,7 +85,7 @@ def on_hop(t: Tracker, start: int, now: int, quality: Sequence[int]) -> list[Fin
 
 def close_all(t: Tracker, now: int) -> list[Finding]:
     """The stream ends (end of recording, gap): every open episode ends with it."""
-    told = list[Finding]()
+    told: list[Finding] = []
     for rule in list(t.open):
         end(t, told, rule, now)
     return told

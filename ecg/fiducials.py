@@ -6,7 +6,7 @@ part; and its shape on up to three leads. Worked out for all candidates of a bat
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +172,8 @@ def rows(found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]) ->
         found.place + places[found.device], found.height, found.sample + samples[found.device], found.width_ms,
         found.is_partial, found.readable.all(axis=1), found.readable, found.lengths,
     )  # fmt: skip
-    made = zip(*(column.tolist() for column in columns), found.shape, shifted(found.shape), strict=True)
+    plain: list[list[Any]] = [column.tolist() for column in columns]
+    made = zip(*plain, found.shape, shifted(found.shape), strict=True)
     every, hops = list(map(Candidate._make, made)), found.hop.tolist()
     edges = np.searchsorted(found.device, np.arange(len(places) + 1)).tolist()
     return [(hops[a:b], every[a:b]) for a, b in pairwise(edges)]

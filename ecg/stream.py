@@ -23,7 +23,7 @@ from ecg.state import State
 
 __all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step", "step_in_place"]
 
-STEP_LIMIT_S = 60  # longer chunks are cut: memory stays bounded
+STEP_LIMIT_S = 120  # longer chunks are cut: memory stays bounded
 LONGEST_LEADS = 16
 FS_RANGE_HZ = (50, 2000)
 

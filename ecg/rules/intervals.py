@@ -25,6 +25,7 @@ MARKS = 6
 ALONE, TURN = 16, 32
 _BITS = tuple(1 << lag for lag in range(LAGS))
 _EACH = sum(1 << MARKS * place for place in range(WINDOW))
+_ALONE, _TURN = _EACH * ALONE, _EACH * TURN
 _UNLIKE = tuple(_EACH << lag for lag in range(SHORT_LAGS))
 _ALL = (1 << MARKS * WINDOW) - 1
 
@@ -59,38 +60,38 @@ def is_young(v: Intervals) -> bool:
 
 def take(v: Intervals, rr: int, since: int) -> None:
     """One interval more, which began at that sample."""
-    known = v.rr
+    known, count, mark = v.rr, len(v.rr), 0
     own = known[1 - MEAN_OVER :]
     near = NEAR * (rr + sum(own)) / (len(own) + 1)
-    low, high, mark = rr - near, rr + near, 0
-    for bit, one in zip(_BITS, known[: -SHORT_LAGS - 1 : -1], strict=False):
-        if not low < one < high:
-            mark |= bit
-    if known:
-        last = known[-1]
+    low, high = rr - near, rr + near
+    newest = own[-SHORT_LAGS:]
+    if newest and not (low < min(newest) and max(newest) < high):
+        mark = sum(bit for bit, one in zip(_BITS, reversed(newest), strict=False) if not low < one < high)
         if mark == ALONE - 1:
             mark |= ALONE
-        if len(known) > 1 and (last - known[-2]) * (rr - last) < 0:
-            mark |= TURN
+    if count:
+        last = own[-1]
         v.step_total += abs(rr - last)
+        if count > 1 and (last - own[-2]) * (rr - last) < 0:
+            mark |= TURN
     v.rr_total += rr
     v.marks = (v.marks << MARKS | mark) & _ALL
     v.behind += 1
     known.append(rr)
     v.since.append(since)
-    if len(known) > WINDOW:
+    if count >= WINDOW:
         old = known[-WINDOW - 1]
         v.rr_total -= old
-        if len(known) > WINDOW + 1:
+        if count > WINDOW:
             v.step_total -= abs(old - known[-WINDOW - 2])
         del v.since[0]
-        if len(known) > KEPT:
+        if count >= KEPT:
             del known[0]
 
 
 def alone_share(v: Intervals) -> float:
     """Of the intervals that have four before them those unlike all four."""
-    alone = (v.marks & ALONE * _EACH).bit_count()
+    alone = (v.marks & _ALONE).bit_count()
     return alone / (len(v.since) - SHORT_LAGS * is_young(v))
 
 
@@ -130,7 +131,7 @@ def features(v: Intervals, fs_hz: int) -> tuple[float, float, float, float]:
     """Sample entropy, least share unlike at one lag, nearness of turns to chance, rate in Hz."""
     _catch_up(v)
     count, young = len(v.since), is_young(v)  # the first ones of a stretch lack neighbours
-    turns = (v.marks & TURN * _EACH).bit_count()
+    turns = (v.marks & _TURN).bit_count()
     return (
         math.log((sum(v.twice) + 1) / (sum(v.alike) + 1)),
         min((v.marks & bits).bit_count() / (count - young * (lag + 1)) for lag, bits in enumerate(_UNLIKE)),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ecg.findings import Finding, from_dict, to_dict
 
-ALGORITHM, VERSION = "telehub-ecg", 2  # whenever the same samples may give another analysis
+ALGORITHM, VERSION = "telehub-ecg", 3  # whenever the same samples may give another analysis
 CLASSES = "NVQSF"  # AAMI EC57; index = stored class, so new ones are appended
 QUALITY_BLOCK_S = 10
 MISSING = 4  # timeline code beside those of ecg.fusion.QUALITIES: nothing was recorded

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.beat_features import QRS, Bool, Real, Shapes
+from ecg.beat_features import Real
+from ecg.beat_shapes import QRS, TINY, Bool, Shapes
 
 QUIET = (slice(4, 28), slice(70, 96))  # of a beat cut out: 312 to 125 ms before it, 203 to 406 ms after it
 FLOOR = 1e-3  # of the QRS size: less noise than any recorder has
@@ -34,10 +35,10 @@ def weights() -> Mapping[str, float]:
 def noise(s: Shapes) -> dict[str, Real]:
     """Mean second difference between beats over the usual QRS size: on the cleanest lead, and the mean of leads."""
     ragged = np.minimum(*(np.abs(np.diff(s.cut[..., part], 2, axis=-1)).mean(axis=-1) for part in QUIET))
-    size = np.median(np.ptp(s.cut[..., QRS], axis=-1), axis=0)
-    ratio = ragged / np.maximum(size, 1e-9)
-    mean = (ratio * s.usable).sum(axis=-1) / s.usable.sum(axis=-1)
-    return {"noise_least": np.where(s.usable, ratio, np.inf).min(axis=-1), "noise_mean": mean}
+    size = np.median(np.ptp(s.cut[..., QRS], axis=-1), axis=1, keepdims=True)
+    ratio = (ragged / np.maximum(size, TINY)).astype(np.float64)
+    mean = (ratio * s.usable).sum(axis=0) / s.usable.sum(axis=0)
+    return {"noise_least": np.where(s.usable > 0, ratio, np.inf).min(axis=0), "noise_mean": mean}
 
 
 def inputs(rows: Mapping[str, Real]) -> dict[str, Real]:

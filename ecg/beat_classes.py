@@ -1,22 +1,24 @@
 """N, S, V of every beat of a recording, told afterwards: the record pass's own judgement, with the future known.
 
-Two ensembles of small decision trees (ventricular or not; if not, supraventricular ectopic or not) over the numbers
-of `ecg.beat_features`. They ship as plain arrays (`ecg/models/beats_record.npz`, trained by `tools/train_beats.py`,
-described in `docs/models/beats.md`). Fusion beats are not told from N and V.
+Two logistic judgements (ventricular or not; if not, supraventricular ectopic or not) over the numbers of
+`ecg.beat_features`; beats of one kind are ventricular together or not at all. The weights are plain numbers
+(`ecg/models/beats_record.json`, trained by `tools/train_beats.py`, described in `docs/models/beats.md`).
+Fusion beats are not told from N and V.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from ecg import artefacts, beat_features, conditioning
+from ecg import artefacts, beat_features, beat_shapes, conditioning
 from ecg.analysis import CLASSES, QUALITY_BLOCK_S, Analysis, intervals
-from ecg.beat_features import Bool, Int, Real
+from ecg.beat_features import Numbers, Real
+from ecg.beat_shapes import Bool, Int, Samples
 from ecg.fusion import UNREADABLE
-from ecg.models import trees
-from ecg.models.trees import Model, log_odds
+from ecg.models import logistic
+from ecg.models.logistic import Model, log_odds
 from ecg.record import Lead
 from ecg.stream import shape_leads
 
@@ -24,31 +26,43 @@ BLOCK_S = 1800  # templates are learnt anew for each such stretch: posture and e
 BEATS_NEEDED = 20  # fewer in a block teach nothing about the patient
 MARGIN_S = 1  # of signal beyond a block's ends
 BASELINE_HALF = 64  # 0.5 s each side: the mean over 1 s is the wander
+WINDOW_S = 0.02  # each sample of the grid is the mean over so much, as in ecg.conditioning
 
 
 @cache
 def model() -> Model:
     """The shipped model."""
-    return trees.load("beats_record")
+    return logistic.load("beats_record")
 
 
-def _signal(lead: Lead, fs_hz: int, first: int, last: int) -> Real:
+def _signal(lead: Lead, fs_hz: int, first: int, last: int) -> Samples:
     """The lead at 128 Hz, missing samples held, wander removed; from sample `first` until `last`."""
-    samples = lead.samples[first:last].astype(np.int64)
+    samples = lead.samples[first:last].astype(np.float64)
     if lead.missing is not None:
-        index = np.where(samples != lead.missing, np.arange(len(samples)), 0)
+        index = np.where(lead.samples[first:last] != lead.missing, np.arange(len(samples)), 0)
         samples = samples[np.maximum.accumulate(index)]
-    count = len(samples) * conditioning.RATE_HZ // fs_hz
-    padded = np.pad(samples, fs_hz, mode="edge")
-    grid = conditioning.resample(padded, -fs_hz, fs_hz, 0, count).astype(np.float64)
-    around = np.pad(grid, BASELINE_HALF, mode="edge")
-    total = np.concatenate([[0.0], np.cumsum(around)])
+    seconds = -(-len(samples) // fs_hz)
+    padded = np.pad(samples - samples[0], (fs_hz, fs_hz + seconds * fs_hz - len(samples)), mode="edge")
+    total = np.concatenate([[0.0], np.cumsum(padded)])
+    centre = fs_hz + np.arange(conditioning.RATE_HZ) * fs_hz / conditioning.RATE_HZ  # of the first second
+    second = fs_hz * np.arange(seconds)[:, None]
+
+    def area_until(point: Real) -> Real:
+        whole = np.floor(point).astype(np.int64)
+        place = second + whole
+        area: Real = total[place] + (point - whole) * padded[place]
+        return area
+
+    half = WINDOW_S / 2 * fs_hz
+    grid = ((area_until(centre + half) - area_until(centre - half)) / (2 * half)).reshape(-1)
+    grid = grid[: len(samples) * conditioning.RATE_HZ // fs_hz]
+    sums = np.concatenate([[0.0], np.cumsum(np.pad(grid, BASELINE_HALF, mode="edge"))])
     width = 2 * BASELINE_HALF + 1
-    out: Real = grid - (total[width:] - total[:-width]) / width
+    out: Samples = (grid - (sums[width:] - sums[:-width]) / width).astype(np.float32)
     return out
 
 
-def signals(leads: Sequence[Lead], fs_hz: int, sample: Int) -> tuple[Real, Int]:
+def signals(leads: Sequence[Lead], fs_hz: int, sample: Int) -> tuple[Samples, Int]:
     """The leads around one block's beats at 128 Hz [lead, m], and the beats' places in it."""
     margin = MARGIN_S * fs_hz
     first, last = max(0, int(sample[0]) - margin), min(len(leads[0].samples), int(sample[-1]) + margin)
@@ -56,22 +70,26 @@ def signals(leads: Sequence[Lead], fs_hz: int, sample: Int) -> tuple[Real, Int]:
     return x, (sample - first) * conditioning.RATE_HZ // fs_hz
 
 
-def smoothed(odds: Real, kind: Real, weight: float) -> Real:
-    """Log odds drawn towards the mean of the beats of the same shape."""
+def of_kinds(odds: Real, kind: Real) -> Real:
+    """The mean log odds of each beat's kind; beats of none (-1) stand for themselves."""
     known = np.flatnonzero(kind >= 0)
     _, own = np.unique(kind[known], return_inverse=True)
     means = np.bincount(own, odds[known]) / np.maximum(np.bincount(own), 1)
     out = odds.copy()
-    out[known] = (1 - weight) * odds[known] + weight * means[own]
+    out[known] = means[own]
     return out
 
 
-def judged(rows: dict[str, Real], m: Model) -> tuple[Bool, Bool]:
-    """Which beats are ventricular, which are supraventricular ectopic; rows may hold several blocks."""
-    columns = [rows[name] for name in m.names]
-    ventricular = smoothed(log_odds(m.ventricular, columns), rows["kind_index"], m.kind_weight)
-    wide = ventricular > m.ventricular_cut
-    return wide, ~wide & (log_odds(m.supraventricular, columns) > m.supraventricular_cut)
+def odds(rows: Numbers, m: Model) -> tuple[Real, Real]:
+    """Log odds that beats are ventricular, and that they are supraventricular ectopic if not; of several blocks too."""
+    told = log_odds(m, rows)
+    return of_kinds(told["V"], rows["kind_index"]), told["S"]
+
+
+def judged(ventricular: Real, early: Real, cut: Mapping[str, float]) -> tuple[Bool, Bool]:
+    """Which beats are V, which are S, from their log odds."""
+    wide = ventricular > cut["V"]
+    return wide, ~wide & (early > cut["S"])
 
 
 def blocks(sample: Int, fs_hz: int, length: int) -> list[slice]:
@@ -88,19 +106,19 @@ def chosen(found: Analysis, leads: Sequence[Lead]) -> tuple[list[Lead], Bool]:
     return [leads[k] for k in places.tolist()], found.quality[block][:, places] < UNREADABLE
 
 
-def features(found: Analysis, leads: Sequence[Lead]) -> tuple[dict[str, Real], Int]:
+def features(found: Analysis, leads: Sequence[Lead]) -> tuple[Numbers, Int]:
     """The numbers of the beats by name, and which beats; none of blocks too short to know the patient."""
     own, readable = chosen(found, leads)
     seen = np.asarray(readable.any(axis=1, keepdims=True))
-    parts, places = list[dict[str, Real]](), list[Int]()
+    parts, places = list[Numbers](), list[Int]()
     for block in blocks(found.sample, found.fs_hz, found.length):
         if block.stop - block.start < BEATS_NEEDED:
             continue
         x, place = signals(own, found.fs_hz, found.sample[block])
-        beats = beat_features.cut_out(x, place, readable[block] | ~seen[block])
+        beats = beat_shapes.cut_out(x, place, readable[block] | ~seen[block])
         rows = beat_features.block_features(beats, found.rr_s[block].astype(np.float64))
         kinds = rows["kind_index"]
-        kinds[kinds >= 0] += beat_features.KINDS * len(places)  # a kind belongs to its block
+        kinds[kinds >= 0] += beat_shapes.KINDS * len(places)  # a kind belongs to its block
         parts.append({**rows, **artefacts.noise(beats)})
         places.append(np.arange(block.start, block.stop))
     if not parts:
@@ -117,8 +135,8 @@ def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
     rows, place = features(found, leads)
     if not len(place):
         return found
-    seen = np.asarray(chosen(found, leads)[1].any(axis=1))
-    wide, early = judged(rows, model())
+    seen, m = np.asarray(chosen(found, leads)[1].any(axis=1)), model()
+    wide, early = judged(*odds(rows, m), m.cut)
     codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
     kind = found.kind.copy()
     kind[place] = np.where(seen[place], codes, kind[place])

@@ -24,13 +24,14 @@ from ecg.formats import wfdb  # noqa: E402
 from ecg.holter import streamed  # noqa: E402
 from ecg.record import Record, main_group  # noqa: E402
 from tests.ecg.stress import TURN_S, noisy  # noqa: E402
+from tools.logistic import fitted  # noqa: E402
 
 DATA = ROOT / os.environ.get("TELEHUB_DATA", "../shared/data")
 CARD = ROOT / "docs" / "models" / "artefacts.md"
 DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
 STRESSED = ("101", "106", "118", "119", "122")  # those whose noisy versions are scored
 NOISE = (("ma", 12), ("ma", 6), ("ma", 0), ("bw", 6), ("bw", 0))
-RIDGE, STEPS = 3.0, 25
+RIDGE = 3.0
 Real = NDArray[np.float64]
 
 
@@ -88,20 +89,15 @@ def _counted(sample: NDArray[np.int64], reference: score.Beats, fs_hz: int) -> N
 
 
 def fit(parts: list[Seen]) -> dict[str, float]:
-    """Ridge logistic regression by Newton's method on standardised inputs, told on the inputs as they are."""
+    """Logistic regression on standardised inputs, told on the inputs as they are."""
     columns = [artefacts.inputs(part.rows) for part in parts]
     names = [name for name in columns[0] if name != "one"]
     x = np.concatenate([np.stack([c[name] for name in names], axis=1) for c in columns])
-    y = np.concatenate([part.is_beat for part in parts]).astype(float)
+    y = np.concatenate([part.is_beat for part in parts])
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-    x = np.c_[np.ones(len(x)), (x - mean) / scale]
-    w = np.zeros(x.shape[1])
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-x @ w))
-        curve = (x * (p * (1 - p) + 1e-6)[:, None]).T @ x + RIDGE * np.eye(len(w))
-        w += np.linalg.solve(curve, x.T @ (y - p) - RIDGE * w)
-    weights = w[1:] / scale
-    told = {"one": w[0] - float(weights @ mean), **dict(zip(names, weights.tolist(), strict=True))}
+    constant, weights = fitted((x - mean) / scale, y, np.ones(len(y)), RIDGE)
+    weights = weights / scale
+    told = {"one": constant - float(weights @ mean), **dict(zip(names, weights.tolist(), strict=True))}
     return {name: float(f"{value:.5g}") for name, value in told.items()}
 
 

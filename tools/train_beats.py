@@ -2,8 +2,8 @@
 
     python tools/train_beats.py
 
-Needs LightGBM (`pip install lightgbm`; the product itself needs numpy only) and reference records under
-TELEHUB_DATA. Everything is seeded and runs on one thread, so the same records give the same arrays.
+Needs numpy only, and reference records under TELEHUB_DATA. Everything is seeded, so that the same records give the
+same numbers.
 """
 
 import os
@@ -14,19 +14,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ecg import beat_classes, beat_features, score  # noqa: E402
+from ecg import beat_classes, beat_features, beat_shapes, conditioning, score  # noqa: E402
 from ecg.formats import wfdb  # noqa: E402
 from ecg.holter import streamed  # noqa: E402
-from ecg.models import trees  # noqa: E402
+from ecg.models import logistic  # noqa: E402
 from ecg.record import Lead, Record, main_group  # noqa: E402
 from ecg.synthetic import Segment, Synthesiser  # noqa: E402
+from tools.logistic import fitted  # noqa: E402
 
 DATA = ROOT / os.environ.get("TELEHUB_DATA", "../shared/data")
 CARD = ROOT / "docs" / "models" / "beats.md"
@@ -34,29 +34,16 @@ DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 2
 SVDB = ("800", "801")
 FOLDS = 8
 SEED = 1
-VIEWS = 5  # projections of a two-lead record beside itself: each lead alone, and three turned pairs
-THIN = 4  # of plain beats (the usual shape at the usual time) every fourth is used, with fourfold weight
+TURNS = 3  # a two-lead record also serves as each lead alone, as this many turns of the leads in their plane,
+DRIFTS = 2  # and as so many that turn in the course of the recording, as posture turns a heart
+DRIFT_S, DRIFT_TURN = (2, 60), 0.6  # how long a change takes; standard deviation of its angle in radians
+THIN = 8  # of plain beats (the usual shape at the usual time) every eighth is used, with eightfold weight
 SHORT_WEIGHT = 0.3  # of a 30-s record whose beats are known by its rhythm only
-V_CUT, S_CUT, KIND_WEIGHT = float(np.log(0.4 / 0.6)), float(np.log(0.10 / 0.90)), 0.7
-TREES = {
-    "objective": "binary", "num_leaves": trees.LEAVES, "max_bin": 63, "min_child_samples": 40,
-    "feature_fraction": 0.3, "bagging_fraction": 0.6, "bagging_freq": 1, "lambda_l2": 10, "learning_rate": 0.08,
-    "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1,
-}  # fmt: skip
-ROUNDS = {"ventricular": 100, "supraventricular": 80}
-SEEDS = (1, 2)  # ensembles whose mean is the model
+RIDGE = {"V": 100.0, "S": 1000.0}
+V_CUTS, S_CUTS = np.arange(-20, 11) / 10, np.arange(-30, 31) / 10  # of which cross-validation takes one each
+NEARLY_PCT = 0.5
+S_PPV_PCT = 45.0  # the cut for S is the lowest one that keeps so much
 SYNTHETIC = 12  # simulated hearts with runs of ventricular beats, of which DS1 has hardly any: never scored
-# A class can only be more likely with more (1) or less (-1) of a number.
-WIDE = {
-    "unlike_qrs": 1, "unlike_qrs_most": 1, "unlike_qrs_beside": 1, "kind_unlike_qrs": 1, "kind_unlike_qrs_beside": 1,
-    "width": 1, "width_most": 1, "width_beside": 1, "kind_width": 1, "lean_most": 1, "unlike_t": 1,
-    "unlike_t_beside": 1, "likeness": -1, "likeness_most": -1, "kind_likeness": -1,
-}  # fmt: skip
-EARLY = {
-    "rr_before": -1, "rr_before_wide": -1, "rr_before_local": -1, "rr_before_21": -1, "rr_step": -1, "rr_ratio": -1,
-    "rr_run": -1, "kind_rr_before": -1, "like_p": -1, "like_p_most": -1, "unlike_p": 1, "unlike_p_most": 1,
-    "unlike_p_beside": 1,
-}  # fmt: skip
 Real = NDArray[np.float64]
 Labels = NDArray[np.str_]
 
@@ -112,7 +99,9 @@ def labelled(reference: score.Beats, sample: NDArray[np.int64], fs_hz: int) -> L
     return out
 
 
-def projections(x: Real, readable: NDArray[np.bool_], seed: int) -> Iterator[tuple[Real, NDArray[np.bool_]]]:
+def projections(
+    x: NDArray[np.float32], readable: NDArray[np.bool_], seed: int
+) -> Iterator[tuple[Real, NDArray[np.bool_]]]:
     """The record's own leads, then other views of the same heart: one lead, the leads turned in their plane."""
     yield x, readable
     if len(x) != 2:
@@ -122,10 +111,27 @@ def projections(x: Real, readable: NDArray[np.bool_], seed: int) -> Iterator[tup
         yield x[k : k + 1], everything
     scaled = x / (np.percentile(np.abs(x), 99, axis=1, keepdims=True) + 1e-9)
     generator = np.random.default_rng(seed)
-    for k in range(VIEWS - 2):
+    for k in range(TURNS):
         angle = generator.uniform(0, np.pi, 2) if k else np.array([np.pi / 4, -np.pi / 4])
         turned = np.stack([np.cos(angle), np.sin(angle)], axis=1)[: 1 if k == 2 else 2]
         yield turned @ scaled, np.repeat(everything, len(turned), axis=1)
+    for _ in range(DRIFTS):
+        yield drifted(scaled, generator), np.repeat(everything, 2, axis=1)
+
+
+def drifted(x: Real, generator: np.random.Generator) -> Real:
+    """Two leads turned in their plane by an angle that changes one to three times, each time within DRIFT_S."""
+    count, changes = x.shape[1], int(generator.integers(1, 4))
+    at = generator.uniform(0.05, 0.95, changes) * count
+    slowness = generator.uniform(*DRIFT_S, changes) * conditioning.RATE_HZ
+    turn = generator.normal(0, DRIFT_TURN, changes)
+    start = generator.uniform(0, np.pi, 2)
+    grid = np.arange(0, count, 16)
+    angle = np.zeros(len(grid))
+    for place, slow, size in zip(at, slowness, turn, strict=True):
+        angle += size / (1 + np.exp(-np.clip((grid - place) / slow, -30, 30)))
+    angle = np.interp(np.arange(count), grid, angle)
+    return np.stack([np.cos(a + angle) * x[0] + np.sin(a + angle) * x[1] for a in start])
 
 
 def prepared() -> list[Beats]:
@@ -145,7 +151,7 @@ def prepared() -> list[Beats]:
         weight = SHORT_WEIGHT if reference is None else 1.0
         seed = int("".join(c for c in patient if c.isdigit()))
         for k, (view, usable) in enumerate(projections(x, readable, seed)):
-            cut = beat_features.cut_out(view, place, usable)
+            cut = beat_shapes.cut_out(view.astype(np.float32), place, usable)
             rows = beat_features.block_features(cut, found.rr_s.astype(np.float64))
             own = name if k == 0 else ""
             out.append(Beats(patient, own, rows, labels, weight, found.sample, found.fs_hz, reference))
@@ -168,54 +174,50 @@ def assembled(beats: list[Beats], names: list[str]) -> tuple[Real, Labels, Real,
     return x, label, weight, patient
 
 
-def grown(x: Real, y: NDArray[np.bool_], weight: Real, what: str, names: list[str]) -> trees.Trees:
-    """An ensemble as arrays."""
-    directions = WIDE if what == "ventricular" else EARLY
-    settings = {**TREES, "monotone_constraints": [directions.get(name, 0) for name in names]}
-    data = lightgbm.Dataset(x, y.astype(int), weight=weight / weight.mean())
-    rows = []
-    for seed in SEEDS:
-        booster = lightgbm.train({**settings, "seed": seed}, data, ROUNDS[what])
-        rows += [as_arrays(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
-    feature, threshold, right, value = (np.stack(column) for column in zip(*rows, strict=True))
-    return trees.Trees(feature, threshold, right, value / len(SEEDS))
+def trained(x: Real, label: Labels, weight: Real, names: list[str]) -> logistic.Model:
+    """Both judgements over the same scaled columns; the cuts are chosen later."""
+    mean = np.average(x, axis=0, weights=weight)
+    scale = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight)) + 1e-6
+    z = np.clip((x - mean) / scale, -logistic.LIMIT, logistic.LIMIT)
+    constants, weights = dict[str, float](), dict[str, Real]()
+    for what, others in (("V", "NSO"), ("S", "NOA")):
+        known = np.isin(label, [what, *others])
+        constants[what], weights[what] = fitted(z[known], label[known] == what, weight[known], RIDGE[what])
+    return logistic.Model(tuple(names), mean, scale, constants, weights, dict.fromkeys(constants, 0.0))
 
 
-def as_arrays(root: dict[str, Any]) -> tuple[NDArray[Any], ...]:
-    """One tree: its nodes' features, thresholds, masks of leaves that remain on the right, and the leaves' values."""
-    nodes, values = trees.LEAVES - 1, list[float]()
-    feature, threshold = np.zeros(nodes, np.int64), np.full(nodes, np.inf)
-    right, count = np.full(nodes, 255, np.uint8), 0
+class Odds:
+    """Log odds of scored records from models that have not seen them, and their scores at any cuts."""
 
-    def walk(node: dict[str, Any]) -> int:
-        nonlocal count
-        if "leaf_value" in node:
-            values.append(node["leaf_value"])
-            return 1 << (len(values) - 1)
-        place, count = count, count + 1
-        feature[place], threshold[place] = node["split_feature"], node["threshold"]
-        left = walk(node["left_child"])
-        right[place] = 255 & ~left
-        return left | walk(node["right_child"])
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[Beats, tuple[Real, Real]]] = {}
+        self._scores: dict[tuple[str, float, float], dict[str, Any]] = {}
 
-    walk(root)
-    value = np.zeros(trees.LEAVES)
-    value[: len(values)] = values
-    return feature, threshold, right, value
+    def add(self, b: Beats, model: logistic.Model) -> None:
+        self.known[b.scored] = b, beat_classes.odds(b.rows, model)
 
+    def score(self, name: str, v: float, s: float) -> dict[str, Any]:
+        if (name, v, s) not in self._scores:
+            b, odds = self.known[name]
+            wide, early = beat_classes.judged(*odds, {"V": v, "S": s})
+            self._scores[name, v, s] = scored(b, "".join(np.where(wide, "V", np.where(early, "S", "N"))))
+        return self._scores[name, v, s]
 
-def trained(x: Real, label: Labels, weight: Real, names: list[str]) -> trees.Model:
-    known = np.isin(label, list("NSVO"))
-    ventricular = grown(x[known], label[known] == "V", weight[known], "ventricular", names)
-    known = np.isin(label, list("NSOA"))
-    early = grown(x[known], label[known] == "S", weight[known], "supraventricular", names)
-    return trees.Model(tuple(names), ventricular, early, V_CUT, S_CUT, KIND_WEIGHT)
+    def cuts(self, names: list[str]) -> dict[str, float]:
+        """V: amid those with nearly the best mean of Se and +P; S: the lowest with S_PPV_PCT; gross, over `names`."""
 
+        def gross(v: float, s: float, among: list[str]) -> dict[str, Any]:
+            return score.totals([self.score(name, v, s) for name in among])["gross"]
 
-def told(b: Beats, model: trees.Model) -> dict[str, Any]:
-    """The record's score; the reference is needed."""
-    wide, early = beat_classes.judged(b.rows, model)
-    return scored(b, "".join(np.where(wide, "V", np.where(early, "S", "N"))))
+        told = [gross(float(v), np.inf, names) for v in V_CUTS]
+        worth = np.array([(g["veb_se_pct"] + g["veb_ppv_pct"]) / 2 for g in told])
+        wide = float(np.median(V_CUTS[worth >= worth.max() - NEARLY_PCT]))
+        others = sorted(names, key=lambda name: self._richness(name))[:-1]
+        precise = [(gross(wide, float(s), others)["sveb_ppv_pct"] or 0.0) >= S_PPV_PCT for s in S_CUTS]
+        return {"V": wide, "S": float(S_CUTS[precise.index(True) if any(precise) else -1])}
+
+    def _richness(self, name: str) -> int:
+        return int((self.known[name][0].label == "S").sum())
 
 
 def scored(b: Beats, kinds: str) -> dict[str, Any]:
@@ -231,14 +233,22 @@ def folds(beats: list[Beats]) -> list[NDArray[np.str_]]:
     return [patients[k::FOLDS] for k in range(FOLDS)]
 
 
-def cross_validated(beats: list[Beats], names: list[str]) -> list[dict[str, Any]]:
+def cross_validated(beats: list[Beats], names: list[str]) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Every record's score by a model and cuts that know nothing of its patient; and the cuts over all."""
     x, label, weight, patient = assembled(beats, names)
-    out = []
+    unseen = Odds()
     for held in folds(beats):
         kept = ~np.isin(patient, held)
         model = trained(x[kept], label[kept], weight[kept], names)
-        out += [told(b, model) for b in beats if b.scored and b.patient in held]
-    return sorted(out, key=lambda row: str(row["record"]))
+        for b in beats:
+            if b.scored and b.patient in held:
+                unseen.add(b, model)
+    out = []
+    for held in folds(beats):
+        own = [name for name, (b, _) in unseen.known.items() if b.patient in held]
+        cuts = unseen.cuts([name for name in unseen.known if name not in own])
+        out += [unseen.score(name, cuts["V"], cuts["S"]) for name in own]
+    return sorted(out, key=lambda row: str(row["record"])), unseen.cuts(list(unseen.known))
 
 
 def _figures(row: dict[str, Any]) -> str:
@@ -284,15 +294,19 @@ def fill_card(figures: dict[str, str]) -> None:
 def main(say: Callable[[str], None] = print) -> None:
     beats = prepared()
     names = [name for name in beats[0].rows if name != "kind_index"]
-    rows = cross_validated(beats, names)
+    rows, cuts = cross_validated(beats, names)
     figures = {"cross-validation": table(rows)}
     say(figures["cross-validation"])
     x, label, weight, _ = assembled(beats, names)
-    model = trained(x, label, weight, names)
-    trees.save("beats_record", model)
-    seen = [told(b, model) for b in beats if b.scored]
-    figures["seen"] = table(seen).split("\n\n")[0]
-    say("\nOn the records it was trained on:\n" + figures["seen"])
+    logistic.save("beats_record", trained(x, label, weight, names)._replace(cut=cuts))
+    shipped = logistic.load("beats_record")
+    seen = Odds()
+    for b in beats:
+        if b.scored:
+            seen.add(b, shipped)
+    told = [seen.score(name, cuts["V"], cuts["S"]) for name in sorted(seen.known)]
+    figures["seen"] = table(told).split("\n\n")[0]
+    say(f"\n{cuts}\nOn the records it was trained on:\n" + figures["seen"])
     labels = np.concatenate([b.label for b in beats if b.scored])
     figures["beats"] = ", ".join(f"{name} {int((labels == name).sum())}" for name in "NSVFQO")
     fill_card(figures)

@@ -3,8 +3,10 @@
 What is written depends on the data set alone: the same one received twice makes the same file, whoever sent it.
 """
 
+import hashlib
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from dicom import uids
@@ -52,12 +54,12 @@ def _bytes(element: int, vr: bytes, value: bytes) -> bytes:
     return struct.pack("<HH2sxxI", 2, element, vr, len(value)) + value
 
 
-def is_file(beginning: bytes | memoryview) -> bool:
+def is_file(beginning: bytes | bytearray | memoryview) -> bool:
     """Whether these first bytes are those of a DICOM file."""
     return bytes(beginning[PREAMBLE_BYTES:_START]) == MAGIC
 
 
-def read_meta(beginning: bytes | memoryview) -> Meta:
+def read_meta(beginning: bytes | bytearray | memoryview) -> Meta:
     """The meta group of a file, explicit VR little endian; its stated length is not relied on, some are wrong."""
     if not is_file(beginning):
         raise InvalidInstance("no DICOM file", mend="export it as a DICOM file with preamble and meta header")
@@ -83,3 +85,10 @@ def read_meta(beginning: bytes | memoryview) -> Meta:
     if not uids.is_valid_uid(syntax):
         raise InvalidInstance("a meta header without a transfer syntax")
     return Meta(syntax, sop_class, sop_instance, position)
+
+
+def data_set_hash(path: Path) -> str:
+    """SHA-256 of a file's data set, the meta group left out: what two files of one instance have in common."""
+    with path.open("rb") as file:
+        file.seek(read_meta(file.read(_START + META_BYTES_MAX)).data_set_at)
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,7 +40,7 @@ from hub.core.lifecycle import Part
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dimse, indexing, uploads
+from hub.imaging import dicom_studies, dicomweb, dimse, indexing, nodes, reconciling, uploads
 from hub.imaging import routes as imaging_routes
 from hub.imaging import worker as imaging_worker
 from hub.ingest import record_pass, replay
@@ -93,6 +93,7 @@ ROUTES: tuple[Route, ...] = (
     *order_routes.ROUTES,
     *telemetry_routes.ROUTES,
     *imaging_routes.ROUTES,
+    *dicomweb.ROUTES,
     *alarm_routes.ROUTES,
     *alarm_live.ROUTES,
     *reading_routes.ROUTES,
@@ -132,13 +133,15 @@ EVERY: jobs.Every = {
 ENQUEUED = (
     uploads.TAKE_IN_JOB,
     indexing.INDEX_JOB,
+    dicom_studies.COMPLETE_JOB,
+    reconciling.ECG_JOB,
     commands.JOB,
     devices.ASK_JOB,
     set_asides.REPLAY_JOB,
     record_pass.JOB,
     closing.ENDED_JOB,
 )
-GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
+GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit, nodes.authenticate)
 
 
 def web_application(

@@ -13,11 +13,14 @@ from hub.core import http
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging import nodes
 from hub.people import access, identity, sessions
 from hub.people.routes import KEYS
 from tests.world import Tenant
 
-GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit)
+GUARD = http.Guard(
+    access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit, nodes.authenticate
+)
 KEY = identity.Keys(b"e" * 32, b"s" * 32)
 
 

@@ -43,7 +43,7 @@ IMPURE = {
     "logging",
 }
 
-EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "signalling", "relay"}
+EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "signalling", "relay"}
 # Sockets, which services must not know.
 SOCKETS = ("aiohttp", "paho", "aiortc", "pynetdicom", "hub.core.http", "hub.core.streams", "hub.core.mqtt")
 SQL = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)

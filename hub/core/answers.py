@@ -53,6 +53,7 @@ class Bytes:
     filename: str | None = None
     cache: Literal["no-store", "revalidate", "immutable"] = "no-store"
     download: bool = False
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def response(value: Any) -> web.StreamResponse:
         headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{quote(value.filename, safe='')}"
     if isinstance(value.body, Path):
         return web.FileResponse(value.body, headers=headers)
-    return web.Response(body=value.body, headers=headers)
+    return web.Response(body=value.body, headers=headers, status=value.status)
 
 
 @web.middleware

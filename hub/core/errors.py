@@ -3,6 +3,7 @@
 HubError
 ├── BadInput          400  what was sent can't be used; says where and how to mend it
 │   ├── TooLarge      413
+│   ├── WrongMediaType 415
 │   └── WrongChecksum 460  a piece of an upload came damaged: send it again
 ├── NotAuthenticated  401  sign in first
 ├── NotAllowed        403  signed in, but no right to this
@@ -35,6 +36,10 @@ class BadInput(HubError):
 
 class TooLarge(BadInput):
     status = 413
+
+
+class WrongMediaType(BadInput):
+    status = 415
 
 
 class WrongChecksum(BadInput):
@@ -86,6 +91,7 @@ ERRORS: dict[str, _Row] = {
         "文件无法作为心电记录读取：请按提示处理。",
         "The file can't be read as an ECG: mend it as shown.",
     ),
+    "bad_media_type": _Row(WrongMediaType, "不支持的内容类型。", "This content type can't be taken."),
     "too_large": _Row(TooLarge, "内容超过允许的大小。", "The content is larger than allowed."),
     "not_signed_in": _Row(NotAuthenticated, "请先登录。", "Please sign in first."),
     "wrong_credentials": _Row(NotAuthenticated, "账号或密码不对。", "Wrong account or password."),

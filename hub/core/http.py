@@ -50,6 +50,7 @@ CLOSE_WAIT_S = 2.0  # how long a page may take to answer our close frame
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Authenticate = Callable[[Connection, str, datetime], Awaitable[tuple[Actor, str] | None]]
+AuthenticateToken = Callable[[Connection, str, datetime], Awaitable[Actor | None]]
 Handler = Callable[["Request"], Awaitable[Any]]
 Listener = Callable[[web.Application, str, str], Awaitable[None]]
 
@@ -74,6 +75,7 @@ class Guard:
     public: Collection[str]  # those that need nobody signed in
     authenticate: Authenticate  # session token -> (actor, CSRF token)
     allow: Allow  # raises unless the actor may do this action (on this object)
+    by_token: AuthenticateToken | None = None  # bearer token of a machine -> actor
 
 
 DB = web.AppKey("db", Database)
@@ -236,6 +238,9 @@ async def _admit(route: Route, raw: web.Request) -> Request:
     if route.action in guard.public:
         return Request(raw, route, ANONYMOUS, "", at)
     token = raw.cookies.get(SESSION_COOKIE)
+    bearer = raw.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not token and bearer and guard.by_token is not None:
+        return Request(raw, route, await _machine(guard, guard.by_token, raw, route, bearer), "", at)
     if not token:
         raise errors.error("not_signed_in")
     async with raw.app[DB].transaction(ANONYMOUS, at) as conn:
@@ -247,6 +252,20 @@ async def _admit(route: Route, raw: web.Request) -> Request:
             _require_csrf(raw, csrf)
         await guard.allow(conn, actor, at, route.action, None, None)
     return Request(raw, route, actor, csrf, at)
+
+
+async def _machine(
+    guard: Guard, by_token: AuthenticateToken, raw: web.Request, route: Route, token: str
+) -> Actor:
+    """A machine that shows a token: no cookie, so no page can make a browser send it."""
+    at = raw.app[CLOCK]()
+    async with raw.app[DB].transaction(ANONYMOUS, at) as conn:
+        actor = await by_token(conn, token, at)
+    if actor is None:
+        raise errors.error("not_signed_in")
+    async with raw.app[DB].transaction(actor, at) as conn:
+        await guard.allow(conn, actor, at, route.action, None, None)
+    return actor
 
 
 def _require_csrf(raw: web.Request, csrf: str) -> None:

@@ -6,12 +6,11 @@ What comes is written as it comes, from one buffer all associations share; the a
 
 import asyncio
 import contextlib
-import hashlib
 import ipaddress
 import ssl
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prometheus_client import Counter, Gauge
 
@@ -121,19 +120,18 @@ class Association(asyncio.BufferedProtocol):
         self._refusal: tuple[int, str] | None = None  # its answer is settled, its data set is only read away
         self._file: Incoming | None = None
         self._beginning = bytearray()
-        self._digest = hashlib.sha256()
         self._data_set_at = 0
         self._answered = 0
 
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # as create_server makes them
-        self._transport, self._heard_s = transport, asyncio.get_running_loop().time()
+        self._transport = cast(asyncio.Transport, transport)  # as create_server makes them
+        self._heard_s = asyncio.get_running_loop().time()
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
         if not self.server.admits(self.address, self._is_plain):
             self._is_over = True
-            transport.abort()
+            self._transport.abort()
             return
         self.server.open.add(self)
         ASSOCIATIONS.set(len(self.server.open))
@@ -253,7 +251,7 @@ class Association(asyncio.BufferedProtocol):
         """A new file with the meta group of what is announced; the data set follows."""
         syntax = self._acceptor.contexts[context_id].transfer_syntax
         meta = part10.write_meta(command.sop_class_uid, command.sop_instance_uid, syntax)
-        self._data_set_at, self._digest = len(meta), hashlib.sha256()
+        self._data_set_at = len(meta)
         self._beginning.clear()
         try:
             self._file = self.server.incoming()
@@ -269,7 +267,6 @@ class Association(asyncio.BufferedProtocol):
             raise ProtocolFault("a data set without end", pdus.NOT_SPECIFIED)
         if len(self._beginning) < HEADER_BYTES:
             self._beginning += view[: HEADER_BYTES - len(self._beginning)]
-        self._digest.update(view)
         try:
             self._file.write(view)
         except OSError:
@@ -293,7 +290,7 @@ class Association(asyncio.BufferedProtocol):
         syntax = self._acceptor.contexts[context_id].transfer_syntax
         try:
             arrived = Arrived(
-                self.sender, file, syntax, self._data_set_at, self._digest.hexdigest(), self._header(syntax, file),
+                self.sender, file, syntax, self._data_set_at, self._header(syntax, file),
                 command.sop_class_uid, command.sop_instance_uid,
             )  # fmt: skip
             self._answer(*_status(await self.server.storing.store(arrived)))

@@ -5,7 +5,6 @@ under a UID that is taken, or bytes that can't be an instance, are set aside wit
 """
 
 import asyncio
-import hashlib
 import json
 import mmap
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from dicom.header import Header, scan
 from hub.core import db, ids, sandbox
 from hub.core.actor import Actor
 from hub.core.db import Connection, Database
+from hub.core.fields import to_json
 from hub.core.store import Store, StoredFile
 from hub.imaging import dicom_studies, set_asides
 from hub.imaging.dicom_studies import Place, Places
@@ -27,7 +27,7 @@ from hub.imaging.set_asides import Reason, SetAside
 from hub.people import access
 
 MEDIA_TYPE: Final = "application/dicom"
-HASH_CHUNK: Final = 1 << 20
+BEGINNING_BYTES: Final = part10.META_BYTES_MAX + (1 << 16)  # of a file, that hold nearly every header
 DEFLATED_TIMEOUT_S: Final = 20.0
 DEFLATED_MEMORY_MB: Final = 512
 
@@ -47,7 +47,6 @@ class Received:
 
     sender: Sender
     file: StoredFile
-    data_set_sha256: str
     transfer_syntax: str
     header: Header
     reason: Reason | None = None
@@ -56,12 +55,13 @@ class Received:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it: a new instance, one that was there already, or set aside with a reason."""
+    """What became of it: a new instance, one that was there already, set aside, or not even kept; why, if neither."""
 
-    kind: Literal["stored", "known", "set-aside"]
+    kind: Literal["stored", "known", "set-aside", "refused"]
     sop_class_uid: str = ""
     sop_uid: str = ""
     study_uid: str = ""
+    series_uid: str = ""
     dicom_study_id: UUID | None = None
     reason: Reason | None = None
     detail: str = ""
@@ -85,35 +85,41 @@ async def store_file(
     """Index a DICOM file that lies in the store, however it came; commits. Idempotent."""
     received = await look(store, sender, file)
     async with database.transaction(actor, at) as conn:
-        (outcome,), _ = await store_instances(conn, actor, at, [received], {})
+        (outcome,), _ = await store_instances(conn, store, actor, at, [received], {})
     return outcome
 
 
 async def look(store: Store, sender: Sender, file: StoredFile) -> Received:
-    """What a stored file is; its bytes are read once, and a deflated one in the sandbox."""
+    """What a stored file is."""
     path = store.path(file.sha256)
+    beginning = await asyncio.to_thread(_read_beginning, path)
+    return await look_at(path, beginning, sender, file)
+
+
+def _read_beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(BEGINNING_BYTES)
+
+
+async def look_at(path: Path, beginning: bytes | bytearray, sender: Sender, file: StoredFile) -> Received:
+    """What the file at this path is, whose first bytes are at hand; a deflated one is read in the sandbox."""
     try:
-        meta, digest, header = await asyncio.to_thread(_read_file, path)
+        meta = part10.read_meta(beginning)
     except InvalidInstance as failure:
-        reason: Reason = "no-file" if failure.cause == "no DICOM file" else "no-meta"
-        return Received(sender, file, file.sha256, "", Header(), reason, str(failure))
-    received = Received(sender, file, digest, meta.transfer_syntax, header)
+        reason: Reason = "no-meta" if part10.is_file(beginning) else "no-file"
+        return Received(sender, file, "", Header(), reason, str(failure))
     encoding = uids.TRANSFER_SYNTAXES.get(meta.transfer_syntax)
     if encoding is None:
-        return replace(received, reason="unknown-syntax", detail=meta.transfer_syntax)
+        reason, detail = "unknown-syntax", meta.transfer_syntax
+        return Received(sender, file, meta.transfer_syntax, Header(), reason, detail)
     if encoding.is_deflated:
-        received = replace(received, header=await deflated_header(path))
+        header = await deflated_header(path)
+    else:
+        header = scan(memoryview(beginning)[meta.data_set_at :], encoding, file.size_bytes - meta.data_set_at)
+        if header.is_cut:
+            header = await asyncio.to_thread(header_of, path, meta.transfer_syntax, meta.data_set_at)
+    received = Received(sender, file, meta.transfer_syntax, header)
     return judged(received, meta.sop_class_uid, meta.sop_instance_uid)
-
-
-def _read_file(path: Path) -> tuple[part10.Meta, str, Header]:
-    with path.open("rb") as file:
-        meta = part10.read_meta(file.read(part10.PREAMBLE_BYTES + 4 + part10.META_BYTES_MAX))
-        file.seek(meta.data_set_at)
-        digest = hashlib.sha256()
-        while chunk := file.read(HASH_CHUNK):
-            digest.update(chunk)
-        return meta, digest.hexdigest(), header_of(path, meta.transfer_syntax, meta.data_set_at)
 
 
 def header_of(path: Path, transfer_syntax: str, data_set_at: int) -> Header:
@@ -142,12 +148,11 @@ async def deflated_header(path: Path) -> Header:
 
 
 async def store_instances(
-    conn: Connection, actor: Actor, at: datetime, items: Sequence[Received], places: Places
+    conn: Connection, store: Store, actor: Actor, at: datetime, items: Sequence[Received], places: Places
 ) -> tuple[list[Outcome], Places]:
     """Index what was received, or set it aside: outcomes in the same order, and places to remember after the commit."""
     for organisation_id in {item.sender.organisation_id for item in items}:
         await access.require(conn, actor, at, "dicom.store", organisation_id=organisation_id)
-    await _keep_files(conn, at, items)
     outcomes: dict[int, Outcome] = {}
     rows: list[dict[str, Any]] = []
     found: dict[dicom_studies.Key, Place] = {}
@@ -164,17 +169,19 @@ async def store_instances(
     rows.sort(
         key=lambda row: (row["organisation_id"], row["sop_uid"])
     )  # two that store the same don't lock crosswise
-    stored = await _insert(conn, rows)
+    stored = await _insert(conn, at, rows)
     for row in rows:
         new = row["id"] in stored
         outcomes[row["item"]] = (
-            _outcome(row, "stored") if new else await _compare(conn, at, items[row["item"]], row)
+            _outcome(row, "stored") if new else await _compare(conn, store, at, items[row["item"]], row)
         )
     return [outcomes[number] for number in range(len(items))], found
 
 
 def _outcome(row: Mapping[str, Any], kind: Literal["stored", "known"]) -> Outcome:
-    return Outcome(kind, row["sop_class_uid"], row["sop_uid"], row["study_uid"], row["study_id"])
+    return Outcome(
+        kind, row["sop_class_uid"], row["sop_uid"], row["study_uid"], row["series_uid"], row["study_id"]
+    )
 
 
 def _row(item: Received, place: Place, at: datetime) -> dict[str, Any]:
@@ -183,7 +190,8 @@ def _row(item: Received, place: Place, at: datetime) -> dict[str, Any]:
         "organisation_id": item.sender.organisation_id,
         "study_id": place.study_id,
         "series_id": place.series_id,
-        "study_uid": header.uid("StudyInstanceUID"),
+        "study_uid": place.key[1],
+        "series_uid": place.key[2],
         "sop_uid": header.uid("SOPInstanceUID"),
         "sop_class_uid": header.uid("SOPClassUID"),
         "transfer_syntax": item.transfer_syntax,
@@ -191,7 +199,6 @@ def _row(item: Received, place: Place, at: datetime) -> dict[str, Any]:
         "rows": header.number("Rows"),
         "columns": header.number("Columns"),
         "frames": header.number("NumberOfFrames"),
-        "data_set_sha256": item.data_set_sha256,
         "file_sha256": item.file.sha256,
         "size_bytes": item.file.size_bytes,
         "sent_by": item.sender.name,
@@ -202,51 +209,59 @@ def _row(item: Received, place: Place, at: datetime) -> dict[str, Any]:
 _COLUMNS: Final = (
     ("id", "uuid"), ("organisation_id", "uuid"), ("study_id", "uuid"), ("series_id", "uuid"), ("sop_uid", "text"),
     ("sop_class_uid", "text"), ("transfer_syntax", "text"), ("number", "bigint"), ("rows", "int"), ("columns", "int"),
-    ("frames", "bigint"), ("data_set_sha256", "text"), ("file_sha256", "text"), ("size_bytes", "bigint"),
+    ("frames", "bigint"), ("file_sha256", "text"), ("size_bytes", "bigint"),
     ("sent_by", "text"), ("received_at", "timestamptz"),
 )  # fmt: skip
-_ARRAYS: Final = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS)
+# Files and instances in one statement, its rows as one parameter: a round trip and the conversion of sixteen arrays
+# cost more than all PostgreSQL does for a row.
+_INSERT: Final = f"""
+    WITH given AS (SELECT * FROM json_to_recordset(%(rows)s::json) AS given (
+        {", ".join(f"{name} {kind}" for name, kind in _COLUMNS)})),
+    files AS (INSERT INTO stored_file (sha256, size_bytes, media_type, stored_at)
+        SELECT DISTINCT ON (file_sha256) file_sha256, size_bytes, %(media_type)s, %(at)s FROM given ORDER BY file_sha256
+        ON CONFLICT DO NOTHING)
+    INSERT INTO dicom_instance (id, organisation_id, dicom_study_id, dicom_series_id, sop_uid, sop_class_uid,
+        transfer_syntax, number, rows, columns, frames, file_sha256, size_bytes, sent_by, received_at)
+    SELECT * FROM given ON CONFLICT (organisation_id, sop_uid) DO NOTHING RETURNING id"""
 
 
-async def _insert(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """The ids of those that were new; their studies are open again, if they were complete."""
+async def _insert(conn: Connection, at: datetime, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """The ids of those that were new; a complete study is open again (trigger `goes_on`)."""
     if not rows:
         return set()
-    values = {name: [row[name] for row in rows] for name, _ in _COLUMNS}
-    made = await db.rows(
-        conn,
-        f"""INSERT INTO dicom_instance (id, organisation_id, dicom_study_id, dicom_series_id, sop_uid, sop_class_uid,
-              transfer_syntax, number, rows, columns, frames, data_set_sha256, file_sha256, size_bytes, sent_by,
-              received_at)
-            SELECT * FROM unnest({_ARRAYS}) ON CONFLICT (organisation_id, sop_uid) DO NOTHING RETURNING id""",
-        values,
-    )
-    # After the insert, whose foreign key has locked the study against a completion that does not see it.
-    studies = sorted({row["study_id"] for row in rows})
-    await db.run(conn, "UPDATE dicom_study SET is_open = true WHERE id = ANY(%s) AND NOT is_open", (studies,))
+    given = to_json([{name: row[name] for name, _ in _COLUMNS} for row in rows])
+    made = await db.rows(conn, _INSERT, {"rows": given, "media_type": MEDIA_TYPE, "at": at})
     return {row["id"] for row in made}
 
 
-async def _keep_files(conn: Connection, at: datetime, items: Sequence[Received]) -> None:
-    """The rows of the files; in one order, so that two that store the same don't wait for one another."""
-    files = sorted({item.file.sha256: item.file for item in items}.values(), key=lambda file: file.sha256)
+async def _keep_file(conn: Connection, at: datetime, file: StoredFile) -> None:
     await db.run(
         conn,
-        """INSERT INTO stored_file (sha256, size_bytes, media_type, stored_at)
-           SELECT f.sha256, f.size_bytes, %s, %s FROM unnest(%s::text[], %s::bigint[]) AS f (sha256, size_bytes)
+        """INSERT INTO stored_file (sha256, size_bytes, media_type, stored_at) VALUES (%s, %s, %s, %s)
            ON CONFLICT DO NOTHING""",
-        (MEDIA_TYPE, at, [f.sha256 for f in files], [f.size_bytes for f in files]),
+        (file.sha256, file.size_bytes, file.media_type, at),
     )
 
 
-async def _compare(conn: Connection, at: datetime, item: Received, row: Mapping[str, Any]) -> Outcome:
-    """The UID is taken: by the same content, or by another, which is set aside."""
+async def _compare(
+    conn: Connection, store: Store, at: datetime, item: Received, row: Mapping[str, Any]
+) -> Outcome:
+    """The UID is taken: by the same content, or by another, which is set aside.
+
+    The same data set in another file (sent by DICOM, then uploaded with its own meta group) is the same; only then are
+    data sets read again, which is rare enough to do here.
+    """
     there = await db.one(
         conn,
-        "SELECT data_set_sha256, transfer_syntax FROM dicom_instance WHERE organisation_id = %s AND sop_uid = %s",
+        "SELECT file_sha256, transfer_syntax FROM dicom_instance WHERE organisation_id = %s AND sop_uid = %s",
         (row["organisation_id"], row["sop_uid"]),
     )
-    if (there["data_set_sha256"], there["transfer_syntax"]) == (item.data_set_sha256, item.transfer_syntax):
+    is_same = there["file_sha256"] == item.file.sha256
+    if not is_same and there["transfer_syntax"] == item.transfer_syntax:
+        paths = (store.path(there["file_sha256"]), store.path(item.file.sha256))
+        one, other = [await asyncio.to_thread(part10.data_set_hash, path) for path in paths]
+        is_same = one == other
+    if is_same:
         return _outcome(row, "known")
     return await _put_aside(conn, at, item, "other-content", "this UID is taken by another content")
 
@@ -256,6 +271,7 @@ async def _put_aside(conn: Connection, at: datetime, item: Received, reason: Rea
         uids.uid_text(item.header.raw.get(name, b""))[: uids.UID_CHARS_MAX]
         for name in ("SOPInstanceUID", "SOPClassUID")
     )
+    await _keep_file(conn, at, item.file)
     new = SetAside(item.sender.organisation_id, reason, detail, item.file, sop_uid, item.sender.name)
     await set_asides.put_aside(conn, at, new)
     return Outcome("set-aside", sop_class, sop_uid, reason=reason, detail=detail)

@@ -2,14 +2,16 @@
 
 import json
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import pydicom
 from pydicom.dataelem import DataElement
 
-from dicom import part10, uids
+from dicom import InvalidInstance, part10, uids
 from dicom.header import scan_deflated
+from dicom.part10 import data_set_hash
 
 VALUE_BYTES_MAX: Final = 1024  # longer values are bulk data, which the document only points to
 DOCUMENT_BYTES_MAX: Final = 1 << 20
@@ -26,8 +28,16 @@ def deflated(payload: bytes) -> bytes:
 
 
 def documents(payload: bytes) -> bytes:
-    """`{"paths"}`: of each file its DICOM JSON (PS3.18 annex F), or why there is none."""
-    return json.dumps([_document(Path(path)) for path in json.loads(payload)["paths"]]).encode()
+    """`{"paths"}`: of each file the hash of its data set, and its DICOM JSON (PS3.18 annex F) or why there is none."""
+    paths = [Path(path) for path in json.loads(payload)["paths"]]
+    return json.dumps([{"data_set_sha256": _hash(path)} | _document(path) for path in paths]).encode()
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return data_set_hash(path)
+    except (InvalidInstance, OSError):
+        return None
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -56,3 +66,40 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _storable(one) for key, one in value.items()}
     return value
+
+
+def assembled(payload: bytes) -> bytes:
+    """`{"metadata", "bulk": {location: path}, "number"}`: an instance sent as DICOM JSON and bulk data, as a file.
+
+    PS3.18 10.5 with annex F; only what is not compressed, explicit VR little endian. An empty answer: there is no such
+    number. ValueError if it can't be made.
+    """
+    asked = json.loads(payload)
+    found = json.loads(Path(asked["metadata"]).read_bytes())
+    if not isinstance(found, list):
+        raise ValueError("metadata are a list of data sets")
+    if asked["number"] >= len(found):
+        return b""
+    try:
+        return _written(found[asked["number"]], asked["bulk"])
+    except (Exception, RecursionError) as failure:  # the parser has no one error of its own
+        raise ValueError(type(failure).__name__) from None
+
+
+def _written(values: dict[str, Any], bulk: dict[str, str]) -> bytes:
+    warnings.simplefilter("ignore")
+
+    def read(location: str) -> bytes:
+        return Path(bulk[location]).read_bytes()
+
+    group = {tag: values.pop(tag) for tag in list(values) if tag.startswith("0002")}
+    syntax = group.get("00020010", {}).get("Value", [uids.EXPLICIT_LITTLE])[0]
+    if syntax not in (uids.EXPLICIT_LITTLE, uids.IMPLICIT_LITTLE):
+        raise ValueError("compressed pixels are sent as files")
+    data_set = pydicom.Dataset.from_json(values, read)
+    data_set.file_meta = pydicom.dataset.FileMetaDataset()
+    data_set.file_meta.TransferSyntaxUID = pydicom.uid.UID(uids.EXPLICIT_LITTLE)
+    data_set.file_meta.ImplementationClassUID = pydicom.uid.UID(uids.IMPLEMENTATION_CLASS_UID)
+    written = BytesIO()
+    pydicom.dcmwrite(written, data_set, enforce_file_format=True)
+    return written.getvalue()

@@ -48,7 +48,8 @@ class Made:
     token: str | None
 
 
-def _hashed(token: str) -> str:
+def token_hash(token: str) -> str:
+    """By which a token is known."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -72,7 +73,7 @@ async def create_node(conn: Connection, actor: Actor, at: datetime, new: NewNode
         vars(new)
         | {
             "id": node_id,
-            "token": _hashed(token) if token else None,
+            "token": token_hash(token) if token else None,
             "by": actor.account_id if actor.kind == "person" else None,
             "at": at,
         },
@@ -141,7 +142,7 @@ def sender(node_id: UUID, organisation_id: UUID) -> Sender:
 
 async def authenticate(conn: Connection, token: str, _at: datetime) -> Actor | None:
     """The node that holds this token, as an actor."""
-    row = await db.maybe(conn, f"{_CALLER} AND token_sha256 = %s", (_hashed(token),))
+    row = await db.maybe(conn, f"{_CALLER} AND token_sha256 = %s", (token_hash(token),))
     return None if row is None else Actor("node", str(row["id"]))
 
 

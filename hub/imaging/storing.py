@@ -37,7 +37,6 @@ class Arrived:
     file: Incoming
     transfer_syntax: str
     data_set_at: int
-    data_set_sha256: str
     header: Header
     sop_class_uid: str
     sop_uid: str
@@ -94,7 +93,9 @@ class Storing:
         await asyncio.to_thread(self._store.keep, [waiting.file for waiting in batch], instances.MEDIA_TYPE)
         at, received = self._clock(), [waiting.received for waiting in batch]
         async with self._database.transaction(ACTOR, at) as conn:
-            outcomes, places = await instances.store_instances(conn, ACTOR, at, received, self._places)
+            outcomes, places = await instances.store_instances(
+                conn, self._store, ACTOR, at, received, self._places
+            )
         if len(self._places) > PLACES_MAX:
             self._places.clear()
         self._places.update(places)
@@ -109,7 +110,7 @@ async def _received(arrived: Arrived) -> Received:
     elif header.is_cut:
         header = await asyncio.to_thread(instances.header_of, path, syntax, arrived.data_set_at)
     file = StoredFile(arrived.file.sha256, arrived.file.size_bytes, instances.MEDIA_TYPE)
-    received = Received(arrived.sender, file, arrived.data_set_sha256, syntax, header)
+    received = Received(arrived.sender, file, syntax, header)
     return instances.judged(received, arrived.sop_class_uid, arrived.sop_uid)
 
 

@@ -91,8 +91,8 @@ CREATE TABLE dicom_instance (
     rows int,
     columns int,
     frames bigint,
-    data_set_sha256 text NOT NULL, -- of the bytes that were sent
-    file_sha256 text NOT NULL REFERENCES stored_file, -- of the file they stand in
+    file_sha256 text NOT NULL REFERENCES stored_file, -- of the file, with its meta group
+    data_set_sha256 text,          -- of the data set alone, as it was sent; made with the metadata
     size_bytes bigint NOT NULL,
     sent_by text NOT NULL,         -- `node ID` or `person ID`
     received_at timestamptz NOT NULL,
@@ -101,7 +101,6 @@ CREATE TABLE dicom_instance (
     UNIQUE (organisation_id, sop_uid)
 );
 CREATE INDEX ON dicom_instance (dicom_study_id, received_at);
-CREATE INDEX ON dicom_instance (dicom_series_id);
 CREATE INDEX dicom_instance_waiting ON dicom_instance (dicom_series_id) WHERE indexed_at IS NULL;
 CREATE INDEX ON dicom_instance (file_sha256);
 ALTER TABLE dicom_instance ENABLE ROW LEVEL SECURITY;
@@ -109,6 +108,16 @@ ALTER TABLE dicom_instance FORCE ROW LEVEL SECURITY;
 CREATE POLICY reach ON dicom_instance
     USING (hub_is_job() OR EXISTS (SELECT FROM dicom_study s WHERE s.id = dicom_study_id));
 GRANT SELECT, INSERT, UPDATE ON dicom_instance TO hub_app;
+
+-- A late instance opens its study again. After the foreign keys have locked the study against a completion that does
+-- not see the instance yet: a trigger of the statement comes after those of its rows, and has a snapshot of its own.
+CREATE FUNCTION dicom_study_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE dicom_study SET is_open = true WHERE NOT is_open AND id IN (SELECT dicom_study_id FROM added);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER goes_on AFTER INSERT ON dicom_instance REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION dicom_study_goes_on();
 
 -- Ready-made DICOM JSON (PS3.18 annex F) without bulk data.
 CREATE TABLE dicom_metadata (

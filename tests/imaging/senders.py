@@ -1,7 +1,7 @@
 """DICOM for tests: objects made here, a receiving hub on a real database, and people who send."""
 
+import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,10 @@ def slice_of(
     """A CT slice with pixels of noise."""
     made = Dataset()
     made.SpecificCharacterSet = "ISO_IR 192"
-    made.SOPClassUID, made.SOPInstanceUID = CT, generate_uid(entropy_srcs=[study_uid, series_uid, str(number)])
+    made.SOPClassUID, made.SOPInstanceUID = (
+        CT,
+        generate_uid(entropy_srcs=[study_uid, series_uid, str(number)]),
+    )
     made.StudyDate, made.StudyTime, made.AccessionNumber, made.Modality = "20260302", "080000", "", "CT"
     made.StudyDescription, made.PatientName, made.PatientID = "胸部", "王^建国", "P1"
     made.PatientBirthDate, made.PatientSex = "19500501", "M"
@@ -95,37 +98,31 @@ async def receiving(
     database: Database, two: World, data_dir: Path, clock: Callable[[], datetime], **values: Any
 ) -> AsyncIterator[Receiving]:
     """A DICOM listener on a free port, in this process."""
-    import asyncio
-
     port = parts.free_port()
     settings = Settings(
         data_dir=data_dir, disk_floor_mb=1,
         **({"dimse_port": port, "dimse_plain_addresses": ("127.0.0.1",)} | values),
     )  # fmt: skip
-    data_dir.mkdir(exist_ok=True)
+    _make(data_dir)
     store, stop = Store(data_dir / "files"), asyncio.Event()
     node_id = await node(two)
     task = asyncio.create_task(dimse.run(settings, database, store, clock, stop))
     try:
-        async with asyncio.timeout(5):
-            while not await _listens(settings.dimse_port or settings.dimse_tls_port):
-                await asyncio.sleep(0.01)
+        await _listening(settings.dimse_port or settings.dimse_tls_port)
         yield Receiving(port, settings, store, two, node_id, database)
     finally:
         stop.set()
         await task
 
 
-async def _listens(port: int) -> bool:
-    import asyncio
-
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _make(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
 
 
-def seeded(seed: int) -> random.Random:
-    return random.Random(seed)
+async def _listening(port: int) -> None:
+    for _ in range(1000):
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            return writer.close()
+        await asyncio.sleep(0.01)
+    raise TimeoutError("nothing listens")

@@ -15,6 +15,7 @@ from hub.telemetry.packing import Block, blocks_of
 RATES_HZ = (50, 2000)  # what ecg.stream analyses; importing it would cost the sandbox half a second
 FULL = 32_767  # of int16; -32768 stands for a missing sample
 RATE_TOLERANCE = 5e-4  # of a rate that is no whole number: far below what a recorder's clock drifts
+OFFSET_MAX = 1 << 40  # no recorder's; the difference to a sample must fit 64 bits
 CHUNK = 1 << 20  # samples of a lead scaled at a time
 
 
@@ -69,7 +70,7 @@ def _common_scale(leads: tuple[Lead, ...]) -> float:
     scales = [abs(lead.uv_per_lsb) for lead in leads]  # negative where a file counts downwards
     largest_uv = max(_largest(lead) * scale for lead, scale in zip(leads, scales, strict=True))
     finest = min(scales)
-    if not math.isfinite(largest_uv) or finest == 0:
+    if not math.isfinite(largest_uv) or finest == 0 or any(abs(lead.offset) > OFFSET_MAX for lead in leads):
         raise Unusable("scale: the file gives no usable number of microvolts per step")
     return finest if largest_uv <= FULL * finest else largest_uv / FULL
 

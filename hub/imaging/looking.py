@@ -4,9 +4,11 @@ An answer is a JSON head behind its length, then bytes whose lengths the head te
 """
 
 import json
+import lzma
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -117,7 +119,7 @@ def _members(path: Path) -> list[dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             files = [info for info in archive.infolist() if _is_wanted(info)]
-    except (zipfile.BadZipFile, OSError, ValueError) as fault:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as fault:
         raise ValueError(f"damaged: {fault}") from None
     if len(files) > MEMBERS_MAX or sum(info.file_size for info in files) > UNPACKED_MAX:
         raise ValueError(f"too-much: {len(files)} files")
@@ -146,7 +148,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
             raise ValueError(f"too-much: {info.file_size} bytes")
         with archive.open(info) as file:
             data = file.read(MEMBER_MAX + 1)
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError, RuntimeError, NotImplementedError) as fault:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, OSError, EOFError, RuntimeError) as fault:
         raise ValueError(f"damaged: {type(fault).__name__}") from None
     if len(data) != info.file_size:
         raise ValueError("damaged: a size that is not so")

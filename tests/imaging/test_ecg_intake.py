@@ -171,3 +171,4 @@ def _chosen(folder: Path) -> list[Path]:
     if os.environ.get("TELEHUB_PROFILE") == "prove":
         return files
     return list({path.parent: path for path in reversed(files) if path.suffix != ".md"}.values())
+

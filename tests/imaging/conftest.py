@@ -13,6 +13,7 @@ from hub.core import db, ids, jobs
 from hub.core.actor import job
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging import indexing
 from hub.imaging import routes as imaging
 from hub.imaging import worker as imaging_worker
 from hub.orders import routes as orders
@@ -22,7 +23,7 @@ from tests import serving, world
 from tests.parts import Databases
 from tests.serving import Client, Serving
 
-JOBS = {**imaging_worker.JOBS, **reading_worker.JOBS}
+JOBS = {**imaging_worker.JOBS, **indexing.JOBS, **reading_worker.JOBS}
 
 
 @dataclass

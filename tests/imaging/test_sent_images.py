@@ -1,0 +1,52 @@
+"""DICOM that a township sends from the browser: an ECG object is read as an ECG, images stand in a reader's queue."""
+
+import io
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
+
+from dicom import waveform
+from ecg.record import Record
+from hub.imaging import indexing
+from tests import world
+from tests.ecg import twelve_leads as twelve
+from tests.imaging.conftest import Clinic
+from tests.imaging.tus import Sending
+
+CT = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+
+
+def as_dicom(record: Record) -> bytes:
+    """An ECG object of its own study."""
+    channels = tuple(
+        waveform.Channel(lead.code, lead.fs_hz, lead.uv_per_lsb, lead.offset, lead.samples)
+        for lead in record.leads
+    )
+    identity = waveform.Identity(*(str(generate_uid()) for _ in range(3)))
+    return waveform.encode(waveform.Waveform(channels, world.AT - timedelta(hours=1)), identity)
+
+
+async def test_a_zip_of_dicom_becomes_an_ecg_and_images_in_the_queue(clinic: Clinic) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("DICOM/ECG1", as_dicom(twelve.heart()))
+        archive.writestr("DICOM/CT1", CT)
+        archive.writestr("DICOM/CUT", CT[:400])
+        archive.writestr("DICOMDIR", b"x")
+    await Sending(clinic.doctor, packed.getvalue(), "all.zip").whole(clinic.request_id)
+    await clinic.run_jobs()
+    (upload,) = (await clinic.doctor.json("GET", f"/api/uploads?request_id={clinic.request_id}"))["uploads"]
+    kinds = {content["name"]: content.get("kind") for content in upload["contents"]}
+    assert kinds == {"DICOM/ECG1": "ecg", "DICOM/CT1": "image", "DICOM/CUT": None}
+    later = world.AT + timedelta(minutes=5)
+    await indexing.queue_waiting(clinic.context(later))
+    await clinic.run_jobs(later)
+    await indexing.complete(clinic.context(later))
+    await clinic.run_jobs(later)
+    tasks = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    assert sorted(task["kind"] for task in tasks) == ["ecg-12-lead", "imaging"]
+    assert await clinic.rows("SELECT DISTINCT patient_id FROM task") == [{"patient_id": clinic.patient_id}]
+    assert len(await clinic.rows("SELECT FROM recording")) == 1

@@ -12,7 +12,7 @@ import { StudyState } from './states';
 import type { ServiceRequest, StudyLine } from './types';
 import { FilesCard } from './uploads';
 
-const CANCELLABLE = ['requested', 'sending', 'on-hold'];
+const CANCELLABLE = ['requested', 'sending', 'received', 'set-aside', 'on-hold'];
 
 export function RequestPage({ requestId }: { requestId: string }) {
   const request = useResource<{ request: ServiceRequest }>(`/api/requests/${requestId}`, ['requests']);

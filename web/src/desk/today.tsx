@@ -101,8 +101,8 @@ function Studies({ studies, filter }: { studies: StudyLine[]; filter: Filter }) 
 function Next({ study }: { study: StudyLine }) {
   const { word } = study.state;
   if (study.report && word !== 'withdrawn') return <ButtonLink href={`/api/reports/${study.report.id}/pdf`} target="_blank" aria-label={t('desk.report.open.of', { name: study.patient.name })}>{t('desk.report.open.short')}</ButtonLink>;
-  if (word === 'requested') {
-    if (study.kind !== 'holter') return <ButtonLink href={`/desk?request=${study.request_id}`} aria-label={t('desk.next.send.of', { name: study.patient.name })}>{t('desk.next.send')}</ButtonLink>;
+  if (word === 'requested' || word === 'set-aside') {
+    if (study.kind !== 'holter' || word === 'set-aside') return <ButtonLink href={`/desk?request=${study.request_id}`} aria-label={t('desk.next.send.of', { name: study.patient.name })}>{t('desk.next.send')}</ButtonLink>;
     return <ButtonLink href={`/desk?pair=${study.request_id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
   }
   return <ButtonLink kind="quiet" href={`/desk?request=${study.request_id}`} aria-label={t('desk.next.follow.of', { name: study.patient.name })}>{t('desk.next.follow')}</ButtonLink>;

@@ -7,7 +7,7 @@ export const MODALITIES = ['DX', 'CR', 'CT', 'MR', 'US', 'MG', 'XA', 'OT'] as co
 export type Modality = (typeof MODALITIES)[number];
 
 export type StudyWord =
-  | 'requested' | 'sending' | 'recording' | 'ending' | 'analysing' | 'in-queue' | 'on-hold' | 'being-read'
+  | 'requested' | 'sending' | 'received' | 'set-aside' | 'recording' | 'ending' | 'analysing' | 'in-queue' | 'on-hold' | 'being-read'
   | 'report-back' | 'opened' | 'withdrawn' | 'failed';
 
 export type ReportBrief = {
@@ -20,6 +20,7 @@ export type StudyLine = {
   id: string; kind: StudyKind; patient: { id: string; name: string }; organisation: Organisation; reading_organisation: Organisation | null;
   created_at: string; state: { word: StudyWord; at: string; reason: Record<'zh-CN' | 'en', string> | null };
   priority: Priority; report: ReportBrief | null; recording_id: string | null; request_id: string;
+  sent: { files: number; sent_bytes: number; all_bytes: number } | null; // of its files, what the hub has
 };
 
 export type IdType = 'resident-id' | 'passport' | 'other' | 'none';

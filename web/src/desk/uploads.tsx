@@ -22,7 +22,7 @@ export function FilesCard({ request, open }: { request: Sendable; open: boolean 
   return (
     <section class="card sending" aria-labelledby="sending-title">
       <h2 id="sending-title">{t('desk.send.title')}</h2>
-      {open && <Pick request={request} first={!uploads.data?.uploads.some(isStored)} />}
+      {open && <Picker request={request} first={!uploads.data?.uploads.some(isStored)} />}
       <Loaded from={uploads}>{(data) => <Lines lines={linesOf(request.id, data.uploads)} changed={uploads.reload} />}</Loaded>
     </section>
   );
@@ -51,7 +51,7 @@ function rankOf({ own, upload }: Line): number {
 const FOLDERS = typeof document !== 'undefined' && 'webkitdirectory' in document.createElement('input') && !matchMedia('(pointer: coarse)').matches;
 
 /** `first`: nothing has been received yet, so sending is what there is to do. */
-function Pick({ request, first }: { request: Sendable; first: boolean }) {
+function Picker({ request, first }: { request: Sendable; first: boolean }) {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -99,11 +99,15 @@ function Lines({ lines, changed }: { lines: Line[]; changed: () => void }) {
   );
 }
 
+function isReceived({ own, upload }: Pick<Line, 'own' | 'upload'>): boolean {
+  return own?.phase === 'received' || (upload !== null && isStored(upload));
+}
+
 /** Spoken when a count changes, not with each per cent. */
 function Total({ lines }: { lines: Line[] }) {
-  const stored = lines.filter(({ upload }) => upload && isStored(upload)).length;
+  const stored = lines.filter(isReceived).length;
   const failed = lines.filter(({ own }) => own?.phase === 'failed').length;
-  const have = lines.reduce((sum, { own, upload, size_bytes }) => sum + (upload && isStored(upload) ? size_bytes : own?.offset_bytes ?? upload?.offset_bytes ?? 0), 0);
+  const have = lines.reduce((sum, { own, upload, size_bytes }) => sum + (isReceived({ own, upload }) ? size_bytes : own?.offset_bytes ?? upload?.offset_bytes ?? 0), 0);
   const size = lines.reduce((sum, line) => sum + line.size_bytes, 0);
   return (
     <div class="stack-tight">

@@ -22,6 +22,7 @@ let tabs: Tabs | null = null;
 let begun: Promise<void> | null = null;
 let piece_bytes: number = PIECE.usual;
 const idle = new Set<() => void>();
+const stops = new Map<string, AbortController>(); // of the steps under way
 let checking = false;
 
 /** Once per page: goes on with what this account left in this browser. */
@@ -81,15 +82,20 @@ export async function remove(id: string): Promise<void> {
   outgoing.value = outgoing.value.filter((other) => other.id !== id);
   files.delete(id);
   await vault?.drop(id);
-  if (file.upload_id && !busy.value.has(id)) await giveUp(file.upload_id);
+  stops.get(id)?.abort();
+  if (file.upload_id) await giveUp(file.upload_id);
 }
 
 /** Deletes all that has not reached the hub, before signing out. */
 async function forget(): Promise<void> {
-  const open = outgoing.value.filter(isUnsent);
-  outgoing.value = outgoing.value.filter((file) => !isUnsent(file));
+  const open = outgoing.value.filter((file) => file.phase !== 'received');
+  for (const file of open) if (!drives(file)) tabs?.ask('remove', file.id);
+  outgoing.value = [];
   files.clear();
-  for (const { id } of open) await vault?.drop(id);
+  for (const { id } of open) {
+    stops.get(id)?.abort();
+    await vault?.drop(id);
+  }
   const told = Promise.all(open.map(({ upload_id }) => upload_id && giveUp(upload_id).catch(() => undefined)));
   await Promise.race([told, new Promise((resolve) => setTimeout(resolve, LEAVING_MS))]);
 }
@@ -145,31 +151,34 @@ async function take(file: Outgoing): Promise<void> {
   const step = nextStep(file);
   if (step === null) return;
   busy.value = new Set([...busy.value, file.id]);
+  const stop = new AbortController();
+  stops.set(file.id, stop);
   let after = file;
   try {
-    const answer = await (step === 'create' ? create(file) : step === 'ask' ? offsetOf(file.upload_id ?? '') : sendPiece(file));
+    const answer = await (step === 'create' ? create(file, stop) : step === 'ask' ? offsetOf(file.upload_id ?? '', stop) : sendPiece(file, stop));
     after = answered(file, step, answer, Date.now(), Math.random());
-    lineUntil.value = answer.status === 0 ? after.not_before_ms : 0;
+    if (current(file.id)) lineUntil.value = answer.status === 0 ? after.not_before_ms : 0;
   } catch {
     after = failed(file, { code: 'unread', words: null }); // its bytes can't be read any more
   }
+  stops.delete(file.id);
   batch(() => {
     busy.value = new Set([...busy.value].filter((id) => id !== file.id));
     update(file.id, () => after);
   });
-  if (!current(file.id)) { if (after.upload_id) await giveUp(after.upload_id); return; } // removed meanwhile
+  if (!current(file.id)) { if (after.upload_id && !file.upload_id) await giveUp(after.upload_id); return; } // removed meanwhile
   // How far it came is asked of the hub again; which upload it is must be known.
   if (after.kept && (after.upload_id !== file.upload_id || after.phase !== file.phase)) await vault?.put([after]).catch(() => undefined);
   if (after.phase === 'checking') void check();
 }
 
-async function sendPiece(file: Outgoing): Promise<Answer> {
+async function sendPiece(file: Outgoing, stop: AbortController): Promise<Answer> {
   const to = Math.min(file.offset_bytes + piece_bytes, file.size_bytes);
   const source = files.get(file.id);
   const bytes = source ? new Uint8Array(await source.slice(file.offset_bytes, to).arrayBuffer()) : await vault?.read(file.id, file.offset_bytes, to);
   if (bytes?.length !== to - file.offset_bytes) throw new Error('the file has changed');
   const began_ms = performance.now();
-  const answer = await send(file.upload_id ?? '', file.offset_bytes, bytes);
+  const answer = await send(file.upload_id ?? '', file.offset_bytes, bytes, stop);
   if (answer.status >= 300 || answer.status === 0) piece_bytes = Math.max(PIECE.least, piece_bytes / 2);
   else if (bytes.length >= piece_bytes) piece_bytes = nextPiece(bytes.length, performance.now() - began_ms);
   return answer;

@@ -17,7 +17,10 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
   const channel = new BroadcastChannel(`telehub-sending-${account_id}`);
   const say = (word: Word) => channel.postMessage(word);
   let leads = false;
-  const tell = () => { if (leads) say({ said: 'files', files: outgoing.value.filter((file) => file.kept), busy: [...busy.value], line_until_ms: lineUntil.value }); };
+  const tell = () => {
+    const word: Word = { said: 'files', files: outgoing.value.filter((file) => file.kept), busy: [...busy.value], line_until_ms: lineUntil.value };
+    if (leads) say(word);
+  };
 
   async function gather(): Promise<void> {
     const read = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
@@ -38,9 +41,10 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
       tell();
     }
   };
-  effect(tell);
+  effect(tell); // with each change of what it tells, once this tab leads
   void navigator.locks.request(`telehub-sending-${account_id}`, async () => {
     leads = true;
+    takeOver();
     await gather();
     await new Promise(() => undefined); // until this tab closes
   });
@@ -48,8 +52,19 @@ export function joinTabs(account_id: string, vault: Vault, { went, retry, remove
   return { leads: () => leads, added: () => say({ said: 'added' }), ask: (said, id) => say({ said, id }) };
 }
 
+/** What the tab before was doing is done anew, from where the hub is. */
+function takeOver(): void {
+  busy.value = ownBusy();
+  lineUntil.value = 0;
+  outgoing.value = outgoing.value.map((file) => (file.kept ? woken(file) : file));
+}
+
+function ownBusy(): Set<string> {
+  return new Set([...busy.value].filter((id) => files.has(id)));
+}
+
 function follow(theirs: Outgoing[], theirBusy: string[], line_until_ms: number): void {
-  busy.value = new Set(theirBusy);
+  busy.value = new Set([...ownBusy(), ...theirBusy]);
   lineUntil.value = line_until_ms;
   const own = outgoing.value.filter((file) => files.has(file.id));
   outgoing.value = [...own, ...theirs.filter((file) => !own.some((other) => other.id === file.id))];

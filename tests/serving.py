@@ -18,9 +18,7 @@ from hub.people import access, identity, sessions
 from hub.people.routes import KEYS
 from tests.world import Tenant
 
-GUARD = http.Guard(
-    access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit, nodes.authenticate
-)
+GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit, nodes.authenticate)
 KEY = identity.Keys(b"e" * 32, b"s" * 32)
 
 
@@ -36,7 +34,8 @@ class Client:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> ClientResponse:
         more = self.headers | dict(headers or {})
-        return await self.http.request(method, self.base + path, json=body, headers=more)
+        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return await self.http.request(method, self.base + path, **sent, headers=more)
 
     async def json(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
         async with await self.call(method, path, body) as response:

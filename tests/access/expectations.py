@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 from hub.core import changes, http
 from hub.people import access
-from tests.access.objects import DRAFT, NOTE, Case
+from tests.access.objects import DRAFT, NOTE, Case, an_instance
 from tests.imaging.tus import encoded
 from tests.world import AT, PASSWORD
 
 HUB = Path(__file__).parents[2] / "hub"
+EDGES = ("routes", "live", "dicomweb")  # that declare routes
 Outcome = Literal["pass", "refuse", "either"]
 Ids = dict[str, UUID | str]
 
@@ -21,7 +22,7 @@ Ids = dict[str, UUID | str]
 def routes() -> list[http.Route]:
     """Every route the composer and every domain declare."""
     found = [*import_module("hub.app").OWN_ROUTES, changes.parts()[0]]
-    for path in sorted([*HUB.glob("*/routes.py"), *HUB.glob("*/live.py")]):
+    for path in sorted(path for name in EDGES for path in HUB.glob(f"*/{name}.py")):
         found += getattr(import_module(f"hub.{path.parent.name}.{path.stem}"), "ROUTES", ())
     return found
 
@@ -34,7 +35,7 @@ def key(route: http.Route) -> str:
 class Call:
     """A valid body or query for a route; `names` are the objects it speaks of, besides those of the path."""
 
-    body: Callable[[Case], dict[str, Any]] = lambda _: {}
+    body: Callable[[Case], dict[str, Any] | bytes] = lambda _: {}
     names: tuple[str, ...] = ()
     query: Callable[[Case], str] = lambda _: ""
     headers: Callable[[Case], dict[str, str]] = lambda _: {}
@@ -52,6 +53,14 @@ def _place(case: Case, level: str) -> str:
 
 NEW_PATIENT = {"name": "赵六", "sex": "male", "birth_date": "1960-01-02", "id_type": "none"}
 NEW_ACCOUNT = {"login": "newcomer", "name": "新人", "password": PASSWORD, "role": "technician"}
+
+# An instance for the clinic that a query names.
+STORED = Call(
+    lambda _: an_instance(),
+    query=lambda c: f"?organisation_id={_place(c, 'village')}",
+    headers=lambda _: {"Content-Type": "application/dicom"},
+    organisation=True,
+)
 
 # What a route needs to be answered with success; a route that isn't here is called without a body.
 CALLS: dict[str, Call] = {
@@ -93,11 +102,31 @@ CALLS: dict[str, Call] = {
         },
         names=("request_id",),
     ),
+    "POST /api/ecg": Call(query=lambda c: f"?accession={c.accession}", names=("request_id",)),
     "GET /api/uploads": Call(query=lambda c: f"?request_id={c.ids['request_id']}", names=("request_id",)),
     "PATCH /api/uploads/{upload_id}": Call(
         headers=lambda _: {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
     ),
     "POST /api/requests/{request_id}/cancel": Call(lambda _: {"reason": "x"}),
+    "POST /dicom-web/studies": STORED,
+    "POST /dicom-web/studies/{study_uid}": STORED,
+    "POST /api/dicom/nodes": Call(
+        lambda c: {
+            "organisation_id": _place(c, "village"),
+            "name": "x",
+            "ae_title": "X",
+            "with_token": True,
+        },
+        organisation=True,
+    ),
+    "POST /api/dicom/studies/{dicom_study_id}/assign": Call(
+        lambda c: {"patient_id": _text(c.ids, "patient_id")}, names=("patient_id",)
+    ),
+    "POST /api/dicom/studies/{dicom_study_id}/unassign": Call(
+        lambda _: {"reason": "x"},
+        prepare="""UPDATE dicom_study SET patient_id = %(patient_id)s, resolved_by = 'person'
+            WHERE id = %(dicom_study_id)s""",
+    ),
     "POST /api/devices": Call(
         lambda c: {
             "id": f"new-{uuid4().hex[:12]}",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from io import BytesIO
 from uuid import UUID, uuid4
 
 from ecg import holter
@@ -16,6 +17,7 @@ from ecg.record import Lead, Record
 from ecg.synthetic import Segment, Synthesiser
 from hub.core.store import Store
 from tests import world
+from tests.imaging import senders
 from tests.world import AT, Admin, Tenant
 
 FS_HZ = 250
@@ -35,6 +37,7 @@ class Case:
     tenant: Tenant
     files: Store | None = None  # where the paper of a report goes
     ids: dict[str, UUID | str] = field(default_factory=dict)
+    accession: str = field(default_factory=lambda: f"X{uuid4().hex[:12]}")
 
 
 Maker = Callable[[Admin, Case], Awaitable[UUID | str]]
@@ -78,7 +81,7 @@ async def _request(admin: Admin, case: Case) -> UUID:
     await world.insert(
         admin, "service_request", id=made, patient_id=case.ids["patient_id"], created_at=AT,
         organisation_id=case.tenant.organisations["village"], kind="holter", status="active", question="x",
-        requester_id=case.tenant.accounts["village_doctor"], priority="routine",
+        requester_id=case.tenant.accounts["village_doctor"], priority="routine", accession=case.accession,
     )  # fmt: skip
     return made
 
@@ -92,6 +95,73 @@ async def _upload(admin: Admin, case: Case) -> UUID:
         organisation_id=case.tenant.organisations["village"], account_id=case.tenant.accounts["village_doctor"],
         file_name="x", size_bytes=2, declared_sha256=hashlib.sha256(b"{}").hexdigest(), state="receiving",
         created_at=AT, expires_at=AT + timedelta(days=7),
+    )  # fmt: skip
+    return made
+
+
+STUDY_UID = "1.2.3"
+SERIES_UID = "1.2.3.4"
+
+
+@cache
+def an_instance() -> bytes:
+    """A DICOM file of the study that paths name."""
+    written = BytesIO()
+    one = senders.slice_of(STUDY_UID, SERIES_UID, 1, side=2)
+    senders.with_meta(one).save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+async def _study_uid(_admin: Admin, _case: Case) -> str:
+    """A UID in an address names nobody's object: whose study it becomes is said elsewhere."""
+    return STUDY_UID
+
+
+async def _dicom_node(admin: Admin, case: Case) -> UUID:
+    made = uuid4()
+    await world.insert(
+        admin, "dicom_node", id=made, organisation_id=case.tenant.organisations["village"], name="x",
+        ae_title=f"X{made.hex[:12]}", address="192.0.2.1", created_at=AT,
+    )  # fmt: skip
+    return made
+
+
+async def _dicom_study(admin: Admin, case: Case) -> UUID:
+    """Nobody's yet, with an instance and its metadata; another file of the clinic is set aside."""
+    made, series, instance = uuid4(), uuid4(), uuid4()
+    place, patient_id = case.tenant.organisations["village"], await make(admin, case, "patient_id")
+    doctor = case.tenant.accounts["village_doctor"]
+    await admin.execute("INSERT INTO stored_file VALUES (%s, 1, 'application/dicom', %s)", (made.hex * 2, AT))
+    told = (
+        "sent_patient_id",
+        "sent_issuer",
+        "sent_name",
+        "sent_birth_date",
+        "sent_sex",
+        "accession",
+        "study_time",
+    )
+    await world.insert(
+        admin, "dicom_study", id=made, organisation_id=place, study_uid=f"2.25.{made.int}", description="x",
+        study_date="", first_at=AT, **dict.fromkeys(told, ""),
+    )  # fmt: skip
+    await world.insert(
+        admin, "dicom_series", id=series, dicom_study_id=made, series_uid="1", modality="CT", description="",
+        body_part="",
+    )  # fmt: skip
+    await world.insert(
+        admin, "dicom_instance", id=instance, organisation_id=place, dicom_study_id=made, dicom_series_id=series,
+        sop_uid=f"2.25.{made.int}.1", sop_class_uid=senders.CT, transfer_syntax="1.2.840.10008.1.2.1",
+        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT,
+    )  # fmt: skip
+    await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document={})
+    await world.insert(
+        admin, "dicom_set_aside", id=uuid4(), organisation_id=place, reason="no-file", detail="x", size_bytes=1,
+        sha256=made.hex * 2, sop_uid="", sent_by="x", first_at=AT, last_at=AT,
+    )  # fmt: skip
+    await world.insert(
+        admin, "patient_identifier", organisation_id=place, issuer="", value=made.hex, patient_id=patient_id,
+        assigned_by=doctor, assigned_at=AT,
     )  # fmt: skip
     return made
 
@@ -298,6 +368,9 @@ MAKERS: dict[str, Maker] = {
     "consent_id": _consent,
     "request_id": _request,
     "upload_id": _upload,
+    "study_uid": _study_uid,
+    "dicom_node_id": _dicom_node,
+    "dicom_study_id": _dicom_study,
     "device_id": _device,
     "recording_id": _recording,
     "alarm_id": _alarm,

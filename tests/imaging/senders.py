@@ -52,13 +52,18 @@ def slice_of(
 
 def write(made: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
     """As a DICOM file."""
+    with_meta(made, syntax).save_as(path, enforce_file_format=True)
+    return path
+
+
+def with_meta(made: Dataset, syntax: str = ExplicitVRLittleEndian) -> Dataset:
+    """With what stands before a data set in a file."""
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = syntax
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     made.file_meta.ImplementationClassUID = uids.IMPLEMENTATION_CLASS_UID
-    made.save_as(path, enforce_file_format=True)
-    return path
+    return made
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,11 @@ ERRORS: dict[str, _Row] = {
         "What was received is not the file that was announced: send it from the start.",
     ),
     "upload_expired": _Row(Gone, "上传已过期，请重新上传。", "The upload has expired; begin a new one."),
+    "accession_unknown": _Row(
+        NotFound,
+        "没有此检查号的待检申请，请核对。",
+        "No open request has this accession number; compare it with the request.",
+    ),
     "too_many_uploads": _Row(
         Conflict, "未完成的上传过多，请等待其完成。", "Too many unfinished uploads; let them finish first."
     ),

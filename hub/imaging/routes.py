@@ -11,10 +11,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from hub.core import disk, errors
+from hub.core.actor import job
 from hub.core.db import Row
 from hub.core.fields import Fields
 from hub.core.http import Empty, Request, Route
 from hub.core.partial import WrongChecksum
+from hub.core.store import TooLarge
 from hub.imaging import uploads
 
 VERSION: Final = "1.0.0"
@@ -22,6 +24,9 @@ EXTENSIONS: Final = "creation,checksum,expiration,termination"
 PIECE: Final = "application/offset+octet-stream"
 NAME_MAX_CHARS: Final = 500
 METADATA_MAX_CHARS: Final = 4096
+ACCESSION_CHARS: Final = 16  # DICOM SH
+PUSHED_MAX_BYTES: Final = 256 << 20  # a call that is cut begins anew; larger files come by resumable upload
+PUSHER: Final = job("intake.push")  # the sender's right has been asked before
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -126,6 +131,29 @@ async def list_uploads(request: Request) -> dict[str, Any]:
     return {"uploads": found}
 
 
+async def push(request: Request) -> dict[str, Any]:
+    """A whole ECG in one call, as a cart sends it; stored when this answers."""
+    async with request.transaction() as conn:
+        accession = request.query.text("accession", ACCESSION_CHARS)
+        request_id = await uploads.request_of(conn, request.actor, request.at, accession)
+    if disk.free_bytes(request.settings.data_dir) < _floor(request):
+        raise errors.error("no_room")
+    name = request.query.optional_text("filename", NAME_MAX_CHARS) or "ecg"
+    try:
+        file = await request.store.put(request.chunks(), uploads.MEDIA_TYPE, PUSHED_MAX_BYTES)
+    except TooLarge:
+        raise errors.error("too_large", limit_bytes=PUSHED_MAX_BYTES) from None
+    except (ConnectionError, TimeoutError):
+        raise errors.error("upload_damaged") from None
+    if not file.size_bytes:
+        raise errors.error("bad_field", field="body", expected="the bytes of a file")
+    async with request.db.transaction(PUSHER, request.now()) as conn:
+        upload_id = await uploads.take_pushed(
+            conn, PUSHER, request.now(), request.actor, request_id, name, file
+        )
+    return {"upload_id": upload_id, "sha256": file.sha256}
+
+
 async def _read(request: Request) -> Row:
     async with request.transaction() as conn:
         return await uploads.read_upload(conn, request.actor, request.at, request.uuid("upload_id"))
@@ -211,5 +239,6 @@ ROUTES = [
     Route("GET", "/api/uploads", list_uploads, "upload.read"),
     Route("HEAD", _UPLOAD, stand, "upload.create"),
     Route("PATCH", _UPLOAD, receive, "upload.create"),
+    Route("POST", "/api/ecg", push, "upload.push"),
     Route("DELETE", _UPLOAD, give_up, "upload.create"),
 ]

@@ -69,7 +69,7 @@ async def take_in(context: Context, upload_id: UUID) -> None:
     file = StoredFile(upload["sha256"], upload["size_bytes"], uploads.MEDIA_TYPE)
     sent = Sent(
         file, upload["file_name"], upload["service_request_id"], upload["organisation_id"],
-        f"person {upload['account_id']}", upload["time_zone"],
+        f"node {upload['node_id']}" if upload["node_id"] else f"person {upload['account_id']}", upload["time_zone"],
     )  # fmt: skip
     contents = await take_file(context, sent)
     usable = [content for content in contents if "reason" not in content]

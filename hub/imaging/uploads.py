@@ -136,6 +136,64 @@ async def receive(conn: Connection, actor: Actor, at: datetime, upload_id: UUID,
         await _told(conn, actor, at, row, "upload.receive")
 
 
+async def request_of(conn: Connection, actor: Actor, at: datetime, accession: str) -> UUID:
+    """The request a machine or a person sends an ECG for, by its accession number."""
+    await access.require(conn, actor, at, "upload.push")
+    if actor.kind == "node":
+        row = await db.one(
+            conn, "SELECT hub_request_of_accession(%s, hub_node_organisation()) AS id", (accession,)
+        )
+    else:
+        row = await db.maybe(
+            conn,
+            "SELECT id FROM service_request WHERE accession = %s AND status IN ('active', 'on-hold')",
+            (accession,),
+        ) or {"id": None}
+    if row["id"] is None:
+        raise errors.error("accession_unknown")
+    return UUID(str(row["id"]))
+
+
+async def take_pushed(
+    conn: Connection,
+    actor: Actor,
+    at: datetime,
+    sender: Actor,
+    request_id: UUID,
+    file_name: str,
+    file: StoredFile,
+) -> UUID:
+    """A whole file that `sender` sent for a request it may send for; the same file again is the same upload."""
+    request = await db.one(
+        conn, "SELECT patient_id, organisation_id FROM service_request WHERE id = %s", (request_id,)
+    )
+    await access.require(conn, actor, at, "upload.create", patient_id=request["patient_id"])
+    await keep_file(conn, at, file)
+    who = {"node": "node_id", "person": "account_id"}[sender.kind]
+    await db.run(
+        conn,
+        f"INSERT INTO upload (id, service_request_id, patient_id, organisation_id, {who}, file_name, size_bytes,"
+        "  declared_sha256, offset_bytes, state, sha256, created_at, expires_at, received_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'received', %s, %s, %s, %s)"
+        " ON CONFLICT (service_request_id, declared_sha256) WHERE state <> 'expired' DO UPDATE"
+        " SET state = 'received', sha256 = excluded.sha256, offset_bytes = excluded.size_bytes,"
+        "  received_at = excluded.received_at WHERE upload.state = 'receiving'",
+        (
+            ids.new(at), request_id, request["patient_id"], request["organisation_id"], UUID(sender.id), file_name,
+            file.size_bytes, file.sha256, file.size_bytes, file.sha256, at, at, at,
+        ),
+    )  # fmt: skip
+    row = await db.one(
+        conn,
+        "SELECT * FROM upload WHERE service_request_id = %s AND declared_sha256 = %s AND state <> 'expired'",
+        (request_id, file.sha256),
+    )
+    if row["state"] == "received":
+        await jobs.enqueue(conn, at, TAKE_IN_JOB, str(row["id"]), {"upload_id": str(row["id"])})
+        await _told(conn, sender, at, row, "upload.push")
+    return UUID(str(row["id"]))
+
+
 async def keep_file(conn: Connection, at: datetime, file: StoredFile) -> None:
     """The row that says that a file is stored."""
     await db.run(
@@ -176,8 +234,8 @@ async def waiting(conn: Connection, upload_id: UUID) -> Row | None:
     """A received upload that nobody has looked at yet, with its sender's time zone."""
     return await db.maybe(
         conn,
-        "SELECT u.*, a.time_zone FROM upload u JOIN account a ON a.id = u.account_id"
-        " WHERE u.id = %s AND u.state = 'received'",
+        "SELECT u.*, a.time_zone FROM upload u JOIN service_request q ON q.id = u.service_request_id"
+        " JOIN account a ON a.id = coalesce(u.account_id, q.requester_id) WHERE u.id = %s AND u.state = 'received'",
         (upload_id,),
     )
 

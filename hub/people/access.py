@@ -109,6 +109,7 @@ ACTIONS: dict[str, Action] = {
     "upload.options": _ANYBODY,  # what the protocol can
     "upload.create": _CARE,
     "upload.read": _CARE_OR_GRANT,
+    "upload.push": Action((Rule(CARE),), node=True),
     "dicom.store": Action((Rule(CARE),), node=True),
     "dicom.read": _CARE,
     "dicom.assign": _CARE,

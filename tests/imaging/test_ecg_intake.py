@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,7 +17,11 @@ import pytest
 
 from ecg import formats
 from ecg.record import Lead, Record
-from hub.imaging import taking_in
+from hub.core.actor import job
+from hub.imaging import nodes, taking_in
+from hub.imaging.lines import line_of
+from hub.telemetry.blocks import runs_of
+from tests import world
 from tests.ecg import twelve_leads as twelve
 from tests.imaging.conftest import Clinic
 from tests.imaging.tus import Sending
@@ -82,8 +87,6 @@ async def test_sent_twice_and_taken_in_twice_it_is_one_recording_with_the_same_s
     (block,) = await clinic.rows(
         "SELECT * FROM ecg_pieces((SELECT array_agg(id) FROM recording), '{0}', '{0}', '{9999}')"
     )
-    from hub.telemetry.blocks import runs_of
-
     record = formats.decode(data)
     scale = (await clinic.rows("SELECT uv_per_lsb FROM recording"))[0]["uv_per_lsb"]
     (run,) = runs_of(block)
@@ -125,8 +128,6 @@ async def test_of_a_zip_every_member_is_told_apart(clinic: Clinic, tmp_path: Pat
 
 
 def test_leads_of_another_scale_and_missing_samples_stay_what_they_were() -> None:
-    from hub.imaging.lines import line_of
-
     fs_hz, count = 250, 2500
     fine = np.arange(count, dtype=np.int32) * 7 - 8000
     coarse = (np.sin(np.arange(count) / 9) * 900).astype(np.int16)
@@ -172,3 +173,33 @@ def _chosen(folder: Path) -> list[Path]:
         return files
     return list({path.parent: path for path in reversed(files) if path.suffix != ".md"}.values())
 
+
+async def test_a_cart_sends_with_its_token_for_the_number_it_was_given(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    own = await cart(clinic, clinic.two.own.organisations["town"])
+    foreign = await cart(clinic, clinic.two.foreign.organisations["town"])
+    (request,) = await clinic.rows("SELECT accession FROM service_request")
+    data, path = slow_heart(tmp_path, ".scp"), f"/api/ecg?accession={request['accession']}&filename=cart.scp"
+    told = [await pushed(clinic, own, path, data) for _ in range(2)]
+    assert told[0] == told[1] and told[0][0] == 200
+    await clinic.run_jobs()
+    (task,) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    assert task["kind"] == "ecg-12-lead" and task["priority"] == "stat"
+    assert (await pushed(clinic, foreign, path, data))[0] == 404
+    assert (await pushed(clinic, own, "/api/ecg?accession=T999999999", data))[0] == 404
+    assert (await pushed(clinic, "no token of ours", path, data))[0] == 401
+
+
+async def cart(clinic: Clinic, organisation_id: UUID) -> str:
+    async with clinic.databases.app.transaction(job("test"), world.AT) as conn:
+        new = nodes.NewNode(organisation_id, "cart", f"CART{organisation_id.hex[:8]}", with_token=True)
+        made = await nodes.create_node(conn, job("test"), world.AT, new)
+    assert made.token is not None
+    return made.token
+
+
+async def pushed(clinic: Clinic, token: str, path: str, data: bytes) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with clinic.served.http.post(clinic.served.base + path, data=data, headers=headers) as answer:
+        return answer.status, await answer.json()

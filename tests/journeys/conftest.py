@@ -143,7 +143,8 @@ async def signed_in(browser: Browser, hub: Hub, login: str, width: int = 1440) -
     try:
         yield page
     except BaseException:
-        await page.screenshot(path=hub.data_dir.parent / f"{login}.png", full_page=True)
+        for last in context.pages[-1:]:  # a journey may have closed the first
+            await last.screenshot(path=hub.data_dir.parent / f"{login}.png", full_page=True)
         raise
     finally:
         await context.close()

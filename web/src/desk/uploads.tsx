@@ -19,18 +19,21 @@ type Line = { key: string; name: string; size_bytes: number; own: Outgoing | nul
 
 export function FilesCard({ request, open }: { request: Sendable; open: boolean }) {
   const uploads = useResource<{ uploads: Upload[] }>(`/api/uploads?request_id=${request.id}`, ['uploads']);
+  const own = outgoing.value.filter((file) => file.request_id === request.id);
   return (
     <section class="card sending" aria-labelledby="sending-title">
       <h2 id="sending-title">{t('desk.send.title')}</h2>
       {open && <Picker request={request} first={!uploads.data?.uploads.some(isStored)} />}
-      <Loaded from={uploads}>{(data) => <Lines lines={linesOf(request.id, data.uploads)} changed={uploads.reload} />}</Loaded>
+      {/* What is here is shown whether or not the hub can be asked. */}
+      {uploads.data === null && own.length > 0
+        ? <Lines lines={linesOf(own, [])} changed={uploads.reload} />
+        : <Loaded from={uploads}>{(data) => <Lines lines={linesOf(own, data.uploads)} changed={uploads.reload} />}</Loaded>}
     </section>
   );
 }
 
 /** The hub's word on a file outweighs ours once it has all of it. */
-function linesOf(request_id: string, uploads: readonly Upload[]): Line[] {
-  const own = outgoing.value.filter((file) => file.request_id === request_id);
+function linesOf(own: readonly Outgoing[], uploads: readonly Upload[]): Line[] {
   const sameAs = (file: Outgoing, upload: Upload) => file.upload_id === upload.id || (file.sha256 !== null && file.sha256 === upload.sha256);
   const listed = uploads.filter((upload) => upload.state !== 'expired').map((upload): Line => {
     const here = isStored(upload) ? null : own.find((file) => sameAs(file, upload)) ?? null;

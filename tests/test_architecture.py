@@ -28,7 +28,7 @@ PURE: dict[str, set[str]] = {
     "devices": {"numpy", "cbor2", "zstandard"},
     "ecg": {"numpy", "scipy"},
     "ecg.formats": {"numpy", "scipy", "wfdb", "pyedflib", "defusedxml"},
-    "dicom": {"numpy", "pydicom"},
+    "dicom": {"numpy", "pydicom", "dicomanonymizer"},
 }
 # A pure package has no socket, database, clock, environment or loop of its own.
 IMPURE = {

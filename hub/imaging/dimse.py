@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -58,9 +58,8 @@ ASSOCIATIONS = Gauge("hub_dicom_associations", "associations open")
 
 # What a sender is told of what is set aside: the bytes are kept, sending them again changes nothing.
 STATUS_OF: Final = {
-    "other-content": commands.DUPLICATE_SOP_INSTANCE,
-    "class-differs": commands.DATA_SET_DOES_NOT_MATCH,
-}
+    "other-content": commands.DUPLICATE_SOP_INSTANCE, "class-differs": commands.DATA_SET_DOES_NOT_MATCH
+}  # fmt: skip
 
 
 class Server:
@@ -80,20 +79,17 @@ class Server:
 
     def admits(self, address: str, is_plain: bool) -> bool:
         """Whether to listen to a new connection at all."""
-        unknown = sum(one.address == address and one.sender is None for one in self.open)
-        if len(self.open) >= CONNECTIONS or unknown >= UNKNOWN_CONNECTIONS:
+        if is_plain and not any(ipaddress.ip_address(address) in network for network in self.plain_from):
             return False
-        return not is_plain or any(ipaddress.ip_address(address) in network for network in self.plain_from)
+        unknown = [one for one in self.open if one.address == address and one.sender is None]
+        if len(unknown) >= UNKNOWN_CONNECTIONS:
+            return _one_gives_way(unknown)
+        return len(self.open) < CONNECTIONS
 
     def has_room_for(self, sender: Sender) -> bool:
-        """Whether a node may have one more; one of its own that is idle gives way."""
+        """Whether a node may have one more."""
         own = [one for one in self.open if one.sender is not None and one.sender.name == sender.name]
-        if len(own) < NODE_ASSOCIATIONS:
-            return True
-        idle = [one for one in own if one.idle_s() >= EVICTED_AFTER_S]
-        if idle:
-            max(idle, key=Association.idle_s).abort(pdus.NOT_SPECIFIED)
-        return bool(idle)
+        return len(own) < NODE_ASSOCIATIONS or _one_gives_way(own)
 
     async def watch(self) -> None:
         """End what does nothing, for ever."""
@@ -103,6 +99,15 @@ class Server:
                 one.end_if_idle()
 
 
+def _one_gives_way(own: Sequence["Association"]) -> bool:
+    """Whether one of a sender's own is idle, and was ended for its next."""
+    longest = max(own, key=Association.idle_s)
+    if longest.idle_s() < EVICTED_AFTER_S:
+        return False
+    longest.abort(pdus.NOT_SPECIFIED)
+    return True
+
+
 class Association(asyncio.BufferedProtocol):
     """One connection, from its first byte to its end."""
 
@@ -110,8 +115,7 @@ class Association(asyncio.BufferedProtocol):
         self.server, self._is_plain = server, is_plain
         self.sender: Sender | None = None
         self.address = ""
-        self._acceptor = Acceptor()
-        self._transport: asyncio.Transport | None = None
+        self._acceptor, self._transport = Acceptor(), cast(asyncio.Transport | None, None)
         self._max_pdu = 0  # that the peer takes
         self._heard_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()

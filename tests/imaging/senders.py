@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -17,7 +20,7 @@ from dicom import uids
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dimse
+from hub.imaging import dimse, nodes
 from tests import parts, world
 from tests.world import World
 
@@ -105,29 +108,65 @@ async def receiving(
     """A DICOM listener on a free port, in this process."""
     port = parts.free_port()
     settings = Settings(
-        data_dir=data_dir, disk_floor_mb=1,
-        **({"dimse_port": port, "dimse_plain_addresses": ("127.0.0.1",)} | values),
+        data_dir=data_dir,
+        **({"dimse_port": port, "dimse_plain_addresses": ("127.0.0.1",), "disk_floor_mb": 1} | values),
     )  # fmt: skip
     _make(data_dir)
     store, stop = Store(data_dir / "files"), asyncio.Event()
     node_id = await node(two)
     task = asyncio.create_task(dimse.run(settings, database, store, clock, stop))
     try:
-        await _listening(settings.dimse_port or settings.dimse_tls_port)
+        await listening(settings.dimse_port or settings.dimse_tls_port)
         yield Receiving(port, settings, store, two, node_id, database)
     finally:
         stop.set()
         await task
 
 
+def certificate(folder: Path, name: str) -> tuple[Path, Path, str]:
+    """A device's own certificate, signed by itself, with its key and its hash."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
+    day = timedelta(days=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - day)
+        .not_valid_after(datetime.now(UTC) + day)
+        .sign(key, hashes.SHA256())
+    )
+    shown, secret = folder / f"{name}.crt", folder / f"{name}.key"
+    shown.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    return shown, secret, nodes.certificate_hash(made.public_bytes(serialization.Encoding.DER))
+
+
 def _make(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
-async def _listening(port: int) -> None:
+@contextlib.asynccontextmanager
+async def line(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection, closed for certain."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def listening(port: int) -> None:
     for _ in range(1000):
         with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            return writer.close()
+            async with line(port):
+                return
         await asyncio.sleep(0.01)
     raise TimeoutError("nothing listens")

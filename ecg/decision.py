@@ -70,7 +70,7 @@ def empty_outcome(leads: int) -> Outcome:
 
 
 @cache
-def _words(codes: tuple[int, ...]) -> tuple[str, ...]:
+def _words(codes: bytes) -> tuple[str, ...]:
     return tuple(QUALITIES[code] for code in codes)
 
 
@@ -96,18 +96,19 @@ def decide(
     mind: Mind,
     clock: Clock,
     summits: Candidates,
-    quality: list[list[int]],
     codes: NDArray[np.uint8],
     until: int | None,
 ) -> Outcome:
-    """Take the next half seconds: quality and codes [hop, lead] are the same; nothing from `until` on."""
+    """Take the next half seconds, whose quality codes [hop, lead] are; nothing from `until` on."""
     beats: list[int] = []
     kinds: list[str] = []
     told: list[Finding] = []
     hops, candidates = summits
     detector, tracker = mind.detector, mind.tracker
-    row, decided, now, cut = 0, len(quality), clock.sample(clock.hop), CUT_S * clock.fs_hz
-    for k, lead_codes in enumerate(quality):
+    (decided, leads), quality = codes.shape, codes.tobytes()
+    row, now, cut = 0, clock.sample(clock.hop), CUT_S * clock.fs_hz
+    for k in range(decided):
+        lead_codes = quality[k * leads : k * leads + leads]
         start, now = now, clock.sample(clock.hop + k + 1)
         best = min(lead_codes)
         is_calm = best == GOOD and tracker.good_hops >= episodes.CALM_HOPS
@@ -142,7 +143,7 @@ def decide(
         np.array(beats, np.int64) if beats else _NO_BEATS,
         "".join(kinds).encode("ascii"),
         episodes.rate_bpm(mind.tracker, now),
-        _words(tuple(quality[decided - 1])),
+        _words(quality[decided * leads - leads : decided * leads]),
         tuple(told),
         codes[:decided],
         clock.sample(clock.hop),

@@ -114,7 +114,7 @@ def _is_known(d: Detector, c: Candidate) -> bool:
     that contracts early is seen on every lead as a rule, a disturbance of one electrode is not, and never comes alike.
     """
     for known in (*d.partials, *(s for s in d.spares if s.is_partial)):
-        likeness = (known.shifted[:, SHAPE_SLACK] @ c.shifted).tolist()
+        likeness = (c.shifted @ known.shifted[SHAPE_SLACK]).tolist()
         size = known.lengths[SHAPE_SLACK]
         if any(like >= ALIKE * size * own for like, own in zip(likeness, c.lengths, strict=True)):
             return True

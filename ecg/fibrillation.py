@@ -88,9 +88,10 @@ def swings(c: Conditioned, uv_per_lsb: Real, codes: NDArray[np.uint8]) -> Int:
     return np.stack([*_sums(fast, hops), *_sums(slow, hops), on], axis=-1)
 
 
-def windows(before: Int, new: Int) -> tuple[Int, Int, Int]:
-    """Sums over ten half seconds ending with each new one, and the least and greatest of them, [g, lead, h, sum]."""
-    joined = np.concatenate([before, new], axis=-2)
+def windows(joined: Int) -> tuple[Int, Int, Int]:
+    """Sums over every ten half seconds, and their least and greatest peaks, [g, lead, h, sum]; the first nine of joined
+    end no window.
+    """
     hops = joined.shape[-2] - WINDOW_HOPS + 1
     total = joined[..., :hops, :].copy()
     for back in range(1, WINDOW_HOPS):
@@ -112,12 +113,12 @@ def features(sums: Int, least: Int, most: Int) -> list[Real]:
     return [*out, sums[..., 3] / (sums[..., 9] + 1)]
 
 
-def likeness(before: Int, new: Int, hop: NDArray[np.int64]) -> Real:
+def likeness(joined: Int, hop: NDArray[np.int64]) -> Real:
     """Logits [g, h] that the five seconds ending with each hop are VF, flutter or VT: of the lead that says so least,
     since one lead with QRS complexes and rest between them refutes it. Nan where no lead has a signal, or before there
-    are five seconds; hop [g] is the index of the first.
+    are five seconds; hop [g] is the index of the first. Joined is what is remembered and what is new of `swings`.
     """
-    sums, least, most = windows(before, new)
+    sums, least, most = windows(joined)
     logit: Real = np.full(least.shape[:-1], START)
     for weight, values in zip(WEIGHTS, features(sums, least, most), strict=True):
         logit += weight * values

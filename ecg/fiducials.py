@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     readable: list[bool]
     lengths: list[float]  # root of the sum of squares of the shape at each shift, in 1/PARTS; at least PARTS
     shape: Shape  # [lead, 2 * (SHAPE_REACH + SHAPE_SLACK) + 1]
-    shifted: Real  # [lead * sample, shift]: the shape as seen at each shift, in 1/PARTS
+    shifted: Real  # [shift, lead * sample]: the shape as seen at each shift, in 1/PARTS
 
 
 Candidates = tuple[list[int], list[Candidate]]  # each one's hop, and itself
@@ -159,9 +159,10 @@ def describe(
 
 
 def shifted(shape: Shape) -> Real:
-    """[.., lead * sample, shift] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
-    views = neighbours(shape, 2 * SHAPE_SLACK + 1) * float(PARTS)
-    return views.reshape(*shape.shape[:-2], shape.shape[-2] * (2 * SHAPE_REACH + 1), 2 * SHAPE_SLACK + 1)
+    """[.., shift, lead * sample] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
+    width = 2 * SHAPE_REACH + 1
+    views = np.multiply(np.moveaxis(neighbours(shape, width), -2, -3), float(PARTS), order="C")
+    return views.reshape(*shape.shape[:-2], 2 * SHAPE_SLACK + 1, shape.shape[-2] * width)
 
 
 def rows(found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]) -> list[Candidates]:
@@ -172,7 +173,7 @@ def rows(found: Found, places: NDArray[np.int64], samples: NDArray[np.int64]) ->
         found.place + places[found.device], found.height, found.sample + samples[found.device], found.width_ms,
         found.is_partial, found.readable.all(axis=1), found.readable, found.lengths,
     )  # fmt: skip
-    plain: list[list[Any]] = [column.tolist() for column in columns]
+    plain: list[Any] = [column.tolist() for column in columns]
     made = zip(*plain, found.shape, shifted(found.shape), strict=True)
     every, hops = list(map(Candidate._make, made)), found.hop.tolist()
     edges = np.searchsorted(found.device, np.arange(len(places) + 1)).tolist()

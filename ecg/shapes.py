@@ -15,6 +15,7 @@ from ecg.conditioning import Real
 from ecg.fiducials import SHAPE_REACH, SHAPE_SLACK, Candidate
 
 KINDS = 4  # shapes remembered per patient
+AT_LEAST = 1.0 - 1e-9  # no rounding may hide the nearest kind
 LEARNT = np.array(1 / 8)  # of what a beat differs from its kind
 SAME_SHAPE = 0.90  # correlation at which two beats are of one kind
 SURE_SHAPE = (
@@ -42,9 +43,10 @@ class Shapes:
     """
 
     bank: Real
-    norms: list[float] = field(default_factory=lambda: [0.0] * KINDS)  # sums of squares
+    lengths: list[float] = field(default_factory=lambda: [1.0] * KINDS)  # roots of the sums of squares, or 1
     counts: list[int] = field(default_factory=lambda: [0] * KINDS)
     widths_ms: list[float] = field(default_factory=lambda: [0.0] * KINDS)
+    shares: list[float] = field(default_factory=lambda: [0.0] * KINDS)  # how often, over how wide
     rr_s: list[float] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
     last_class: str = "N"
@@ -57,86 +59,73 @@ def empty_shapes(leads: int) -> Shapes:
 
 def copied(s: Shapes) -> Shapes:
     return Shapes(
-        s.bank.copy(),
-        s.norms[:],
-        s.counts[:],
-        s.widths_ms[:],
-        s.rr_s[:],
-        s.heights[:],
-        s.last_class,
-    )
+        s.bank.copy(), s.lengths[:], s.counts[:], s.widths_ms[:], s.shares[:], s.rr_s[:], s.heights[:], s.last_class
+    )  # fmt: skip
 
 
-def _norms(s: Shapes, c: Candidate) -> list[float]:
-    """Sums of squares of the kinds over the leads that this beat shows; of whole numbers, hence exact."""
+def _lengths(s: Shapes, c: Candidate) -> list[float]:
+    """Of the kinds over the leads that this beat shows."""
     if c.is_whole:
-        return s.norms
+        return s.lengths
     leads = s.bank.reshape(KINDS, len(c.readable), -1)[:, c.readable]
-    own: list[float] = np.vecdot(leads, leads).sum(axis=-1).tolist()
-    return own
+    return [math.sqrt(n) or 1.0 for n in np.vecdot(leads, leads).sum(axis=-1).tolist()]
 
 
 def _likeness(s: Shapes, c: Candidate, usual: int) -> tuple[float, float, int, int]:
     """Best correlation over small shifts with the usual kind, and with the nearest; that kind, and its shift."""
-    norms, of_usual, best, nearest, shift = _norms(s, c), 0.0, 0.0, 0, 0
-    # The products are sums of whole numbers, hence exact.
-    for kind, row in enumerate(s.bank.dot(c.shifted).tolist()):
-        if not s.widths_ms[kind]:
-            break
-        likeness = list(map(truediv, row, c.lengths))
-        highest = max(likeness)
-        value = highest / math.sqrt(norms[kind] or 1)
-        if kind == usual:
-            of_usual = value
-        if value > best:
-            best, nearest, shift = value, kind, likeness.index(highest)
+    rows: list[list[float]] = s.bank.dot(c.shifted.T).tolist()  # sums of whole numbers, hence exact
+    lengths, met = _lengths(s, c), KINDS - s.widths_ms.count(0.0)
+    likeness = list(map(truediv, rows[usual], c.lengths))
+    highest = max(likeness)
+    of_usual = best = highest / lengths[usual]
+    nearest, shift = usual, likeness.index(highest)
+    if met == 1:
+        return of_usual, best, nearest, shift
+    least = AT_LEAST * min(c.lengths)
+    for kind, row in enumerate(rows[:met]):
+        if kind != usual and max(row) > best * lengths[kind] * least:  # else it can't be nearer
+            likeness = list(map(truediv, row, c.lengths))
+            highest = max(likeness)
+            value = highest / lengths[kind]
+            if value > best or (value == best and kind < nearest):
+                best, nearest, shift = value, kind, likeness.index(highest)
     return of_usual, best, nearest, shift
 
 
 def _learn(s: Shapes, c: Candidate, kind: int, shift: int, fresh: bool) -> None:
-    own = s.bank[kind]
+    own, seen = s.bank[kind], c.shifted[shift]
     if fresh:
-        own[:] = c.shifted[:, shift]
+        own[:] = seen
         s.counts[kind], s.widths_ms[kind] = 1, c.width_ms
     else:
-        new = c.shifted[:, shift] - own
-        new *= LEARNT
-        np.floor(new, new)
+        change = seen - own
+        change *= LEARNT
+        np.floor(change, change)
         if not c.is_whole:
-            new.reshape(len(c.readable), -1)[~np.array(c.readable)] = 0.0
-        np.add(own, new, own)
+            change.reshape(len(c.readable), -1)[~np.array(c.readable)] = 0.0
+        np.add(own, change, own)
         s.counts[kind] += 1
         s.widths_ms[kind] += (c.width_ms - s.widths_ms[kind]) / 8
-    s.norms[kind] = float(own.dot(own))
+    s.lengths[kind] = math.sqrt(own.dot(own)) or 1.0
     if s.counts[kind] > COUNT_LIMIT:
         s.counts = [n // 2 for n in s.counts]
-
-
-def _usual(s: Shapes) -> int:
-    """The commonest kind; between kinds of like frequency the narrower."""
-    if not s.widths_ms[1]:
-        return 0
-    shares = [n / max(w, 1.0) for n, w in zip(s.counts, s.widths_ms, strict=True)]
-    return shares.index(max(shares))
-
-
-def _middle(values: list[float], otherwise: float) -> float:
-    return sorted(values)[len(values) // 2] if values else otherwise
+        s.shares = [n / max(w, 1.0) for n, w in zip(s.counts, s.widths_ms, strict=True)]
+    s.shares[kind] = s.counts[kind] / max(s.widths_ms[kind], 1.0)
 
 
 def _ventricular(
     s: Shapes, c: Candidate, like_usual: float, width_ms: float, rr_s: float | None
 ) -> tuple[bool, bool]:
     """Whether the evidence is for V, and whether the beat is early."""
-    early = 0.0
+    early, usual_height = 0.0, sorted(s.heights)[len(s.heights) // 2] if s.heights else c.height
     if rr_s is not None and len(s.rr_s) >= EXPERIENCE:
-        early = max(-RR_CHANGE, min(RR_CHANGE, 1.0 - rr_s / _middle(s.rr_s, rr_s)))
+        early = max(-RR_CHANGE, min(RR_CHANGE, 1.0 - rr_s / sorted(s.rr_s)[len(s.rr_s) // 2]))
     evidence = (
         V_START
         + V_UNLIKE * (1.0 - like_usual)
         + V_WIDE * math.log(c.width_ms / max(width_ms, 30.0))
         + V_EARLY * early
-        + V_TALL * math.log(c.height / _middle(s.heights, c.height))
+        + V_TALL * math.log(c.height / usual_height)
     )
     return evidence > 0.0, early > 0.1
 
@@ -145,7 +134,7 @@ def classify(s: Shapes, c: Candidate, rr_s: float | None, paced: bool) -> tuple[
     """The beat's class, and whether it is surely one of the patient's usual beats; learns its shape. rr_s is None
     after a gap or an unreadable stretch.
     """
-    usual = _usual(s)
+    usual = s.shares.index(max(s.shares))  # the commonest kind; between kinds of like frequency the narrower
     width_ms, experience = s.widths_ms[usual], s.counts[usual]
     like_usual, like_nearest, nearest, shift = _likeness(s, c, usual)
     if like_nearest >= SAME_SHAPE:

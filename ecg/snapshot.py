@@ -21,7 +21,7 @@ from ecg.shapes import Shapes
 from ecg.state import State
 
 MAGIC = b"ECGS"
-VERSION = 10
+VERSION = 11
 PREFIX = struct.Struct("<4sHI")
 FAST = 1  # deflate's level: a third of the bytes for the time it takes to join them
 MAX_BYTES = 1 << 24  # of any state, inflated

@@ -24,6 +24,7 @@ from ecg.state import State
 __all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step", "step_in_place"]
 
 STEP_LIMIT_S = 120  # longer chunks are cut: memory stays bounded
+TOGETHER = 256  # devices: what is made of a second of them fits in a processor's cache
 LONGEST_LEADS = 16
 FS_RANGE_HZ = (50, 2000)
 
@@ -220,11 +221,11 @@ def _ready(
 
 
 def _phases(states: Sequence[State]) -> list[list[int]]:
-    """Devices whose half seconds fall on the same samples of a piece."""
+    """Devices whose half seconds fall on the same samples of a piece, as many together as the processor has near."""
     groups: dict[tuple[int, bool], list[int]] = defaultdict(list)
     for k, s in enumerate(states):
         groups[(s.taken if s.hop == 0 else s.taken % s.fs_hz, s.hop == 0)].append(k)
-    return list(groups.values())
+    return [own[k : k + TOGETHER] for own in groups.values() for k in range(0, len(own), TOGETHER)]
 
 
 def _copied(s: State) -> Mind:
@@ -262,7 +263,6 @@ class Group(NamedTuple):
     tail_flags: NDArray[np.uint8]
     looked: "Looked"
     by_hop: NDArray[np.uint8]  # quality codes [device, hop, lead]
-    quality: list[list[list[int]]]  # the same
 
 
 def _group(states: list[State], samples: NDArray[np.int16], flags: NDArray[np.uint8]) -> Group:
@@ -276,9 +276,7 @@ def _group(states: list[State], samples: NDArray[np.int16], flags: NDArray[np.ui
     looked = _look(states, raw, marks, start, hops) if hops > 0 else _not_looked(states)
     needed = slice(cond.first_needed(lead.hop + max(0, hops), fs_hz) - start, None)
     by_hop = np.ascontiguousarray(looked.codes.transpose(0, 2, 1))
-    return Group(
-        samples.shape[-1], raw[..., needed].copy(), marks[..., needed].copy(), looked, by_hop, by_hop.tolist()
-    )
+    return Group(samples.shape[-1], raw[..., needed].copy(), marks[..., needed].copy(), looked, by_hop)
 
 
 def _decided(s: State, mind: Mind, group: Group, place: int, until: int | None) -> tuple[State, Outcome]:
@@ -286,7 +284,7 @@ def _decided(s: State, mind: Mind, group: Group, place: int, until: int | None) 
     looked, by_hop = group.looked, group.by_hop[place]
     mind.tracker.likeness = looked.likeness[place]
     clock = Clock(s.fs_hz, s.origin, s.hop, s.paced)
-    outcome = decide(mind, clock, looked.rows[place], group.quality[place], by_hop, until)
+    outcome = decide(mind, clock, looked.rows[place], by_hop, until)
     state = State(
         s.fs_hz, s.leads, s.origin, s.taken + group.length, s.hop + len(by_hop), s.uv_per_lsb, s.paced,
         group.tail[place], group.tail_flags[place], looked.memory[place], looked.swings[place], mind.detector,
@@ -331,9 +329,9 @@ def _look(
     samples = np.array([s.taken for s in states], np.int64) - lead.taken
     rows = fiducials.rows(found, (hop - lead.hop) * cond.HOP, samples)
     before = fusion.stack([s.swings for s in states])
-    new = fibrillation.swings(seen, scale, judged.quality)
-    kept = np.concatenate([before, new], axis=-2)[..., -before.shape[-2] :, :]
-    likeness = fibrillation.likeness(before, new, hop).tolist()
+    swings = np.concatenate([before, fibrillation.swings(seen, scale, judged.quality)], axis=-2)
+    likeness = fibrillation.likeness(swings, hop).tolist()
+    kept = np.ascontiguousarray(swings[..., hops:, :])
     return Looked(list(fusion.joined(memory)), list(kept), judged.quality, rows, likeness)
 
 

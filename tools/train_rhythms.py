@@ -146,8 +146,7 @@ def windows(
         label[round(np.ceil(begin_s * 2)) : round(np.floor(end_s * 2))] = is_one
     own = np.lib.stride_tricks.sliding_window_view(label, fibrillation.WINDOW_HOPS)
     pure = (own.min(1) == own.max(1)) & (own[:, 0] >= 0)
-    nothing = np.zeros((1, len(sums), 0, sums.shape[-1]), np.int64)
-    x = np.stack(fibrillation.features(*fibrillation.windows(nothing, sums[None])), axis=-1)[0]
+    x = np.stack(fibrillation.features(*fibrillation.windows(sums[None])), axis=-1)[0]
     stride = 2 if source in ("vfdb", "cudb") else 8
     weight = {"vfdb": 1.0, "cudb": 1.0, "cinc2017": 0.1}.get(source, 0.3)
     pick = np.flatnonzero(pure)[::stride]

@@ -38,10 +38,10 @@ def forget(t: Tracker) -> None:
 
 def interval(t: Tracker) -> bool:
     """Take the newest interval if it lies between two normal beats; whether it did."""
-    if len(t.beats) < 2 or t.classes[-1] not in "NS" or t.classes[-2] not in "NS":
+    beats, classes = t.beats, t.classes
+    if len(beats) < 2 or classes[-1] not in "NS" or classes[-2] not in "NS":
         return False
-    before = t.beats[-2]
-    intervals.take(t.intervals, t.beats[-1] - before, before)
+    intervals.take(t.intervals, beats[-1] - beats[-2], beats[-2])
     return True
 
 

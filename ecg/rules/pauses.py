@@ -32,12 +32,15 @@ def on_beat(t: Tracker, told: list[Finding]) -> None:
 
 def on_classes(t: Tracker, told: list[Finding]) -> None:
     """What depends on what kind of beat ended the interval."""
-    if len(t.beats) > 1 and t.classes[-1] == "V" and t.classes[-2] != "V":
-        rr_s = (t.beats[-1] - t.beats[-2]) / t.fs_hz
+    beats = t.beats
+    if len(beats) > 1 and t.classes[-1] == "V" and t.classes[-2] != "V":
+        rr_s = (beats[-1] - beats[-2]) / t.fs_hz
         if rr_s >= _ESCAPE_S:
             begin(t, told, "ventricular-escape", t.beats[-2], {"longest_rr_s": round(rr_s, 3)})
             end(t, told, "ventricular-escape", t.beats[-1])
-    _dropped(t, told)
+    is_long = len(beats) > 2 and beats[-1] - beats[-2] >= _BLOCK_LEAST * (beats[-2] - beats[-3])
+    if is_long or t.dropped or t.open:
+        _dropped(t, told)
 
 
 def _pause(t: Tracker, told: list[Finding], rr_s: float) -> None:

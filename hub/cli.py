@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hub import cli_ecg, keeping
+from hub import cli_dicom, cli_ecg, keeping
 from hub.core import (
     actor,
     backup_folder,
@@ -272,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_people(commands)
     _add_devices(commands)
     cli_ecg.add_commands(commands, _add)
+    cli_dicom.add_commands(commands, _add)
     tls_commands = _group(commands, "tls", "certificates")
     init = _add(tls_commands, "init", initialise_tls, "make a certificate for these names and addresses")
     init.add_argument("names", nargs="+", metavar="NAME")

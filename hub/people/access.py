@@ -112,6 +112,7 @@ ACTIONS: dict[str, Action] = {
     "upload.push": Action((Rule(CARE),), node=True),
     "dicom.store": Action((Rule(CARE),), node=True),
     "dicom.read": _CARE,
+    "dicom.export": _below(ADMIN),
     "dicom.assign": _CARE,
     "dicom-node.read": _below(DEVICES, ADMIN),
     "dicom-node.edit": _below(DEVICES, ADMIN),

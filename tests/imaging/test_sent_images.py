@@ -5,12 +5,17 @@ import zipfile
 from datetime import timedelta
 from pathlib import Path
 
+import pydicom
+import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from dicom import waveform
+from dicom.deidentify import Options
 from ecg.record import Record
-from hub.imaging import indexing
+from hub.core import errors
+from hub.core.actor import job
+from hub.imaging import exporting, indexing
 from tests import world
 from tests.ecg import twelve_leads as twelve
 from tests.imaging.conftest import Clinic
@@ -50,3 +55,36 @@ async def test_a_zip_of_dicom_becomes_an_ecg_and_images_in_the_queue(clinic: Cli
     assert sorted(task["kind"] for task in tasks) == ["ecg-12-lead", "imaging"]
     assert await clinic.rows("SELECT DISTINCT patient_id FROM task") == [{"patient_id": clinic.patient_id}]
     assert len(await clinic.rows("SELECT FROM recording")) == 1
+
+
+async def test_an_exported_study_names_nobody_and_the_audit_says_why(clinic: Clinic, tmp_path: Path) -> None:
+    burned = pydicom.dcmread(io.BytesIO(CT))
+    burned.SOPInstanceUID = burned.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    burned.BurnedInAnnotation = "YES"
+    packed, out = io.BytesIO(), tmp_path / "out.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("CT1", CT)
+        second = io.BytesIO()
+        burned.save_as(second)
+        archive.writestr("CT2", second.getvalue())
+    await Sending(clinic.doctor, packed.getvalue(), "all.zip").whole(clinic.request_id)
+    await clinic.run_jobs()
+    (study,) = await clinic.rows("SELECT id FROM dicom_study")
+    asked = exporting.Asked(study["id"], "teaching", Options())
+    operator = job("operator")
+    done = await exporting.export_study(
+        clinic.databases.app, clinic.store, clinic.data_dir, operator, world.AT, asked, out
+    )
+    assert (done.instances, done.left_out) == (1, {"burned-in: yes": 1})
+    with zipfile.ZipFile(out) as archive:
+        (name,) = archive.namelist()
+        made = pydicom.dcmread(io.BytesIO(archive.read(name)))
+    assert made.PatientName == "" and f"{made.SOPInstanceUID}.dcm" == name
+    assert made.PixelData == pydicom.dcmread(io.BytesIO(CT)).PixelData
+    (row,) = await clinic.rows("SELECT detail FROM audit WHERE action = 'dicom.export'")
+    assert row["detail"]["reason"] == "teaching"
+    with pytest.raises(errors.NotAllowed):
+        await exporting.export_study(
+            clinic.databases.app, clinic.store, clinic.data_dir, clinic.two.own.actor("technician"), world.AT,
+            asked, tmp_path / "no.zip",
+        )  # fmt: skip

@@ -5,7 +5,6 @@ import random
 import struct
 import time
 import warnings
-from io import BytesIO
 from pathlib import Path
 
 import pydicom
@@ -21,12 +20,6 @@ DATA = Path(os.environ.get("TELEHUB_DATA", Path(__file__).parents[3] / "shared" 
 SYNTAXES = (uids.IMPLICIT_LITTLE, uids.EXPLICIT_LITTLE, uids.EXPLICIT_BIG)
 EXPLICIT = uids.TRANSFER_SYNTAXES[uids.EXPLICIT_LITTLE]
 SECOND_S = 1.0  # whatever comes; in fact some milliseconds
-
-
-def _file(one: Dataset, syntax: str) -> bytes:
-    written = BytesIO()
-    senders.with_meta(one, syntax).save_as(written, enforce_file_format=True)
-    return written.getvalue()
 
 
 def _with_sequences(chance: random.Random) -> Dataset:
@@ -49,7 +42,7 @@ def _with_sequences(chance: random.Random) -> Dataset:
 @pytest.mark.parametrize("seed", range(8))
 def test_keys_are_those_pydicom_reads(syntax: str, seed: int) -> None:
     one = _with_sequences(random.Random(seed))
-    file = _file(one, syntax)
+    file = senders.as_file(one, syntax)
     meta = part10.read_meta(file)
     assert (meta.transfer_syntax, meta.sop_instance_uid) == (syntax, one.SOPInstanceUID)
     header = scan(memoryview(file)[meta.data_set_at :], uids.TRANSFER_SYNTAXES[syntax])
@@ -68,8 +61,8 @@ def test_keys_of_real_files_are_those_pydicom_reads() -> None:
         pytest.skip("TELEHUB_DATA")
     compared = 0
     for path in sorted(DATA.rglob("*")):
-        data = path.read_bytes() if path.is_file() else b""
-        if not part10.is_file(data):
+        data = path.read_bytes() if path.issenders.as_file() else b""
+        if not part10.issenders.as_file(data):
             continue
         try:
             meta = part10.read_meta(data)
@@ -93,7 +86,7 @@ def test_keys_of_real_files_are_those_pydicom_reads() -> None:
 
 
 def test_a_cut_data_set_is_told_and_more_bytes_tell_more() -> None:
-    file = _file(_with_sequences(random.Random(3)), uids.EXPLICIT_LITTLE)
+    file = senders.as_file(_with_sequences(random.Random(3)), uids.EXPLICIT_LITTLE)
     data = file[part10.read_meta(file).data_set_at :]
     whole = scan(data, EXPLICIT)
     known = -1
@@ -134,7 +127,7 @@ def test_bombs_end_the_pass_and_cost_nothing(name: str) -> None:
 
 
 def test_mutants_are_a_header_or_a_fault() -> None:
-    file = _file(_with_sequences(random.Random(5)), uids.EXPLICIT_LITTLE)
+    file = senders.as_file(_with_sequences(random.Random(5)), uids.EXPLICIT_LITTLE)
     data = file[part10.read_meta(file).data_set_at :]
     faults = 0
     for seed in range(300):

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from dicom import uids
+from dicom import part10, uids
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
@@ -69,6 +70,18 @@ def with_meta(made: Dataset, syntax: str = ExplicitVRLittleEndian) -> Dataset:
     return made
 
 
+def as_file(made: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    """The bytes of a DICOM file."""
+    written = BytesIO()
+    with_meta(made, syntax).save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+def data_set(file: bytes) -> bytes:
+    """What of a file is sent by DICOM."""
+    return file[part10.read_meta(file).data_set_at :]
+
+
 @dataclass(frozen=True)
 class Receiving:
     """A hub's DICOM port, and the node that may call it."""
@@ -111,7 +124,7 @@ async def receiving(
         data_dir=data_dir,
         **({"dimse_port": port, "dimse_plain_addresses": ("127.0.0.1",), "disk_floor_mb": 1} | values),
     )  # fmt: skip
-    _make(data_dir)
+    make(data_dir)
     store, stop = Store(data_dir / "files"), asyncio.Event()
     node_id = await node(two)
     task = asyncio.create_task(dimse.run(settings, database, store, clock, stop))
@@ -147,7 +160,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path, str]:
     return shown, secret, nodes.certificate_hash(made.public_bytes(serialization.Encoding.DER))
 
 
-def _make(folder: Path) -> None:
+def make(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
@@ -164,7 +177,7 @@ async def line(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.S
 
 
 async def listening(port: int) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         with contextlib.suppress(OSError):
             async with line(port):
                 return

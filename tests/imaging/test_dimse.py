@@ -89,10 +89,7 @@ async def pynetdicom_store(
 
 
 def data_set(path: Path) -> bytes:
-    from dicom.part10 import read_meta
-
-    data = path.read_bytes()
-    return data[read_meta(data).data_set_at :]
+    return senders.data_set(path.read_bytes())
 
 
 @needs_dcmtk

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from io import BytesIO
 from uuid import UUID, uuid4
 
 from ecg import holter
@@ -106,10 +105,7 @@ SERIES_UID = "1.2.3.4"
 @cache
 def an_instance() -> bytes:
     """A DICOM file of the study that paths name."""
-    written = BytesIO()
-    one = senders.slice_of(STUDY_UID, SERIES_UID, 1, side=2)
-    senders.with_meta(one).save_as(written, enforce_file_format=True)
-    return written.getvalue()
+    return senders.as_file(senders.slice_of(STUDY_UID, SERIES_UID, 1, side=2))
 
 
 async def _study_uid(_admin: Admin, _case: Case) -> str:

@@ -57,9 +57,10 @@ for (const key of zh.keys()) {
   if (!literal.has(key) && !patterns.some((pattern) => pattern.test(key))) problems.push(`${key}: no page uses it`);
 }
 
-// A page has only the catalogues of its own sections (locales/sections.json), which must hold all that its folders say.
+// A page has only the catalogues of its own sections (locales/sections.json), at once or with parts that come later, which must hold all
+// that its folders say.
 const sections = JSON.parse(readFileSync(join(SRC, 'locales', 'sections.json'), 'utf8'));
-const FOLDERS = { core: ['core'], signin: ['core'], sending: ['core'], ecg: ['core', 'live'], desk: sections.desk, live: sections.live, reading: sections.reading, admin: sections.admin };
+const FOLDERS = { core: ['core'], signin: ['core'], sending: ['core'], ecg: ['core', 'live'], desk: [...sections.desk, ...sections.later.desk], live: sections.live, reading: sections.reading, admin: [...sections.admin, ...sections.later.admin] };
 for (const [folder, allowed] of Object.entries(FOLDERS)) {
   for (const [, key] of sourceText(join(SRC, folder)).matchAll(/['"`]([a-z]+\.[\w.-]+)/g)) {
     const file = zh.get(key ?? '')?.file.replace('.json', '');

@@ -20,7 +20,7 @@ const SECTIONS = {
   incidents: { roles: OPERATORS, Section: IncidentsSection },
   people: { roles: ['organisation_admin'], Section: later(async () => (await import('./people')).PeopleSection) },
   agreements: { roles: ['organisation_admin'], Section: later(async () => (await import('./agreements')).AgreementsSection) },
-  routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: later(async () => (await import('./routing')).RoutingSection) },
+  routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: later(async () => (await import('./routing')).RoutingSection, 'routing') },
   retention: { roles: ['organisation_admin'], Section: later(async () => (await import('./retention')).RetentionSection) },
   audit: { roles: ['auditor'], Section: later(async () => (await import('./audit')).AuditSection) },
   health: { roles: [], Section: HealthSection },

@@ -4,27 +4,35 @@ import { computed, signal } from '@preact/signals';
 import type zhAdmin from '../locales/zh-CN/admin.json';
 import type zhCore from '../locales/zh-CN/core.json';
 import type zhDesk from '../locales/zh-CN/desk.json';
+import type zhImages from '../locales/zh-CN/images.json';
 import type zhLive from '../locales/zh-CN/live.json';
 import type zhReading from '../locales/zh-CN/reading.json';
+import type zhRouting from '../locales/zh-CN/routing.json';
 import sections from '../locales/sections.json';
 import { splitDuration } from './time';
 
-export type MessageKey = keyof typeof zhCore | keyof typeof zhDesk | keyof typeof zhAdmin | keyof typeof zhLive | keyof typeof zhReading;
+export type MessageKey =
+  | keyof typeof zhCore | keyof typeof zhDesk | keyof typeof zhAdmin | keyof typeof zhLive | keyof typeof zhReading | keyof typeof zhImages
+  | keyof typeof zhRouting;
 export type Locale = 'zh-CN' | 'en';
 export type Params = Record<string, string | number>;
 /** Words the hub sends in both languages. */
 export type Bilingual = Record<Locale, string>;
 
 type Catalogue = Readonly<Record<string, string>>;
-type Section = 'core' | 'desk' | 'live' | 'reading' | 'admin';
+export type Section = 'core' | 'desk' | 'live' | 'reading' | 'admin' | LateSection;
+/** Of parts of a page that come later (core/later). */
+export type LateSection = 'images' | 'routing';
 const CATALOGUES: Record<Locale, Record<Section, () => Promise<{ default: Catalogue }>>> = {
   'zh-CN': {
     core: () => import('../locales/zh-CN/core.json'), desk: () => import('../locales/zh-CN/desk.json'), live: () => import('../locales/zh-CN/live.json'),
     reading: () => import('../locales/zh-CN/reading.json'), admin: () => import('../locales/zh-CN/admin.json'),
+    images: () => import('../locales/zh-CN/images.json'), routing: () => import('../locales/zh-CN/routing.json'),
   },
   en: {
     core: () => import('../locales/en/core.json'), desk: () => import('../locales/en/desk.json'), live: () => import('../locales/en/live.json'),
     reading: () => import('../locales/en/reading.json'), admin: () => import('../locales/en/admin.json'),
+    images: () => import('../locales/en/images.json'), routing: () => import('../locales/en/routing.json'),
   },
 };
 const PAGE = location.pathname.split('/')[1] || 'index';
@@ -43,14 +51,32 @@ export function storedLocale(): Locale | null {
   return isLocale(value) ? value : null;
 }
 
+const PAGES_SAY = sections as unknown as Readonly<Record<string, string[]>>;
+const wanted = new Set<Section>((PAGES_SAY[PAGE] ?? sections.index) as Section[]);
+let newest: Locale = 'zh-CN'; // the language chosen last, whichever is there first
+
 /** Loads the catalogues of this page's sections, then switches the whole page at once. */
 export async function switchLanguage(chosen: Locale): Promise<void> {
-  const wanted = ((sections as Record<string, string[]>)[PAGE] ?? sections.index) as Section[];
-  const parts = await Promise.all(wanted.map((section) => CATALOGUES[chosen][section]()));
+  newest = chosen;
+  const parts = await Promise.all([...wanted].map((section) => CATALOGUES[chosen][section]()))
+    .catch((cause: unknown) => { newest = state.value.locale; throw cause; });
+  if (newest !== chosen) return;
   const catalogue: Catalogue = Object.assign({}, ...parts.map((part) => part.default));
   state.value = { locale: chosen, catalogue };
   localStorage.setItem(STORED, chosen);
   document.documentElement.lang = chosen;
+}
+
+const late = new Map<LateSection, Promise<void>>();
+
+/** What a part of the page says that comes later; from then on the page has it in either language. */
+export function addSection(section: LateSection): Promise<void> {
+  const known = late.get(section);
+  if (known) return known;
+  wanted.add(section);
+  const coming = switchLanguage(newest).catch((cause: unknown) => { wanted.delete(section); late.delete(section); throw cause; });
+  late.set(section, coming);
+  return coming;
 }
 
 export function t(key: MessageKey, params: Params = {}): string {

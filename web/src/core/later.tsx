@@ -1,18 +1,18 @@
 // Parts of a page that come when they are looked at, so that the page itself stays small.
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { t } from './i18n';
+import { addSection, t, type LateSection } from './i18n';
 import { Banner, Skeleton } from './ui';
 
-/** A component that is fetched when it is first drawn; a broken line is told, with a way to try again. */
-export function later(load: () => Promise<ComponentType>): ComponentType {
+/** A component that is fetched when it is first drawn, with the words it has of its own; a broken line is told, with a way to try again. */
+export function later(load: () => Promise<ComponentType>, section?: LateSection): ComponentType {
   let known: ComponentType | null = null;
   return function Later() {
     const [Part, setPart] = useState<ComponentType | null>(() => known);
     const [failed, setFailed] = useState(false);
     const fetchPart = () => {
       setFailed(false);
-      load().then((part) => { known = part; setPart(() => part); }, () => setFailed(true));
+      Promise.all([load(), section && addSection(section)]).then(([part]) => { known = part; setPart(() => part); }, () => setFailed(true));
     };
     useEffect(() => { if (Part === null) fetchPart(); }, []);
     if (Part !== null) return <Part />;

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,11 +23,12 @@ from devices.control import Ack, Command
 from devices.simulator.holter import Holter
 from devices.simulator.publish import Publish
 from ecg.synthetic import Synthesiser
-from hub import simulate
+from hub import demo_ecg, simulate
 from hub.core import clock, db
 from hub.core.actor import Actor, job
 from hub.core.db import Connection, Database
 from hub.core.settings import Settings
+from hub.core.store import Store
 from hub.demo_district import (
     DOCTORS,
     ERRORS_S,
@@ -157,13 +159,14 @@ async def _seed_people(
 
 
 async def _seed_agreements(conn: Connection, at: datetime, places: Mapping[str, UUID]) -> None:
-    """Towns send Holters to both hospitals; the rules keep paced hearts for the province."""
-    for town in TOWNS:
-        for hospital in ("district-hospital", "province-hospital"):
-            await agreements.create_agreement(
-                conn, ACTOR, at,
-                from_organisation_id=places[town], to_organisation_id=places[hospital], study_kind="holter",
-            )  # fmt: skip
+    """Towns send to both hospitals; the rules keep paced hearts for the province."""
+    for town, hospital, kind in product(
+        TOWNS, ("district-hospital", "province-hospital"), agreements.STUDY_KINDS
+    ):
+        await agreements.create_agreement(
+            conn, ACTOR, at,
+            from_organisation_id=places[town], to_organisation_id=places[hospital], study_kind=kind,
+        )  # fmt: skip
     paced = {"keyword": "pacemaker", "operator": "equals", "value": True}
     rules: tuple[tuple[str, list[Any], str], ...] = (
         ("起搏器患者送省级医院", [paced], "province-hospital"),
@@ -255,14 +258,18 @@ async def _seed_recordings(settings: Settings, database: Database, now: datetime
     began = now - BEFORE
     async with database.transaction(ACTOR, now) as conn:
         kept = await db.one(conn, "SELECT value FROM installation WHERE key = %s", (SEEDED,))
-        found = await db.one(conn, "SELECT id FROM account WHERE login = %s", (DOCTORS["qingshan"],))
-    doctor = Actor("person", str(found["id"]))
+        found = await db.rows(conn, "SELECT login, id FROM account")
+    people = {row["login"]: Actor("person", str(row["id"])) for row in found}
+    doctor = people[DOCTORS["qingshan"]]
     for finished in FINISHED:
         patient = UUID(kept["value"]["residents"][finished.patient])
         recording = await _play(settings, database, began + finished.began, doctor, finished, patient)
         ended = began + finished.began + timedelta(seconds=finished.seconds + 60)
         if finished.conclusion is not None:
             await _read(settings, database, ended, recording, finished.conclusion)
+    last, person = UUID(kept["value"]["residents"][-1]), RESIDENTS[-1]
+    sender = people[DOCTORS[person.town]]
+    await demo_ecg.send(database, Store(settings.data_dir / "files"), ACTOR, sender, now, last, person)
     async with database.transaction(ACTOR, now) as conn:
         await _finish_stage(conn, f"{SEEDED}-recordings", {})
 

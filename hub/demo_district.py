@@ -86,8 +86,10 @@ RESIDENTS: Sequence[Person] = (
     Person("赵永", "male", date(1963, 3, 12), "shiqiao", "术后随访", "无明显不适", "阿司匹林", "holter-05", "noisy"),
     Person("孙桂英", "female", date(1952, 9, 24), "qingshan", "头晕待查", "起立时头晕", "厄贝沙坦"),
     Person("刘长河", "male", date(1958, 6, 30), "qingshan", "心律不齐复查", "偶有心慌", "索他洛尔"),
+    Person("黄素芬", "female", date(1947, 2, 18), "liuhe", "脉搏不齐，是否房颤？", "近两日心慌", "无"),
 )  # fmt: skip
 
+TWELVE_LEAD = "af"  # the rhythm of the last resident, of whom a 12-lead ECG was sent
 FREE_HOLTER = "holter-06"  # nobody wears it now: for trying the desk; it recorded the finished ones
 HOLTER_TOWNS = {"holter-01": "qingshan", "holter-02": "qingshan", "holter-03": "liuhe", "holter-04": "liuhe",
                 "holter-05": "shiqiao", FREE_HOLTER: "qingshan"}  # fmt: skip

@@ -7,9 +7,12 @@ from hub.core import clock, db, jobs
 from hub.core.db import Connection
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging import worker as imaging_worker
 from hub.people import access
 from hub.reading import worker
 from tests.parts import Databases
+
+JOBS = {**imaging_worker.JOBS, **worker.JOBS}
 
 
 def test_somebody_has_every_role() -> None:
@@ -23,7 +26,7 @@ async def test_a_report_is_back_a_study_waits_and_devices_are_due(
     settings = Settings(data_dir=tmp_path, dsn=database.admin_dsn)
     lines = await demo.seed(settings, database.app)
     files = Store(tmp_path / "files")
-    await jobs.run_due(jobs.Worker(database.app, files, settings, worker.JOBS, clock.now, "test"))
+    await jobs.run_due(jobs.Worker(database.app, files, settings, JOBS, clock.now, "test"))
     async with database.app.transaction(demo.ACTOR, clock.now()) as conn:
         before = await counts(conn)
         assert await db.rows(conn, "SELECT kind, error FROM job WHERE error IS NOT NULL") == []
@@ -31,7 +34,7 @@ async def test_a_report_is_back_a_study_waits_and_devices_are_due(
         "accounts": 14,
         "requested": 5,
         "delivered": 1,
-        "waiting": 1,
+        "waiting": 2,
         "high_alarms": 0,
         "set_aside": 0,
     }

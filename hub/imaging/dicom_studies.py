@@ -16,6 +16,7 @@ from dicom.header import Header
 from hub.core import db, ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
+from hub.imaging import senders
 from hub.people import access, audit
 
 COMPLETE_JOB: Final = "dicom.study-complete"
@@ -208,16 +209,20 @@ async def tell_complete(conn: Connection, at: datetime, study_id: UUID) -> None:
 async def studies(
     conn: Connection, actor: Actor, at: datetime, *, unresolved: bool = False, limit: int = 200
 ) -> list[Row]:
-    """The newest studies the actor may see."""
+    """The newest studies the actor may see, with who sent the first image and whose they are."""
     await access.require(conn, actor, at, "dicom.read")
     return await db.rows(
         conn,
-        """SELECT s.id, s.study_uid, s.organisation_id, s.patient_id, s.service_request_id, s.resolved_by,
-             s.sent_patient_id, s.sent_issuer, s.sent_name, s.sent_birth_date, s.sent_sex, s.accession, s.description,
-             s.study_date, s.identity_differs, s.first_at, s.completed_at, s.is_open,
+        f"""SELECT s.id, s.study_uid, s.organisation_id, s.patient_id, p.name AS patient_name, s.service_request_id,
+             s.resolved_by, s.sent_patient_id, s.sent_issuer, s.sent_name, s.sent_birth_date, s.sent_sex, s.accession,
+             s.description, s.study_date, s.identity_differs, s.first_at, s.completed_at, s.is_open,
+             {senders.name_of("f.sent_by")} AS sender_name,
              (SELECT count(*) FROM dicom_instance i WHERE i.dicom_study_id = s.id) AS instances,
              (SELECT array_agg(DISTINCT e.modality) FROM dicom_series e WHERE e.dicom_study_id = s.id) AS modalities
-           FROM dicom_study s WHERE %(unresolved)s = (s.patient_id IS NULL) OR NOT %(unresolved)s
+           FROM dicom_study s LEFT JOIN patient p ON p.id = s.patient_id
+           LEFT JOIN LATERAL (SELECT i.sent_by FROM dicom_instance i WHERE i.dicom_study_id = s.id
+             ORDER BY i.received_at LIMIT 1) f ON true
+           WHERE s.patient_id IS NULL OR NOT %(unresolved)s
            ORDER BY s.first_at DESC LIMIT %(limit)s""",
         {"unresolved": unresolved, "limit": limit},
     )

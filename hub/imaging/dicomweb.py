@@ -61,8 +61,15 @@ async def _store(request: Request, study_uid: str | None) -> Bytes:
 
 
 async def list_nodes(request: Request) -> dict[str, Any]:
+    """And how the hub is called; a port of 0: it does not listen there."""
+    settings = request.settings
+    hub = {
+        "ae_title": settings.dimse_ae_title,
+        "port": settings.dimse_port,
+        "tls_port": settings.dimse_tls_port,
+    }
     async with request.transaction() as conn:
-        return {"nodes": await nodes.nodes(conn, request.actor, request.at)}
+        return {"nodes": await nodes.nodes(conn, request.actor, request.at), "hub": hub}
 
 
 async def create_node(request: Request) -> dict[str, Any]:

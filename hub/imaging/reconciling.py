@@ -18,6 +18,7 @@ from hub.people import access, audit
 
 ECG_JOB: Final = "intake.ecg"
 CANDIDATES: Final = 20
+IDENTITIES: Final = 10
 REASON_CHARS: Final = 500
 _SEXES: Final = {"M": "male", "F": "female"}  # PS3.3 C.7.1.1; anything else says nothing
 
@@ -176,27 +177,26 @@ async def unassign_study(conn: Connection, actor: Actor, at: datetime, study_id:
 
 
 async def candidates(conn: Connection, actor: Actor, at: datetime, study_id: UUID) -> dict[str, Any]:
-    """Patients the actor reaches whom the study may be of, best first, each with open requests."""
+    """Patients the actor reaches whom the study may be of, best first, each with open requests; and whom it names."""
     study = await db.one(conn, "SELECT * FROM dicom_study WHERE id = %s", (study_id,))
     await access.require(conn, actor, at, "dicom.assign", organisation_id=study["organisation_id"])
-    name = "".join(study["sent_name"].split("=")[0].split("^")).replace(" ", "")
     found = await db.rows(
         conn,
         """SELECT p.id, p.name, p.sex, p.birth_date,
              coalesce(q.accession = nullif(%(accession)s, ''), false) AS same_accession,
              p.birth_date = to_date(nullif(%(born)s, ''), 'YYYYMMDD') AS same_birth_date,
-             p.name = %(name)s OR strpos(%(sent)s, p.name) > 0 AS same_name,
+             p.name = ANY(%(names)s) OR strpos(%(sent)s, p.name) > 0 AS same_name,
              q.id AS request_id, q.kind, q.modality, q.question, q.created_at
            FROM patient p LEFT JOIN service_request q ON q.patient_id = p.id AND q.status IN ('active', 'on-hold')
              AND q.kind <> 'consultation'
            WHERE q.accession = nullif(%(accession)s, '') OR p.birth_date = to_date(nullif(%(born)s, ''), 'YYYYMMDD')
-             OR p.name = %(name)s OR strpos(%(sent)s, p.name) > 0
+             OR p.name = ANY(%(names)s) OR strpos(%(sent)s, p.name) > 0
            ORDER BY same_accession DESC, same_birth_date DESC NULLS LAST, same_name DESC, q.created_at DESC NULLS LAST
            LIMIT %(limit)s""",
         {
             "accession": study["accession"],
             "born": study["sent_birth_date"] if _is_date(study["sent_birth_date"]) else "",
-            "name": name,
+            "names": _names(study["sent_name"]),
             "sent": study["sent_name"],
             "limit": CANDIDATES,
         },
@@ -205,7 +205,27 @@ async def candidates(conn: Connection, actor: Actor, at: datetime, study_id: UUI
         conn, actor, at, "dicom.candidates", "dicom-study", study_id, organisation_id=study["organisation_id"],
         found=len(found),
     )  # fmt: skip
-    return {"candidates": found}
+    return {"candidates": found, "identities": await _identities(conn, study_id)}
+
+
+def _names(sent: str) -> list[str]:
+    """As our names are written, of each group of a PN (PS3.5 6.2.1.1: alphabetic, ideographic, phonetic)."""
+    return [name for group in sent.split("=") if (name := group.replace("^", "").replace(" ", ""))]
+
+
+async def _identities(conn: Connection, study_id: UUID) -> list[Row]:
+    """Whom the instances themselves name, the most frequent first: several, where `identity_differs`."""
+    return await db.rows(
+        conn,
+        """SELECT coalesce(m.document #>> '{00100020,Value,0}', '') AS patient_id,
+             coalesce(m.document #>> '{00100010,Value,0,Ideographic}', m.document #>> '{00100010,Value,0,Alphabetic}',
+               '') AS name,
+             coalesce(m.document #>> '{00100030,Value,0}', '') AS birth_date,
+             coalesce(m.document #>> '{00100040,Value,0}', '') AS sex, count(*) AS instances
+           FROM dicom_metadata m JOIN dicom_instance i ON i.id = m.dicom_instance_id
+           WHERE i.dicom_study_id = %s GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1 LIMIT %s""",
+        (study_id, IDENTITIES),
+    )
 
 
 def _is_date(text: str) -> bool:

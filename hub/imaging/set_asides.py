@@ -9,6 +9,7 @@ from hub.core import db, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
 from hub.core.store import StoredFile
+from hub.imaging import senders
 from hub.people import access
 
 Reason = Literal[
@@ -59,7 +60,8 @@ async def set_asides(conn: Connection, actor: Actor, at: datetime) -> list[Row]:
     await access.require(conn, actor, at, "dicom.read")
     return await db.rows(
         conn,
-        """SELECT id, organisation_id, reason, detail, sha256, size_bytes, sop_uid, sent_by, times, first_at, last_at
+        f"""SELECT id, organisation_id, reason, detail, sha256, size_bytes, sop_uid, sent_by,
+             {senders.name_of("sent_by")} AS sender_name, times, first_at, last_at
            FROM dicom_set_aside ORDER BY last_at DESC LIMIT %s""",
         (LISTED,),
     )

@@ -118,8 +118,9 @@ async def look_at(path: Path, beginning: bytes | bytearray, sender: Sender, file
         header = scan(memoryview(beginning)[meta.data_set_at :], encoding, file.size_bytes - meta.data_set_at)
         if header.is_cut:
             header = await asyncio.to_thread(header_of, path, meta.transfer_syntax, meta.data_set_at)
-    received = Received(sender, file, meta.transfer_syntax, header)
-    return judged(received, meta.sop_class_uid, meta.sop_instance_uid)
+    # What the meta group says of class and instance is not held against the data set: many a tool that has changed the
+    # one has left the other as it was.
+    return judged(Received(sender, file, meta.transfer_syntax, header))
 
 
 def header_of(path: Path, transfer_syntax: str, data_set_at: int) -> Header:

@@ -1,120 +1,187 @@
-// Routing rules as they stand, in order, and a dry run that explains which one a study would meet and why.
-import { useState } from 'preact/hooks';
-import { api } from '../core/api';
-import { named, t } from '../core/i18n';
-import { Loaded, useAction, useResource } from '../core/resource';
-import { me } from '../core/session';
-import type { Priority, Sex } from '../core/types';
-import { Button, Check, EmptyState, ErrorBanner, Form, Select, State, TextField } from '../core/ui';
-import { organisationChoices, organisationName, type TreeOrganisation } from '../core/organisations';
-import { STUDY_KINDS, type Condition, type DryRun, type RoutingRule, type StudyKind } from './types';
+// Routing rules in order, edited as a whole list and put in force together; and a dry run that explains which one a study would meet.
+import { signal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, ApiError } from '../core/api';
+import { t } from '../core/i18n';
+import { organisationName, reachedBy, type TreeOrganisation } from '../core/organisations';
+import { Loaded, useResource } from '../core/resource';
+import { Banner, Button, Confirm, toast } from '../core/ui';
+import { conditionWords } from './condition-words';
+import { RuleEditor } from './rule-editor';
+import { bodyOf, changesOf, type Changes, type Draft, type Drafts, draftsOf, move, type Part, placeOf, put, remove } from './rules-draft';
+import { TryOut } from './try-out';
+import type { RoutingRule } from './types';
 
-const KEYWORDS = ['study_kind', 'priority', 'organisations', 'sex', 'age_years', 'recorded_hours', 'pacemaker', 'findings', 'modalities', 'body_part', 'question', 'hour'] as const;
-const OPERATORS = ['equals', 'in', 'at-least', 'at-most', 'contains'] as const;
-const PRIORITIES: readonly Priority[] = ['routine', 'asap', 'urgent', 'stat'];
-const MODALITIES = ['CR', 'DX', 'CT', 'MR', 'US', 'XA', 'MG', 'OT'] as const;
-const SEXES: readonly Sex[] = ['male', 'female', 'other', 'unknown'];
+type Answer = { rules: RoutingRule[] };
+type Fault = { key: string; part: Part };
+/** What is edited and not saved outlives a look at another section; `from`: the rules it was begun with. */
+const kept = signal<{ drafts: Drafts; from: readonly RoutingRule[] } | null>(null);
+let made = 0;
 
 export function RoutingSection() {
-  const rules = useResource<{ rules: RoutingRule[] }>('/api/routing');
+  const rules = useResource<Answer>('/api/routing');
   const tree = useResource<{ organisations: TreeOrganisation[] }>('/api/organisations');
   const organisations = tree.data?.organisations ?? [];
+  const mayEdit = reachedBy(['organisation_admin'], organisations).some((each) => each.parent_id === null);
   return (
     <div class="columns">
-      <section class="card">
-        <h2>{t('admin.routing.rules')}</h2>
+      <section class="card" aria-labelledby="rules-title">
+        <h2 id="rules-title">{t('admin.routing.rules')}</h2>
         <p class="soft">{t('admin.routing.text')}</p>
-        <Loaded from={rules}>
-          {(data) => data.rules.length === 0
-            ? <EmptyState title={t('admin.routing.empty')} />
-            : <ol class="rules">{data.rules.map((rule) => <Rule key={rule.id} rule={rule} organisations={organisations} />)}</ol>}
-        </Loaded>
+        <Loaded from={rules}>{(data) => <Rules rules={data.rules} organisations={organisations} mayEdit={mayEdit} reload={rules.reload} />}</Loaded>
       </section>
-      <TryOut organisations={organisations} />
+      <TryOut organisations={organisations} unsaved={kept.value !== null} />
     </div>
   );
 }
 
-function Rule({ rule, organisations }: { rule: RoutingRule; organisations: TreeOrganisation[] }) {
+/** The browser asks before the page is left with something unsaved. */
+function useGuard(dirty: boolean): void {
+  useEffect(() => {
+    if (!dirty) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', ask);
+    return () => removeEventListener('beforeunload', ask);
+  }, [dirty]);
+}
+
+type RulesProps = { rules: readonly RoutingRule[]; organisations: TreeOrganisation[]; mayEdit: boolean; reload: () => void };
+
+function Rules({ rules, organisations, mayEdit, reload }: RulesProps) {
+  const from = kept.value?.from ?? rules;
+  const before = draftsOf(from);
+  const drafts = kept.value?.drafts ?? before;
+  const changes = changesOf(before, drafts);
+  const [opened, open] = useState<Draft | null>(null);
+  const [saving, setSaving] = useState(false);
+  const [fault, setFault] = useState<Fault | null>(null);
+  const list = useRef<HTMLOListElement>(null);
+  useGuard(changes !== null);
+  const edit = (next: Drafts) => { setFault(null); kept.value = changesOf(before, next) ? { drafts: next, from } : null; };
+  const shift = (rule: Draft, by: -1 | 1) => {
+    edit(move(drafts, rule.key, by));
+    requestAnimationFrame(() => focusMove(list.current, rule.key, by));
+  };
+  const drop = (rule: Draft) => {
+    edit(remove(drafts, rule.key));
+    toast(t('admin.routing.removed', { name: rule.name }), () => edit(drafts));
+  };
+  const all = [...drafts.rules, drafts.fallback];
   return (
-    <li class={rule.enabled ? undefined : 'rule-off'}>
-      <strong>{rule.name}</strong> {!rule.enabled && <span class="soft">{t('admin.routing.off')}</span>}
-      <ul class="plain-list soft">
-        {rule.conditions.length === 0 && <li>{t('admin.routing.always')}</li>}
-        {rule.conditions.map((condition, index) => <li key={index}>{conditionWords(condition, organisations)}</li>)}
-      </ul>
-      <span>{t('admin.routing.to', { organisation: named(rule.to_organisation) })}</span>
-    </li>
-  );
-}
-
-function conditionWords(condition: Condition, organisations: TreeOrganisation[]): string {
-  if (condition.keyword === 'pacemaker') return t(condition.value ? 'admin.routing.keyword.pacemaker' : 'admin.routing.keyword.pacemaker.not');
-  const keyword = KEYWORDS.find((each) => each === condition.keyword);
-  const operator = OPERATORS.find((each) => each === condition.operator);
-  return [
-    keyword ? t(`admin.routing.keyword.${keyword}`) : condition.keyword,
-    operator ? t(`admin.routing.operator.${operator}`) : condition.operator,
-    (Array.isArray(condition.value) ? condition.value : [condition.value]).map((value) => valueWords(condition.keyword, value, organisations)).join(', '),
-  ].join(' ');
-}
-
-function valueWords(keyword: string, value: unknown, organisations: TreeOrganisation[]): string {
-  const text = String(value);
-  const kind = STUDY_KINDS.find((each) => keyword === 'study_kind' && each === text);
-  const priority = PRIORITIES.find((each) => keyword === 'priority' && each === text);
-  const sex = SEXES.find((each) => keyword === 'sex' && each === text);
-  if (kind) return t(`admin.study.${kind}`);
-  if (priority) return t(`core.priority.${priority}`);
-  if (sex) return t(`core.sex.${sex}`);
-  return keyword === 'organisations' ? organisationName(organisations, text) : text;
-}
-
-function TryOut({ organisations }: { organisations: TreeOrganisation[] }) {
-  const [form, setForm] = useState({ study_kind: 'holter' as StudyKind, priority: 'routine' as Priority, from: me.value?.roles[0]?.organisation.id ?? '', sex: 'female' as Sex, age: '60', hours: '24', pacemaker: false, modality: '', body_part: '', question: '', hour: '' });
-  const [found, setFound] = useState<DryRun | null>(null);
-  const change = (changes: Partial<typeof form>) => { setForm({ ...form, ...changes }); setFound(null); };
-  const work = useAction(async () => {
-    setFound(await api.post<DryRun>('/api/routing/dry-run', {
-      study_kind: form.study_kind, priority: form.priority, from_organisation_id: form.from, sex: form.sex,
-      age_years: Number(form.age), recorded_hours: Number(form.hours), pacemaker: form.pacemaker, findings: [], modalities: form.modality ? [form.modality] : [],
-      body_part: form.body_part, question: form.question, ...(form.hour !== '' && { hour: Number(form.hour) }),
-    }));
-  });
-  return (
-    <section class="card">
-      <h2>{t('admin.routing.try')}</h2>
-      <Form submit={work.run}>
-        <div class="form-grid">
-          <Select<StudyKind> label={t('admin.agreement.kind')} value={form.study_kind} change={(study_kind) => change({ study_kind })} choices={STUDY_KINDS.map((value) => ({ value, label: t(`admin.study.${value}`) }))} />
-          <Select<Priority> label={t('admin.routing.keyword.priority')} value={form.priority} change={(priority) => change({ priority })} choices={PRIORITIES.map((value) => ({ value, label: t(`core.priority.${value}`) }))} />
-          <Select label={t('admin.agreement.from')} value={form.from} change={(from) => change({ from })} choices={organisationChoices(organisations)} />
-          <Select<Sex> label={t('admin.routing.keyword.sex')} value={form.sex} change={(sex) => change({ sex })} choices={SEXES.map((value) => ({ value, label: t(`core.sex.${value}`) }))} />
-          <TextField label={t('admin.routing.keyword.age_years')} type="number" min={0} max={130} required value={form.age} change={(age) => change({ age })} />
-          <TextField label={t('admin.routing.keyword.recorded_hours')} type="number" min={0} max={336} required value={form.hours} change={(hours) => change({ hours })} />
-          <Select label={t('admin.routing.keyword.modalities')} value={form.modality} change={(modality) => change({ modality })} choices={[{ value: '', label: '-' }, ...MODALITIES.map((value) => ({ value, label: value }))]} />
-          <TextField label={t('admin.routing.keyword.body_part')} value={form.body_part} change={(body_part) => change({ body_part })} />
-          <TextField label={t('admin.routing.keyword.question')} value={form.question} change={(question) => change({ question })} />
-          <TextField label={t('admin.routing.keyword.hour')} type="number" min={0} max={23} value={form.hour} change={(hour) => change({ hour })} />
-        </div>
-        <Check label={t('admin.routing.keyword.pacemaker')} checked={form.pacemaker} change={(pacemaker) => change({ pacemaker })} />
-        {work.error && <ErrorBanner error={work.error} />}
-        <div class="actions"><Button type="submit" kind="primary" busy={work.busy} busyLabel={t('admin.routing.trying')}>{t('admin.routing.try.run')}</Button></div>
-      </Form>
-      {found && <Outcome found={found} organisations={organisations} />}
-    </section>
-  );
-}
-
-function Outcome({ found, organisations }: { found: DryRun; organisations: TreeOrganisation[] }) {
-  return (
-    <div class="stack-tight" role="status">
-      <strong>{found.matched ? t('admin.routing.matched', { name: found.matched.name, organisation: organisationName(organisations, found.matched.to_organisation_id) }) : t('admin.routing.unmatched')}</strong>
-      <ol class="plain-list stack-tight">
-        {found.explanation.map((step, index) => (
-          <li key={index}><State shape={step.matched ? 'done' : 'stopped'}>{`${step.rule}: ${step.condition ? conditionWords(step.condition, organisations) : t('admin.routing.always')}`}</State></li>
+    <>
+      <ol class="rules" ref={list}>
+        {all.map((rule, place) => (
+          <li key={rule.key} class={rule.enabled ? 'rule' : 'rule rule-off'} data-rule={rule.key}>
+            <RuleWords rule={rule} organisations={organisations} fallback={rule === drafts.fallback} fault={fault?.key === rule.key ? fault.part : null} />
+            {mayEdit && (
+              <Deeds rule={rule} place={place} last={place >= drafts.rules.length - 1} fallback={rule === drafts.fallback}
+                shift={(by) => shift(rule, by)} open={() => open(rule)} toggle={() => edit(put(drafts, { ...rule, enabled: !rule.enabled }))} drop={() => drop(rule)} />
+            )}
+          </li>
         ))}
       </ol>
+      {mayEdit && <div class="actions"><Button onClick={() => open({ key: `new-${++made}`, name: '', conditions: [], to: '', enabled: true })}>{t('admin.routing.add')}</Button></div>}
+      {changes && <Unsaved changes={changes} complete={drafts.fallback.to !== ''} save={() => setSaving(true)} discard={() => { setFault(null); kept.value = null; }} />}
+      {opened && <RuleEditor rule={opened} fallback={opened.key === drafts.fallback.key} organisations={organisations} close={() => open(null)} done={(rule) => edit(put(drafts, rule))} />}
+      {saving && changes && <Save drafts={drafts} from={from} changes={changes} close={() => setSaving(false)} saved={reload} refused={setFault} />}
+    </>
+  );
+}
+
+/** The button that was pressed keeps the focus where its rule went; at an end its neighbour has it. */
+function focusMove(list: HTMLElement | null, key: string, by: -1 | 1): void {
+  const buttons = list?.querySelectorAll<HTMLButtonElement>(`[data-rule="${CSS.escape(key)}"] [data-test^="move"]`);
+  const wanted = buttons?.[by < 0 ? 0 : 1];
+  (wanted?.disabled ? buttons?.[by < 0 ? 1 : 0] : wanted)?.focus();
+}
+
+function RuleWords({ rule, organisations, fallback, fault }: { rule: Draft; organisations: TreeOrganisation[]; fallback: boolean; fault: Part | null }) {
+  return (
+    <>
+      <span><strong>{rule.name || t('admin.routing.fallback')}</strong> {!rule.enabled && <span class="soft">{t('admin.routing.off')}</span>}</span>
+      <ul class="plain-list soft">
+        {rule.conditions.length === 0 && <li>{t(fallback ? 'admin.routing.otherwise' : 'admin.routing.always')}</li>}
+        {rule.conditions.map((condition, index) => <li key={index}>{conditionWords(condition, organisations)}</li>)}
+      </ul>
+      <span>{rule.to ? t('admin.routing.to', { organisation: organisationName(organisations, rule.to) }) : t('admin.routing.to.none')}</span>
+      {fault && <span class="field-error" role="alert">{t(`admin.routing.refused.${fault}`)}</span>}
+    </>
+  );
+}
+
+type DeedsProps = { rule: Draft; place: number; last: boolean; fallback: boolean; shift: (by: -1 | 1) => void; open: () => void; toggle: () => void; drop: () => void };
+
+function Deeds({ rule, place, last, fallback, shift, open, toggle, drop }: DeedsProps) {
+  const { name } = rule;
+  return (
+    <div class="actions rule-deeds" role="group" aria-label={t('admin.routing.deeds', { name: name || t('admin.routing.fallback') })}>
+      {!fallback && (
+        <>
+          <Button data-test="move-up" disabled={place === 0} aria-label={t('admin.routing.up', { name, place: place + 1 })} onClick={() => shift(-1)}><span aria-hidden="true">↑</span></Button>
+          <Button data-test="move-down" disabled={last} aria-label={t('admin.routing.down', { name, place: place + 1 })} onClick={() => shift(1)}><span aria-hidden="true">↓</span></Button>
+        </>
+      )}
+      <Button kind="quiet" onClick={open}>{t('admin.routing.edit')}</Button>
+      {!fallback && (
+        <>
+          {(rule.enabled || rule.conditions.length > 0) && <Button kind="quiet" onClick={toggle}>{t(rule.enabled ? 'admin.routing.switch-off' : 'admin.routing.switch-on')}</Button>}
+          <Button kind="quiet" onClick={drop}>{t('admin.routing.remove')}</Button>
+        </>
+      )}
     </div>
+  );
+}
+
+/** One line per kind of change, with the names. */
+function lines(changes: Changes): string[] {
+  const told = (['added', 'changed', 'removed'] as const)
+    .filter((kind) => changes[kind].length > 0)
+    .map((kind) => t(`admin.routing.changes.${kind}`, { names: changes[kind].map((name) => `“${name}”`).join(t('live.comma')) }));
+  return changes.moved ? [...told, t('admin.routing.changes.moved')] : told;
+}
+
+function Unsaved({ changes, complete, save, discard }: { changes: Changes; complete: boolean; save: () => void; discard: () => void }) {
+  return (
+    <div class="unsaved">
+      <Banner kind="notice">
+        <div class="stack-tight">
+          <strong>{t('admin.routing.unsaved')}</strong>
+          {lines(changes).map((line) => <span key={line}>{line}</span>)}
+          {!complete && <span>{t('admin.routing.fallback.missing')}</span>}
+          <span class="actions">
+            {complete && <Button kind="primary" onClick={save}>{t('admin.routing.save')}</Button>}
+            <Button onClick={discard}>{t('admin.routing.discard')}</Button>
+          </span>
+        </div>
+      </Banner>
+    </div>
+  );
+}
+
+type SaveProps = { drafts: Drafts; from: readonly RoutingRule[]; changes: Changes; close: () => void; saved: () => void; refused: (fault: Fault) => void };
+
+function Save({ drafts, from, changes, close, saved, refused }: SaveProps) {
+  async function save(): Promise<void> {
+    // Each saving gives every rule a new id: other ids mean that somebody else has saved meanwhile.
+    const now = await api.get<Answer>('/api/routing');
+    const ids = (rules: readonly RoutingRule[]) => rules.map(({ id }) => id).sort().join();
+    if (ids(now.rules) !== ids(from)) throw new ApiError(409, 'routing_changed', { 'zh-CN': t('admin.routing.meanwhile'), en: t('admin.routing.meanwhile') });
+    try {
+      await api.put('/api/routing', bodyOf(drafts));
+    } catch (cause) {
+      const place = cause instanceof ApiError ? placeOf(drafts, cause.code === 'routing_fallback' ? `rules[${drafts.rules.length}].other` : cause.detail.field) : null;
+      if (!place) throw cause;
+      refused(place);
+      return;
+    }
+    kept.value = null;
+    toast(t('admin.routing.saved'));
+    saved();
+  }
+  return (
+    <Confirm title={t('admin.routing.save.title')} confirm={t('admin.routing.save')} run={save} close={close}>
+      <ul class="stack-tight">{lines(changes).map((line) => <li key={line}>{line}</li>)}</ul>
+      <p class="soft">{t('admin.routing.save.text')}</p>
+    </Confirm>
   );
 }

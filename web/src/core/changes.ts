@@ -3,7 +3,9 @@ import { useEffect, useRef } from 'preact/hooks';
 import { openSocket, type Socket } from './socket';
 
 export type Topic = 'tasks' | 'alarms' | 'recordings' | 'requests' | 'reports' | 'incidents' | 'uploads';
-type Listener = { topics: readonly Topic[]; call: () => void };
+/** `changed` null: what changed meanwhile is not known. */
+type Call = (changed: readonly string[] | null) => void;
+type Listener = { topics: readonly Topic[]; call: Call };
 
 const listeners = new Set<Listener>();
 let socket: Socket | null = null;
@@ -11,11 +13,11 @@ let openedBefore = false;
 
 function tell(changed: readonly string[] | null): void {
   for (const listener of listeners) {
-    if (changed === null || listener.topics.some((topic) => changed.includes(topic))) listener.call();
+    if (changed === null || listener.topics.some((topic) => changed.includes(topic))) listener.call(changed);
   }
 }
 
-export function onChange(topics: readonly Topic[], call: () => void): () => void {
+export function onChange(topics: readonly Topic[], call: Call): () => void {
   const listener = { topics, call };
   listeners.add(listener);
   socket ??= openSocket('/api/changes', {
@@ -26,8 +28,8 @@ export function onChange(topics: readonly Topic[], call: () => void): () => void
   return () => { listeners.delete(listener); };
 }
 
-export function useChanges(topics: readonly Topic[], call: () => void): void {
+export function useChanges(topics: readonly Topic[], call: Call): void {
   const latest = useRef(call);
   latest.current = call;
-  useEffect(() => (topics.length ? onChange(topics, () => latest.current()) : undefined), [topics.join()]);
+  useEffect(() => (topics.length ? onChange(topics, (changed) => latest.current(changed)) : undefined), [topics.join()]);
 }

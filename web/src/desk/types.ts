@@ -41,6 +41,11 @@ export type ServiceRequest = {
   revoked_reason: string | null; created_at: string; requester: { id: string; name: string };
 };
 
+/** Images of one DICOM study, as the hub has them. */
+export type DicomStudy = {
+  id: string; service_request_id: string | null; instances: number; modalities: string[]; is_open: boolean; completed_at: string | null; identity_differs: boolean;
+};
+
 export type Device = {
   id: string; kind: string; name: string; organisation: Organisation; connected: boolean; last_seen_at: string | null;
   battery_percent: number | null; backlog_s: number | null; retired_at: string | null;

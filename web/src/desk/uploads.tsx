@@ -6,24 +6,26 @@ import { Loaded, useResource } from '../core/resource';
 import { me } from '../core/session';
 import { now } from '../core/time';
 import { Banner, Button, Confirm, State, type Shape } from '../core/ui';
-import { bySending, isStored, lookOf, percentOf, tally, type Look, type Outgoing, type StudyKind, type Upload } from '../sending/plan';
+import { bySending, isStored, lookOf, percentOf, tally, type Look, type Outgoing, type Upload } from '../sending/plan';
 import { busy, keeps, lineUntil, outgoing, places, sender } from '../sending/state';
+import { ImagesOf } from './images';
 import { ofDrop, ofInput } from './picked';
+import type { ServiceRequest } from './types';
 import type { Picked } from '../sending/sender';
 
 const SHOWN = 8; // lines; a folder of a CT has hundreds
 
-export type Sendable = { id: string; kind: StudyKind };
 /** One file: as it is here, as the hub lists it, or both. */
 type Line = { key: string; name: string; size_bytes: number; own: Outgoing | null; upload: Upload | null };
 
-export function FilesCard({ request, open }: { request: Sendable; open: boolean }) {
+export function FilesCard({ request, open }: { request: ServiceRequest; open: boolean }) {
   const uploads = useResource<{ uploads: Upload[] }>(`/api/uploads?request_id=${request.id}`, ['uploads']);
   const own = outgoing.value.filter((file) => file.request_id === request.id);
   return (
     <section class="card sending" aria-labelledby="sending-title">
       <h2 id="sending-title">{t('desk.send.title')}</h2>
       {open && <Picker request={request} first={!uploads.data?.uploads.some(isStored)} />}
+      {request.kind === 'imaging' && <ImagesOf request={request} />}
       {/* What is here is shown whether or not the hub can be asked. */}
       {uploads.data === null && own.length > 0
         ? <Lines lines={linesOf(own, [])} changed={uploads.reload} />
@@ -54,14 +56,14 @@ function rankOf({ own, upload }: Line): number {
 const FOLDERS = typeof document !== 'undefined' && 'webkitdirectory' in document.createElement('input') && !matchMedia('(pointer: coarse)').matches;
 
 /** `first`: nothing has been received yet, so sending is what there is to do. */
-function Picker({ request, first }: { request: Sendable; first: boolean }) {
+function Picker({ request, first }: { request: ServiceRequest; first: boolean }) {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   async function take(picked: Picked[]): Promise<void> {
     const { add, begin } = await sender();
     await begin(me.value?.account.id ?? '');
-    await add(request, picked);
+    await add({ id: request.id, kind: request.kind }, picked);
   }
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -195,6 +197,7 @@ function Contents({ upload: { contents } }: { upload: Upload }) {
   if (contents.length === 1 && only?.kind === 'ecg') {
     return <span class="small soft">{t('desk.send.found.ecg', { leads: only.leads ?? 0, duration: duration(only.seconds ?? 0), fs_hz: only.fs_hz ?? 0 })}</span>;
   }
+  if (contents.length === 1 && only?.kind === 'image') return <span class="small soft">{t('desk.send.found.image')}</span>;
   if (contents.length < 2) return null;
   return (
     <>

@@ -86,7 +86,7 @@ async function finish(id: string, sha256: string, vault: Vault | null): Promise<
 
 async function keptWhole(vault: Vault, file: Outgoing): Promise<boolean> {
   try {
-    await vault.put([file]);
+    await vault.put([file], true);
     return true;
   } catch {
     await vault.drop(file.id).catch(() => undefined);

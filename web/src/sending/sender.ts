@@ -13,7 +13,7 @@ import { joinTabs, type Tabs } from './tabs';
 import { create, giveUp, offsetOf, send, uploadsOf } from './tus';
 import { openVault, type Vault } from './vault';
 
-const CHECK = { first_ms: 500, most_ms: 10_000 } as const;
+const CHECK = { first_ms: 500, most_ms: 10_000, share: 5, busy_ms: 4000 } as const; // the list of a folder is long: asked for seldom while the line is needed
 const LEAST_REST_MS = 50;
 const LEAVING_MS = 3000; // as long the hub is told what was deleted
 
@@ -56,7 +56,7 @@ export async function add(request: Request, picked: readonly Picked[]): Promise<
   });
   outgoing.value = [...outgoing.value, ...fresh];
   if (vault) void navigator.storage?.persist?.(); // ask the browser not to tidy it away
-  await vault?.put(fresh.filter((file) => file.phase === 'reading')).catch(() => undefined); // no room: they are sent from the page
+  await vault?.put(fresh.filter((file) => file.phase === 'reading'), true).catch(() => undefined); // no room: they are sent from the page
   await readAll(vault, went);
 }
 
@@ -97,7 +97,7 @@ async function forget(): Promise<void> {
     await vault?.drop(id);
   }
   const told = Promise.all(open.map(({ upload_id }) => upload_id && giveUp(upload_id).catch(() => undefined)));
-  await Promise.race([told, new Promise((resolve) => setTimeout(resolve, LEAVING_MS))]);
+  await Promise.race([told, sleep(LEAVING_MS)]);
 }
 
 function tellUnsent(): void {
@@ -167,8 +167,8 @@ async function take(file: Outgoing): Promise<void> {
     update(file.id, () => after);
   });
   if (!current(file.id)) { if (after.upload_id && !file.upload_id) await giveUp(after.upload_id); return; } // removed meanwhile
-  // How far it came is asked of the hub again; which upload it is must be known.
-  if (after.kept && (after.upload_id !== file.upload_id || after.phase !== file.phase)) await vault?.put([after]).catch(() => undefined);
+  // Which upload it is and how far it came the hub knows by the file's hash; that it failed only this browser knows.
+  if (after.kept && after.phase === 'failed') await vault?.put([after], false).catch(() => undefined);
   if (after.phase === 'checking') void check();
 }
 
@@ -190,13 +190,20 @@ async function check(): Promise<void> {
   checking = true;
   try {
     for (let pause_ms: number = CHECK.first_ms; unchecked().length; pause_ms = Math.min(pause_ms * 1.5, CHECK.most_ms)) {
+      const began_ms = performance.now();
       for (const request_id of new Set(unchecked().map((file) => file.request_id))) await checkRequest(request_id);
       wake();
-      if (unchecked().length) await new Promise((resolve) => setTimeout(resolve, pause_ms));
+      const took_ms = performance.now() - began_ms;
+      if (outgoing.value.some((file) => file.phase === 'sending' && drives(file))) await sleep(Math.max(CHECK.busy_ms, took_ms * CHECK.share));
+      else if (unchecked().length) await sleep(pause_ms);
     }
   } finally {
     checking = false;
   }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function unchecked(): Outgoing[] {

@@ -14,7 +14,8 @@ type BlockRow = Sealed & { id: string; index: number };
 
 export type Vault = {
   files: () => Promise<Outgoing[]>;
-  put: (files: readonly Outgoing[]) => Promise<void>;
+  /** `durable`: on disk before it resolves, else soon. */
+  put: (files: readonly Outgoing[], durable: boolean) => Promise<void>;
   putBlock: (id: string, index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   read: (id: string, from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
   drop: (id: string) => Promise<void>;
@@ -43,11 +44,11 @@ function vaultOf(database: IDBDatabase, account_id: string, key: CryptoKey): Vau
       const rows = await answerOf<ItemRow[]>(store(database, 'items', 'readonly').index('account_id').getAll(account_id));
       return Promise.all(rows.map(async (row) => JSON.parse(new TextDecoder().decode(await open(key, row, name(row.id, -1)))) as Outgoing));
     },
-    put: async (files) => {
+    put: async (files, durable) => {
       const rows = await Promise.all(files.map(async (file): Promise<ItemRow> => {
         return { id: file.id, account_id, ...(await seal(key, new TextEncoder().encode(JSON.stringify(file)), name(file.id, -1))) };
       }));
-      await written(database, ['items'], (stores) => { for (const row of rows) stores('items').put(row); });
+      await written(database, ['items'], (stores) => { for (const row of rows) stores('items').put(row); }, durable);
     },
     putBlock: async (id, index, bytes) => {
       const row = await seal(key, bytes, name(id, index));
@@ -67,7 +68,7 @@ function vaultOf(database: IDBDatabase, account_id: string, key: CryptoKey): Vau
     drop: (id) => written(database, ['items', 'blocks'], (stores) => {
       stores('items').delete(id);
       stores('blocks').delete(IDBKeyRange.bound([id], [id, []]));
-    }),
+    }, false),
   };
 }
 
@@ -118,10 +119,10 @@ function answerOf<T>(request: IDBRequest): Promise<T> {
   });
 }
 
-/** Resolves once the browser has it on disk, not before. */
-function written(database: IDBDatabase, names: string[], change: (stores: (name: string) => IDBObjectStore) => void): Promise<void> {
+/** `durable`: resolves once the browser has it on disk, not before. */
+function written(database: IDBDatabase, names: string[], change: (stores: (name: string) => IDBObjectStore) => void, durable = true): Promise<void> {
   return new Promise((resolve, reject) => {
-    const transaction = database.transaction(names, 'readwrite', { durability: 'strict' });
+    const transaction = database.transaction(names, 'readwrite', { durability: durable ? 'strict' : 'relaxed' });
     transaction.oncomplete = () => resolve();
     transaction.onabort = transaction.onerror = () => reject(transaction.error ?? new Error('storage failed'));
     change((name) => transaction.objectStore(name));

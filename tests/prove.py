@@ -51,6 +51,16 @@ PROOFS: Mapping[str, Proof] = {
         rounds=5,
         environ={"TELEHUB_KILLS": "15"},
     ),
+    "dicom": Proof(
+        [
+            "tests/dicom",
+            "tests/imaging/test_killed_receivers.py",
+            "tests/imaging/test_real_files.py",
+            "tests/imaging/test_dimse.py",
+            "tests/imaging/test_stow.py",
+        ],
+        environ=FULL_COUNTS | {"TELEHUB_KILLS": "50", "TELEHUB_MUTANTS": "10000"},
+    ),
     "intake": Proof(["tests/imaging"], environ=FULL_COUNTS | {"TELEHUB_CUTS": "100"}),
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),

@@ -1,6 +1,6 @@
 """`kill -9` while images come in, by C-STORE and by STOW-RS: every acknowledged instance is on disk and in the index.
 
-Once here; `make prove ONLY=imaging` does it fifty times (TELEHUB_KILLS).
+Once here; `make prove ONLY=dicom` does it fifty times (TELEHUB_KILLS).
 """
 
 import asyncio

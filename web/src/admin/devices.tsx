@@ -6,10 +6,11 @@ import { count, duration, named, t } from '../core/i18n';
 import { place } from '../core/place';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { hasRole, me } from '../core/session';
-import { Age, Banner, Button, Dialog, EmptyState, ErrorBanner, Facts, Select, State, TextField, toast } from '../core/ui';
+import { Age, Banner, Button, Dialog, EmptyState, ErrorBanner, Facts, Select, State, TextField } from '../core/ui';
 import { organisationChoices, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { DeviceView } from './device';
 import { DEVICE_FILTERS, DEVICE_KINDS, type Device, type DeviceFilter, type DeviceKind, type DevicePage, type Provisioned } from './types';
+import { CopyText } from './copy';
 import { BatteryWords, ClockWords, Gaps, Hands, SignalWords } from './device-words';
 
 const DEVICE_ID = /^[a-z0-9][a-z0-9-]{2,40}$/;
@@ -160,18 +161,5 @@ function Secret({ made, close }: { made: Provisioned; close: () => void }) {
       ]} />
       <div class="actions"><Button kind="primary" onClick={close}>{t('admin.device.noted')}</Button></div>
     </Dialog>
-  );
-}
-
-function CopyText({ text }: { text: string }) {
-  async function copy(): Promise<void> {
-    await navigator.clipboard.writeText(text);
-    toast(t('core.copied'));
-  }
-  return (
-    <span class="actions">
-      <span class="mono secret">{text}</span>
-      {'clipboard' in navigator && <Button onClick={() => { void copy(); }}>{t('core.copy')}</Button>}
-    </span>
   );
 }

@@ -1,4 +1,4 @@
-// Administration: devices, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
+// Administration: devices, DICOM nodes, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
 import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
 import { later } from '../core/later';
@@ -16,6 +16,7 @@ import { SetAsideSection } from './set-aside';
 const OPERATORS = ['device_manager', 'organisation_admin'] as const;
 const SECTIONS = {
   devices: { roles: ['device_manager', 'technician', 'township_doctor', 'village_doctor'], Section: DevicesSection },
+  nodes: { roles: OPERATORS, Section: later(async () => (await import('./nodes')).NodesSection, 'routing') },
   'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
   incidents: { roles: OPERATORS, Section: IncidentsSection },
   people: { roles: ['organisation_admin'], Section: later(async () => (await import('./people')).PeopleSection) },

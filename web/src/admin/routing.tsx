@@ -22,13 +22,14 @@ export function RoutingSection() {
   const rules = useResource<Answer>('/api/routing');
   const tree = useResource<{ organisations: TreeOrganisation[] }>('/api/organisations');
   const organisations = tree.data?.organisations ?? [];
+  const [answer, setAnswer] = useState<Answer | null>(null); // of the latest saving
   const mayEdit = reachedBy(['organisation_admin'], organisations).some((each) => each.parent_id === null);
   return (
     <div class="columns">
       <section class="card" aria-labelledby="rules-title">
         <h2 id="rules-title">{t('admin.routing.rules')}</h2>
         <p class="soft">{t('admin.routing.text')}</p>
-        <Loaded from={rules}>{(data) => <Rules rules={data.rules} organisations={organisations} mayEdit={mayEdit} reload={rules.reload} />}</Loaded>
+        <Loaded from={rules}>{(data) => <Rules rules={(answer ?? data).rules} organisations={organisations} mayEdit={mayEdit} saved={setAnswer} reload={() => { setAnswer(null); rules.reload(); }} />}</Loaded>
       </section>
       <TryOut organisations={organisations} unsaved={kept.value !== null} />
     </div>
@@ -45,9 +46,9 @@ function useGuard(dirty: boolean): void {
   }, [dirty]);
 }
 
-type RulesProps = { rules: readonly RoutingRule[]; organisations: TreeOrganisation[]; mayEdit: boolean; reload: () => void };
+type RulesProps = { rules: readonly RoutingRule[]; organisations: TreeOrganisation[]; mayEdit: boolean; saved: (answer: Answer) => void; reload: () => void };
 
-function Rules({ rules, organisations, mayEdit, reload }: RulesProps) {
+function Rules({ rules, organisations, mayEdit, saved, reload }: RulesProps) {
   const from = kept.value?.from ?? rules;
   const before = draftsOf(from);
   const drafts = kept.value?.drafts ?? before;
@@ -81,9 +82,9 @@ function Rules({ rules, organisations, mayEdit, reload }: RulesProps) {
         ))}
       </ol>
       {mayEdit && <div class="actions"><Button onClick={() => open({ key: `new-${++made}`, name: '', conditions: [], to: '', enabled: true })}>{t('admin.routing.add')}</Button></div>}
-      {changes && <Unsaved changes={changes} complete={drafts.fallback.to !== ''} save={() => setSaving(true)} discard={() => { setFault(null); kept.value = null; }} />}
+      {changes && <Unsaved changes={changes} complete={drafts.fallback.to !== ''} save={() => setSaving(true)} discard={() => { setFault(null); kept.value = null; reload(); }} />}
       {opened && <RuleEditor rule={opened} fallback={opened.key === drafts.fallback.key} organisations={organisations} close={() => open(null)} done={(rule) => edit(put(drafts, rule))} />}
-      {saving && changes && <Save drafts={drafts} from={from} changes={changes} close={() => setSaving(false)} saved={reload} refused={setFault} />}
+      {saving && changes && <Save drafts={drafts} from={from} changes={changes} close={() => setSaving(false)} saved={saved} refused={setFault} />}
     </>
   );
 }
@@ -158,7 +159,7 @@ function Unsaved({ changes, complete, save, discard }: { changes: Changes; compl
   );
 }
 
-type SaveProps = { drafts: Drafts; from: readonly RoutingRule[]; changes: Changes; close: () => void; saved: () => void; refused: (fault: Fault) => void };
+type SaveProps = { drafts: Drafts; from: readonly RoutingRule[]; changes: Changes; close: () => void; saved: (answer: Answer) => void; refused: (fault: Fault) => void };
 
 function Save({ drafts, from, changes, close, saved, refused }: SaveProps) {
   async function save(): Promise<void> {
@@ -166,8 +167,9 @@ function Save({ drafts, from, changes, close, saved, refused }: SaveProps) {
     const now = await api.get<Answer>('/api/routing');
     const ids = (rules: readonly RoutingRule[]) => rules.map(({ id }) => id).sort().join();
     if (ids(now.rules) !== ids(from)) throw new ApiError(409, 'routing_changed', { 'zh-CN': t('admin.routing.meanwhile'), en: t('admin.routing.meanwhile') });
+    let answer: Answer;
     try {
-      await api.put('/api/routing', bodyOf(drafts));
+      answer = await api.put<Answer>('/api/routing', bodyOf(drafts));
     } catch (cause) {
       const place = cause instanceof ApiError ? placeOf(drafts, cause.code === 'routing_fallback' ? `rules[${drafts.rules.length}].other` : cause.detail.field) : null;
       if (!place) throw cause;
@@ -175,8 +177,8 @@ function Save({ drafts, from, changes, close, saved, refused }: SaveProps) {
       return;
     }
     kept.value = null;
+    saved(answer);
     toast(t('admin.routing.saved'));
-    saved();
   }
   return (
     <Confirm title={t('admin.routing.save.title')} confirm={t('admin.routing.save')} run={save} close={close}>

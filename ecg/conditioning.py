@@ -102,6 +102,7 @@ def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last:
     kind = np.int32 if is_small else np.int64  # sums may turn over, their differences over 20 ms do not
     total = running_total(raw, kind)
     edges = _known_edges if last - first <= EDGES_KNOWN else _edges
+    begin, width = first * 25 * fs_hz - GRID * start - 32 * fs_hz, 64 * fs_hz
 
     def area_until(point: int) -> Whole:
         whole, part = edges(point, last - first, fs_hz)
@@ -110,9 +111,17 @@ def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last:
         area += raw.take(whole, axis=-1) * part.astype(kind)
         return area
 
-    centre = first * 25 * fs_hz - GRID * start
-    mean = area_until(centre + 32 * fs_hz)
-    mean -= area_until(centre - 32 * fs_hz)
+    if width % GRID:
+        mean = area_until(begin + width)
+        mean -= area_until(begin)
+    else:  # a whole number of samples: between the sums that begin with the one and with the next
+        sums = windowed(total, width // GRID)
+        whole, part = edges(begin, last - first, fs_hz)
+        mean = sums.take(whole + 1, axis=-1)
+        mean -= (now := sums.take(whole, axis=-1))
+        mean *= part.astype(kind)
+        now *= GRID
+        mean += now
     mean //= fs_hz
     return mean
 

@@ -7,7 +7,7 @@ of what is known, so one burst cannot poison it; and a T wave is told by height 
 
 from dataclasses import dataclass, field
 
-from ecg.fiducials import SHAPE_SLACK, Candidate
+from ecg.fiducials import SHAPE_SLACK, Candidate, kept
 
 THRESHOLD = 0.20  # of the way from noise to signal; tuned on MIT-BIH DS1
 BACK_THRESHOLD = 0.12  # of the same, when a beat is overdue
@@ -79,7 +79,7 @@ def _take(d: Detector, c: Candidate, signal: float) -> None:
     if d.spares:
         d.spares = [s for s in d.spares if s.place > c.place]
     if c.is_partial:
-        d.partials = [c]
+        d.partials = [kept(c)]
 
 
 def overdue(d: Detector, now_place: int, is_calm: bool) -> list[Candidate]:
@@ -167,5 +167,5 @@ def _learn_rest(d: Detector, height: float) -> None:
 
 
 def _spare(d: Detector, c: Candidate) -> None:
-    d.spares.append(c)
+    d.spares.append(kept(c))
     del d.spares[:-SPARES]

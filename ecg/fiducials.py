@@ -44,6 +44,11 @@ class Candidate(NamedTuple):
     shifted: Real  # [shift, lead * sample]: the shape as seen at each shift, in 1/PARTS
 
 
+def kept(c: Candidate) -> Candidate:
+    """In memory of its own: as a view it would keep all that was found together with it."""
+    return c._replace(shape=c.shape.copy(), shifted=c.shifted.copy())
+
+
 Candidates = tuple[list[int], list[Candidate]]  # each one's hop, and itself
 
 
@@ -104,9 +109,8 @@ def _partial(
     at: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     """Whether no more than half of the readable leads show anything at a summit; never of a single lead."""
-    near = (at[:, None] + np.arange(-SHOWN_REACH, SHOWN_REACH + 1))[:, None, :]
-    leads = np.arange(c.envelope_uv.shape[1])[None, :, None]
-    height_uv = c.envelope_uv[device[:, None, None], leads, near].max(axis=2)
+    near = neighbours(c.envelope_uv, 2 * SHOWN_REACH + 1)
+    height_uv = near[device, :, at - SHOWN_REACH].max(axis=2)
     readable = judged.quality[device, :, hop] < UNREADABLE
     shows = readable & (height_uv >= SHOWN * judged.level_uv[device, :, hop])
     count = readable.sum(axis=1)
@@ -126,17 +130,16 @@ def describe(
     device, hop, place, height = summits
     at = hop * HOP + place + REACH
     lead = judged.size_uv[device, :, hop].argmax(axis=1)
-    near = at[:, None] + np.arange(-R_REACH, R_REACH + 1)
-    above = _above_chord(c.grid[device[:, None], lead[:, None], near])
+    above = _above_chord(neighbours(c.grid, 2 * R_REACH + 1)[device, lead, at - R_REACH])
     peak = np.abs(above).argmax(axis=1)
     r = at - R_REACH + peak
     sign = np.where(above[np.arange(len(r)), peak] < 0, -1, 1)
     grid = (first_hop * HOP - REACH) + r
     sample = _extremum(raw, start, fs_hz, (device, lead, grid), sign)
-    around = r[:, None] + np.arange(-R_REACH - 1, R_REACH + 2)
-    own = c.band[device[:, None], lead[:, None], around - MARGIN] * c.band_uv[device, None]
-    span = r[:, None] + np.arange(-SHAPE_REACH - SHAPE_SLACK, SHAPE_REACH + SHAPE_SLACK + 1)
-    band = c.band[device[:, None, None], shape_leads[None, :, None], span[:, None, :] - MARGIN]
+    first, width = r - MARGIN, 2 * R_REACH + 3  # of the band
+    own = neighbours(c.band, width)[device, lead, first - R_REACH - 1] * c.band_uv[device, None]
+    reach = SHAPE_REACH + SHAPE_SLACK
+    band = neighbours(c.band, 2 * reach + 1)[device[:, None], shape_leads, first[:, None] - reach]
     shape = band * c.band_uv[device, None, None]
     readable = judged.quality[device[:, None], shape_leads[None, :], hop[:, None]] < UNREADABLE
     largest = np.maximum(np.abs(shape).max(axis=(1, 2)), 1e-9)
@@ -161,7 +164,7 @@ def describe(
 def shifted(shape: Shape) -> Real:
     """[.., shift, lead * sample] of shapes [.., lead, sample], whole numbers as floats: their products stay exact."""
     width = 2 * SHAPE_REACH + 1
-    views = np.multiply(np.moveaxis(neighbours(shape, width), -2, -3), float(PARTS), order="C")
+    views: Real = np.multiply(np.moveaxis(neighbours(shape, width), -2, -3), float(PARTS), order="C")
     return views.reshape(*shape.shape[:-2], 2 * SHAPE_SLACK + 1, shape.shape[-2] * width)
 
 

@@ -21,10 +21,10 @@ from ecg.findings import Finding
 from ecg.record import SHAPE_PREFERENCE
 from ecg.state import State
 
-__all__ = ["Batch", "Finding", "Outcome", "State", "finish", "new_state", "step", "step_in_place"]
+__all__ = ["Batch", "Finding", "Outcome", "State", "detached", "finish", "new_state", "step", "step_in_place"]
 
 STEP_LIMIT_S = 120  # longer chunks are cut: memory stays bounded
-TOGETHER = 256  # devices: what is made of a second of them fits in a processor's cache
+TOGETHER = 192  # devices: what is made of a second of them fits in a processor's cache
 LONGEST_LEADS = 16
 FS_RANGE_HZ = (50, 2000)
 
@@ -115,6 +115,14 @@ def step_in_place(states: Sequence[State], batch: Batch) -> list[tuple[State, Ou
         for k, result in zip(members, _spared(own, batch.samples[pick], flags[pick]), strict=True):
             results[k] = result
     return results
+
+
+def detached(state: State) -> State:
+    """The same in memory of its own, else that of all devices it was stepped with: for one that is kept long."""
+    return state._replace(
+        tail=state.tail.copy(), tail_flags=state.tail_flags.copy(),
+        memory=state.memory.copy(), swings=state.swings.copy(),
+    )  # fmt: skip
 
 
 def finish(state: State) -> Outcome:

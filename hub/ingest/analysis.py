@@ -372,8 +372,10 @@ def _is_due(run: _Run, now_s: float, every_s: float) -> bool:
 
 
 def _snapshot(run: _Run) -> Snapshot:
-    """As far as the state has come, which in the middle of a failed tick is less than was handed to it."""
-    state = run.state
+    """As far as the state has come, which in the middle of a failed tick is less than was handed to it. Who sends no
+    more holds nothing of the others from then on.
+    """
+    state = run.state = stream.detached(run.state)
     return Snapshot(run.recording.id, run.boot, state.origin + state.taken, snapshot.pack(state))
 
 

@@ -175,6 +175,22 @@ def test_one_set_of_parameters_serves_every_rate(fs_hz: int) -> None:
     assert sum(a > 0.03 for a in apart) <= 1 and len(answer.beats) <= len(true) + 1
 
 
+def test_what_a_device_remembers_holds_nothing_of_its_companions() -> None:
+    rng = np.random.default_rng(4)
+    samples = np.stack([heart(seed, 250, 20, 2) for seed in range(6)])
+    samples[:, 0] += rng.normal(0, 40, samples[:, 0].shape).astype(np.int16)
+    states, summits = [new_state(250, LEADS[:2]) for _ in samples], []
+    for a in range(0, samples.shape[2], 250):
+        results = step_in_place(states, batch(250, LEADS[:2], samples[:, :, a : a + 250], a))
+        states = [result[0] for result in results if not isinstance(result, Exception)]
+        summits += [c for s in states for c in (*s.detector.spares, *s.detector.partials)]
+    assert len(summits) > 3 and all(c.shifted.base is None and c.shape.base is None for c in summits)
+    alone = stream.detached(states[0])
+    arrays = {name: getattr(alone, name) for name in snapshot.ARRAYS}
+    assert all(array.base is None for array in arrays.values())
+    assert snapshot.pack(alone) == snapshot.pack(states[0])
+
+
 def test_beats_are_told_within_a_second() -> None:
     samples = heart(3, 250, 9, 3)
     state, worst = new_state(250, LEADS), 0

@@ -46,6 +46,7 @@ async def write_document(
     document = {
         "format": FORMAT,
         "report": heading,
+        "study": {"kind": task["kind"]},
         "patient": {
             **{key: patient[key] for key in ("id", "name", "sex", "birth_date")},
             "age_years": age_years(patient["birth_date"], at),

@@ -1,4 +1,4 @@
-"""The paper of a Holter report, drawn in the sandbox: A4, Chinese with English labels, strips at true scale.
+"""The paper of an ECG report, drawn in the sandbox: A4, Chinese with English labels, strips at true scale.
 
 Contents follow what the Shandong guideline for remote dynamic ECG (DB37/T 4565-2022) expects of a report
 (docs/holter.md says item by item). Every figure and word stands in the signed document; only the samples of the
@@ -38,18 +38,24 @@ def draw(payload: bytes) -> bytes:
         given["verification_code"],
         given["events_left_out"],
     )
-    for section in SECTIONS:
+    for section in SECTIONS_OF[study_kind(document)]:
         section(sheet)
     if given.get("disclosure"):
         disclosure.pages(sheet, given["disclosure"])
     return sheet.paper.finish()
 
 
+def study_kind(document: Mapping[str, Any]) -> str:
+    """What was read; reports signed before there were several kinds are of Holters."""
+    kind: str = document.get("study", {}).get("kind", "holter")
+    return kind
+
+
 def _frame(document: Mapping[str, Any], locale: str, code: str) -> Frame:
     centre, patient = document["reading_organisation"], document["patient"]
     name = centre["name"] if locale == "zh-CN" else centre["name_en"]
     return Frame(
-        title=f"{name}  {word('title', locale)}",
+        title=f"{name}  {word(TITLES[study_kind(document)], locale)}",
         right=f"{patient['name']}  {word(patient['sex'], locale)}  {code}",
         footer=(word("safety", locale), document["signature_statement"][locale]),
         page_words=WORDS["page"][LOCALES.index(locale)],
@@ -83,13 +89,14 @@ def _patient(s: Sheet) -> None:
 def recorder(s: Sheet) -> None:
     """Device, leads, when it was worn, how much of it can be analysed."""
     recording, figures = s.document["recording"], s.figures
+    verb = "recorded" if study_kind(s.document) == "ecg-12-lead" else "worn"
     s.paper.heading(s.label("recording"))
     s.paper.fields(
         [
             (s.label("device"), f"{recording['device_name']} ({recording['device_id']})"),
             (s.label("leads"), ", ".join(short(code) for code in recording["leads"])),
-            (s.label("worn_from"), s.time(recording["worn_from"])),
-            (s.label("worn_to"), s.time(recording["worn_to"])),
+            (s.label(f"{verb}_from"), s.time(recording["worn_from"])),
+            (s.label(f"{verb}_to"), s.time(recording["worn_to"])),
             (s.label("recorded"), _duration(s, figures["recorded_h"])),
             (s.label("analysable"), _duration(s, figures["analysable_h"])),
         ],
@@ -179,12 +186,13 @@ def _strip(s: Sheet, strip: Mapping[str, Any], caption: str) -> None:
         for i, code in enumerate(recording["leads"])
     ]
     start = s.time(strip["start_at"], "%H:%M:%S")
+    marks = [] if strip["section"] == "whole" else [(strip["mark_s"], "^")]
     words = f"{caption}  ({s.word('strip_from', at=start)})"
     if len(wrapped(words, CAPTION_PT, CONTENT_MM - SCALE_MM)) > 1:  # would run into the scale beside it
         s.paper.room(STRIP_LEAD_MM * len(traces) + 20)
         s.paper.text(words, CAPTION_PT)
         words = ""
-    s.paper.strip(Strip(traces, recording["fs_hz"], words, [(strip["mark_s"], "^")], STRIP_LEAD_MM))
+    s.paper.strip(Strip(traces, recording["fs_hz"], words, marks, STRIP_LEAD_MM))
 
 
 def _finding_caption(s: Sheet, item: int) -> str:
@@ -209,7 +217,12 @@ def _event_caption(s: Sheet, item: int) -> str:
     return "  ".join([part for part in parts if part] + found)
 
 
+def _whole_caption(s: Sheet, _item: str) -> str:
+    return s.word("whole_strip")
+
+
 STRIP_SECTIONS: tuple[tuple[str, str, Callable[[Sheet, Any], str]], ...] = (
+    ("whole", "whole_strips", _whole_caption),
     ("finding", "finding_strips", _finding_caption),
     ("extreme", "extreme_strips", _extreme_caption),
     ("event", "event_strips", _event_caption),
@@ -224,4 +237,9 @@ def _duration(s: Sheet, hours: float) -> str:
 
 
 RECORD_SECTIONS = (*paper_figures.SECTIONS, _strips)
-SECTIONS = (_patient, recorder, _completeness, _conclusion, _signature, *RECORD_SECTIONS)
+_HEAD = (_patient, recorder, _completeness, _conclusion, _signature)
+TITLES = {"holter": "title", "ecg-12-lead": "title_twelve"}
+SECTIONS_OF = {
+    "holter": (*_HEAD, *RECORD_SECTIONS),
+    "ecg-12-lead": (*_HEAD, paper_figures.twelve_lead, _strips),
+}

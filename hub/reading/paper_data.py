@@ -17,6 +17,7 @@ from hub.core.db import Connection, Row, one
 from hub.reading import disclosure
 from hub.reading.cases import LEAD_IN_S, STRIP_S
 from hub.reading.drafts import edited, read_edits
+from hub.reading.paper import study_kind
 from hub.reading.signing import verification_code
 from hub.reading.timeline import WHOLE_RECORD, Timeline, read_record, read_samples, read_timeline
 from hub.reading.words import LOCALES
@@ -63,12 +64,18 @@ async def _disclosure(
 def _wanted(document: Mapping[str, Any], timeline: Timeline) -> list[dict[str, Any]]:
     """Which strips, in the order of the paper: the moment's index on the line, and how far into the strip it lies."""
     figures, events = document["analysis"]["summary"], document["events"][:EVENTS_MAX]
+    is_short = study_kind(document) == "ecg-12-lead"
     moments = [
+        *((("whole", "", 0),) if is_short else ()),
         *(
             ("finding", i, timeline.index(f["boot"], f["onset_sample"]))
             for i, f in enumerate(document["findings"])
         ),
-        *(("extreme", name, figures[name]["sample"]) for name in EXTREMES if figures[name] is not None),
+        *(
+            ("extreme", name, figures[name]["sample"])
+            for name in EXTREMES
+            if figures[name] is not None and not is_short
+        ),
         *(("event", i, timeline.event_index(event)) for i, event in enumerate(events)),
     ]
     return [{"section": section, "item": item, "index": index} for section, item, index in moments]

@@ -123,7 +123,7 @@ async def read_report(request: Request) -> Any:
 async def read_pdf(request: Request) -> Any:
     async with request.transaction() as conn:
         sha256 = await reports.open_pdf(conn, request.actor, request.at, request.uuid("report_id"))
-    return Bytes(request.store.path(sha256), "application/pdf", f"holter-{request.text('report_id')[:8]}.pdf")
+    return Bytes(request.store.path(sha256), "application/pdf", f"report-{request.text('report_id')[:8]}.pdf")
 
 
 async def verify(request: Request) -> Any:

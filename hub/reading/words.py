@@ -5,6 +5,11 @@ needs it.
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, str]] = {
+    "title_twelve": ("十二导联心电图报告", "12-lead ECG report"),
+    "whole_strips": ("心电图", "ECG"),
+    "recorded_from": ("记录开始", "Recorded from"),
+    "recorded_to": ("记录结束", "Recorded to"),
+    "whole_strip": ("各导联同步记录", "All leads at the same time"),
     "title": ("动态心电图报告", "Ambulatory ECG (Holter) report"),
     "patient": ("患者", "Patient"),
     "name": ("姓名", "Name"),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from ecg import formats
 from ecg.record import Lead, Record
@@ -203,3 +204,31 @@ async def pushed(clinic: Clinic, token: str, path: str, data: bytes) -> tuple[in
     headers = {"Authorization": f"Bearer {token}"}
     async with clinic.served.http.post(clinic.served.base + path, data=data, headers=headers) as answer:
         return answer.status, await answer.json()
+
+
+async def test_what_was_sent_is_read_and_its_paper_is_that_of_twelve_leads(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    await send(clinic, slow_heart(tmp_path, ".scp"))
+    (task,) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    await clinic.reader.json("POST", f"/api/tasks/{task['id']}/claim")
+    case = await clinic.reader.json("GET", f"/api/tasks/{task['id']}/case")
+    content = {
+        "findings_text": "x",
+        "conclusion": "ST 段抬高",
+        "advice": "",
+        "included_findings": [],
+        "critical": True,
+    }
+    draft = {"content": content, "revision": case["draft"]["revision"] if case["draft"] else 0}
+    saved = await clinic.reader.json("PUT", f"/api/tasks/{task['id']}/draft", draft)
+    seen = {"revision": saved["revision"], "analysis_id": case["analysis"]["id"], "edit_sequence": 0}
+    signed = await clinic.reader.json("POST", f"/api/tasks/{task['id']}/sign", seen)
+    await clinic.run_jobs()
+    async with await clinic.doctor.call("GET", f"/api/reports/{signed['report']['id']}/pdf") as answer:
+        paper = await answer.read()
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(paper)).pages)
+    assert "十二导联心电图报告" in text and "ST 段抬高" in text and "aVR" in text and "SCP-ECG" in text
+    assert "动态" not in text and "HRV" not in text
+    (line,) = (await clinic.doctor.json("GET", "/api/studies"))["studies"]
+    assert line["state"]["word"] == "opened"

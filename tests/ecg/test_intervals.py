@@ -23,11 +23,13 @@ def reckoned(rr: list[int], fs_hz: int) -> tuple[float, ...]:
     rows = {k: alike(rr, k) for k in range(len(rr))}
     pairs = [(rows[k], rows[k - 1] if k else []) for k in window]
     both = sum(sum(a and b for a, b in zip(now, before, strict=False)) for now, before in pairs)
+    # While the window goes back to the first interval, those that lack neighbours are not counted.
+    count, young = len(window), len(rr) <= WINDOW
     lag_shares = [
-        sum(not rows[k][lag] for k in window if k > lag) / sum(k > lag for k in window) for lag in range(4)
+        sum(not rows[k][lag] for k in window if k > lag) / (count - young * (lag + 1)) for lag in range(4)
     ]
     turns = sum((rr[k - 1] - rr[k - 2]) * (rr[k] - rr[k - 1]) < 0 for k in window if k > 1) / len(window)
-    alone = sum(not any(rows[k][:4]) for k in window if k > 3) / sum(k > 3 for k in window)
+    alone = sum(not any(rows[k][:4]) for k in window if k > 3) / (count - 4 * young)
     return (
         math.log((both + 1) / (sum(sum(now) for now, _ in pairs) + 1)),
         min(lag_shares),

@@ -148,7 +148,15 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
             raise ValueError(f"too-much: {info.file_size} bytes")
         with archive.open(info) as file:
             data = file.read(MEMBER_MAX + 1)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, OSError, EOFError, RuntimeError) as fault:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        KeyError,
+        OSError,
+        EOFError,
+        RuntimeError,
+    ) as fault:
         raise ValueError(f"damaged: {type(fault).__name__}") from None
     if len(data) != info.file_size:
         raise ValueError("damaged: a size that is not so")

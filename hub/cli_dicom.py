@@ -1,4 +1,4 @@
-"""`hub dicom ...`: studies out of the hub."""
+"""`hub dicom ...`: studies out of the hub, and the index made anew."""
 
 import argparse
 import sys
@@ -40,6 +40,20 @@ async def export(settings: Settings, arguments: Arguments) -> None:
     sys.stdout.write(f"{done.instances} instances in {arguments.out}; left out: {left}\n")
 
 
+async def reindex(settings: Settings, arguments: Arguments) -> None:
+    from hub.imaging import reindexing
+
+    async with lifecycle.database_server(settings) as own:
+        assert own.dsn is not None
+        async with Database(own.dsn, "hub_app", size=2) as database:
+            store, organisation_id = Store(settings.data_dir / "files"), UUID(arguments.organisation)
+            found = await reindexing.reindex(database, store, ACTOR, clock.now(), organisation_id)
+    sys.stdout.write(
+        f"{found.stored} instances that no row spoke of, {found.set_aside} set aside;"
+        f" {found.documents} documents are made anew\n"
+    )
+
+
 async def _study(database: Database, wanted: str) -> UUID:
     """By id or by StudyInstanceUID."""
     async with database.transaction(ACTOR, clock.now()) as conn:
@@ -50,10 +64,12 @@ async def _study(database: Database, wanted: str) -> UUID:
 
 
 def add_commands(commands: Any, add: Add) -> None:
-    """`hub dicom export`."""
+    """`hub dicom export` and `hub dicom reindex`."""
     dicom = commands.add_parser("dicom", help="DICOM studies").add_subparsers(
         required=True, metavar="COMMAND"
     )
+    anew = add(dicom, "reindex", reindex, "make the index anew from the stored files")
+    anew.add_argument("--organisation", required=True, help="id of whom unknown files belong to")
     out = add(dicom, "export", export, "a study without identity (PS3.15 basic profile), as a zip")
     out.add_argument("study", help="id or StudyInstanceUID")
     out.add_argument("--out", type=Path, required=True, metavar="FILE.zip")

@@ -15,7 +15,7 @@ from dicom.deidentify import Options
 from ecg.record import Record
 from hub.core import errors
 from hub.core.actor import job
-from hub.imaging import exporting, indexing
+from hub.imaging import exporting, indexing, reindexing
 from tests import world
 from tests.ecg import twelve_leads as twelve
 from tests.imaging.conftest import Clinic
@@ -88,3 +88,25 @@ async def test_an_exported_study_names_nobody_and_the_audit_says_why(clinic: Cli
             clinic.databases.app, clinic.store, clinic.data_dir, clinic.two.own.actor("technician"), world.AT,
             asked, tmp_path / "no.zip",
         )  # fmt: skip
+
+
+async def test_the_index_is_made_anew_from_the_files(clinic: Clinic) -> None:
+    await Sending(clinic.doctor, CT, "ct.dcm").whole(clinic.request_id)
+    await clinic.run_jobs()
+    operator, village = job("operator"), clinic.two.own.organisations["village"]
+
+    async def indexed() -> list[dict[str, object]]:
+        await indexing.queue_waiting(clinic.context())
+        await clinic.run_jobs()
+        return await clinic.rows(
+            "SELECT i.sop_uid, i.data_set_sha256, m.document FROM dicom_instance i JOIN dicom_metadata m"
+            " ON m.dicom_instance_id = i.id"
+        )
+
+    before = await indexed()
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        await admin.execute("DELETE FROM dicom_metadata; DELETE FROM dicom_instance")
+    found = await reindexing.reindex(clinic.databases.app, clinic.store, operator, world.AT, village)
+    assert found == reindexing.Found(1, 0, 0) and await indexed() == before
+    again = await reindexing.reindex(clinic.databases.app, clinic.store, operator, world.AT, village)
+    assert again == reindexing.Found(0, 0, 1) and await indexed() == before

@@ -147,3 +147,21 @@ async def test_what_the_server_can_is_told_to_anybody(clinic: Clinic) -> None:
     anybody = clinic.served.anybody()
     async with anybody.http.request("OPTIONS", anybody.base + "/api/uploads", headers=RESUMABLE) as answer:
         assert answer.status == 204 and "checksum" in answer.headers["Tus-Extension"]
+
+
+async def test_bodies_that_never_come_disturb_nobody(clinic: Clinic) -> None:
+    """Two gigabytes announced, not a byte sent, on twenty connections: another file goes through beside them."""
+    sending = Sending(clinic.doctor, some_bytes(PIECE))
+    await sending.create(clinic.request_id)
+    host, port = clinic.served.base.removeprefix("http://").split(":")
+    cookie = "".join(f"{name}: {value}\r\n" for name, value in clinic.doctor.headers.items())
+    idle = []
+    for _ in range(20):
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /api/ecg?accession=T1 HTTP/1.1\r\nHost: {host}\r\nContent-Length: {2 << 30}\r\n{cookie}\r\n"
+        writer.write(head.encode())
+        idle.append(writer)
+    await sending.whole(clinic.request_id)
+    assert (await state(clinic))["state"] == "received"
+    for writer in idle:
+        writer.close()

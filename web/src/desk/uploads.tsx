@@ -13,7 +13,8 @@ import { ofDrop, ofInput } from './picked';
 import type { ServiceRequest } from './types';
 import type { Picked } from '../sending/sender';
 
-const SHOWN = 8; // lines; a folder of a CT has hundreds
+const SHOWN = 8; // lines; a folder of a CT has hundreds, of which those that are done need no line
+const DONE = 4;
 
 /** One file: as it is here, as the hub lists it, or both. */
 type Line = { key: string; name: string; size_bytes: number; own: Outgoing | null; upload: Upload | null };
@@ -50,7 +51,7 @@ function rankOf({ own, upload }: Line): number {
   if (own?.phase === 'failed') return 0;
   if (upload?.state === 'set-aside') return 1;
   if (own === null && upload?.state === 'receiving') return 3;
-  return own ? 2 : 4;
+  return own && own.phase !== 'received' ? 2 : DONE;
 }
 
 const FOLDERS = typeof document !== 'undefined' && 'webkitdirectory' in document.createElement('input') && !matchMedia('(pointer: coarse)').matches;
@@ -94,12 +95,13 @@ function Picker({ request, first }: { request: ServiceRequest; first: boolean })
 function Lines({ lines, changed }: { lines: Line[]; changed: () => void }) {
   const [all, setAll] = useState(false);
   if (lines.length === 0) return <p class="soft">{t('desk.send.none')}</p>;
-  const shown = all ? lines : lines.slice(0, SHOWN);
+  const few = lines.length <= SHOWN;
+  const shown = all || few ? lines : lines.filter((line) => rankOf(line) < DONE).slice(0, SHOWN);
   return (
     <>
       {lines.length > 1 && <Total lines={lines} />}
-      <ul class="plain-list files">{shown.map((line) => <FileLine key={line.key} line={line} changed={changed} />)}</ul>
-      {lines.length > SHOWN && <div class="actions"><Button kind="quiet" aria-expanded={all} onClick={() => setAll(!all)}>{all ? t('desk.send.fewer') : t('desk.send.all', { count: lines.length })}</Button></div>}
+      {shown.length > 0 && <ul class="plain-list files">{shown.map((line) => <FileLine key={line.key} line={line} changed={changed} />)}</ul>}
+      {!few && <div class="actions"><Button kind="quiet" aria-expanded={all} onClick={() => setAll(!all)}>{all ? t('desk.send.fewer') : t('desk.send.all', { count: lines.length })}</Button></div>}
     </>
   );
 }

@@ -7,8 +7,9 @@ import { Loaded, useAction, useResource } from '../core/resource';
 import type { Sex } from '../core/types';
 import { Banner, Button, ButtonLink, Check, Dialog, EmptyState, ErrorBanner, Facts, Form, Select, Table, TextField, Time, toast, type Column } from '../core/ui';
 import { compare, compareRequest, dateOf, likeliest, namesOf, sexOf, type Verdict } from './identity';
+import { modalityWords, sentName, type SentStudy } from './sent-study';
 import type { Patient, ServiceRequest } from './types';
-import { modalityWords, sentName, type SentStudy } from './unresolved';
+
 
 type Person = { id: string; name: string; sex: Sex; birth_date: string };
 type Identity = { patient_id: string; name: string; birth_date: string; sex: string; instances: number };

@@ -1,5 +1,6 @@
 // The township desk: today's people and their studies, residents, requests, devices on the patient, reports back.
 import { t } from '../core/i18n';
+import { later } from '../core/later';
 import { place } from '../core/place';
 import { Shell, startPage } from '../core/shell';
 import './desk.css';
@@ -11,6 +12,9 @@ import { RequestFormPage } from './request-form';
 import { ResidentsPage } from './residents';
 import { TodayPage } from './today';
 
+const UnresolvedPage = later(async () => (await import('./unresolved')).UnresolvedPage, 'images');
+const UnresolvedHint = later(async () => (await import('./unresolved-hint')).UnresolvedHint, 'images', null);
+
 function Desk() {
   const at = (name: string) => place.value.get(name);
   const [request, patient, pair] = [at('request'), at('patient'), at('pair')];
@@ -20,7 +24,8 @@ function Desk() {
   if (patient) return <Framed title={t('desk.patient.title')}><PatientPage key={patient} patientId={patient} /></Framed>;
   if (at('register')) return <Framed title={t('desk.register.title')}><RegisterPage /></Framed>;
   if (at('residents')) return <Framed title={t('desk.residents.title')}><ResidentsPage /></Framed>;
-  return <Shell page="desk" title={t('desk.today.title')}><TodayPage /></Shell>;
+  if (at('images')) return <Framed title={t('desk.dicom.title')}><UnresolvedPage /></Framed>;
+  return <Shell page="desk" title={t('desk.today.title')}><UnresolvedHint /><TodayPage /></Shell>;
 }
 
 function Framed({ title, children }: { title: string; children: preact.ComponentChildren }) {

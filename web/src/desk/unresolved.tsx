@@ -7,17 +7,11 @@ import { go, place } from '../core/place';
 import { Loaded, useResource } from '../core/resource';
 import { Banner, Button, ButtonLink, Confirm, EmptyState, State, Table, Time, toast, type Column } from '../core/ui';
 import { AssignPage } from './assign';
-import { dateOf, namesOf, sexOf, type Sent } from './identity';
-import type { DicomStudy } from './types';
+import { modalityWords, sentFacts, sentName, type SentStudy } from './sent-study';
 
 const EVERY_S = 30;
 const BYTES_PER_KB = 1000;
 
-/** A DICOM study as its sender describes it, and whose it is. */
-export type SentStudy = DicomStudy & Sent & {
-  patient_id: string | null; patient_name: string | null; resolved_by: 'accession' | 'identifier' | 'person' | null;
-  description: string; study_date: string; first_at: string; sender_name: string | null;
-};
 const REASONS = ['other-content', 'no-identity', 'class-differs', 'unknown-syntax', 'no-file', 'no-meta', 'unreadable'] as const;
 type SetAside = { id: string; reason: string; detail: string; size_bytes: number; sender_name: string | null; times: number; first_at: string; last_at: string };
 
@@ -35,39 +29,9 @@ export function UnresolvedPage() {
   );
 }
 
-/** On the desk's first page: how many wait for somebody to say whose they are. */
-export function UnresolvedHint() {
-  const open = useResource<{ studies: SentStudy[] }>('/api/dicom/studies?unresolved=true', ['uploads', 'requests'], EVERY_S);
-  const waiting = open.data?.studies ?? [];
-  if (waiting.length === 0) return <p class="images-link"><a class="row-link" href="/desk?images=1">{t('desk.dicom.title')}</a></p>;
-  return (
-    <Banner kind="notice">
-      <span class="card-head">
-        <span>{t('desk.dicom.hint', { count: waiting.length })}{waiting.some((study) => study.identity_differs) && <> {t('desk.dicom.hint.differs')}</>}</span>
-        <ButtonLink href="/desk?images=1">{t('desk.dicom.hint.look')}</ButtonLink>
-      </span>
-    </Banner>
-  );
-}
-
 /** Those that name several patients first, then the newest. */
 function byNeed(a: SentStudy, b: SentStudy): number {
   return Number(b.identity_differs) - Number(a.identity_differs) || b.first_at.localeCompare(a.first_at);
-}
-
-export function sentName(study: Sent): string {
-  return namesOf(study.sent_name).join(' / ') || t('desk.dicom.nameless');
-}
-
-/** "male, 1950-05-01, id P1 (HIS)": what was sent, as far as it was. */
-export function sentFacts(study: Sent): string {
-  const sex = sexOf(study.sent_sex);
-  const id = study.sent_patient_id && t('desk.dicom.id', { id: study.sent_issuer ? `${study.sent_patient_id} (${study.sent_issuer})` : study.sent_patient_id });
-  return [sex ? t(`core.sex.${sex}`) : study.sent_sex, dateOf(study.sent_birth_date), id].filter(Boolean).join(t('live.comma'));
-}
-
-export function modalityWords(study: DicomStudy): string {
-  return `${study.modalities.join(' · ') || '—'} ${t('desk.dicom.images', { count: study.instances })}`;
 }
 
 function Waiting({ studies }: { studies: SentStudy[] }) {

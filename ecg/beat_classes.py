@@ -6,11 +6,14 @@ Two logistic judgements (ventricular or not; if not, supraventricular ectopic or
 Fusion beats are not told from N and V.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import uniform_filter1d
 
 from ecg import artefacts, beat_features, beat_shapes, conditioning
 from ecg.analysis import CLASSES, QUALITY_BLOCK_S, Analysis, intervals
@@ -35,30 +38,36 @@ def model() -> Model:
     return logistic.load("beats_record")
 
 
+@cache
+def _averaging(fs_hz: int) -> Samples:
+    """[sample of a second and its neighbours, grid sample]: means around each point of the 128-Hz grid."""
+    half, margin = WINDOW_S / 2 * fs_hz, _margin(fs_hz)
+    centre = margin + np.arange(conditioning.RATE_HZ) * fs_hz / conditioning.RATE_HZ
+    place = np.arange(fs_hz + 2 * margin)[:, None]  # each sample stands from its place until the next
+    inside = np.minimum(place + 1, centre + half) - np.maximum(place, centre - half)
+    out: Samples = (np.maximum(inside, 0.0) / (2 * half)).astype(np.float32)
+    return out
+
+
+def _margin(fs_hz: int) -> int:
+    return 1 + math.ceil(WINDOW_S / 2 * fs_hz)
+
+
 def _signal(lead: Lead, fs_hz: int, first: int, last: int) -> Samples:
     """The lead at 128 Hz, missing samples held, wander removed; from sample `first` until `last`."""
-    samples = lead.samples[first:last].astype(np.float64)
+    samples = lead.samples[first:last]
     if lead.missing is not None:
-        index = np.where(lead.samples[first:last] != lead.missing, np.arange(len(samples)), 0)
+        index = np.where(samples != lead.missing, np.arange(len(samples)), 0)
         samples = samples[np.maximum.accumulate(index)]
-    seconds = -(-len(samples) // fs_hz)
-    padded = np.pad(samples - samples[0], (fs_hz, fs_hz + seconds * fs_hz - len(samples)), mode="edge")
-    total = np.concatenate([[0.0], np.cumsum(padded)])
-    centre = fs_hz + np.arange(conditioning.RATE_HZ) * fs_hz / conditioning.RATE_HZ  # of the first second
-    second = fs_hz * np.arange(seconds)[:, None]
-
-    def area_until(point: Real) -> Real:
-        whole = np.floor(point).astype(np.int64)
-        place = second + whole
-        area: Real = total[place] + (point - whole) * padded[place]
-        return area
-
-    half = WINDOW_S / 2 * fs_hz
-    grid = ((area_until(centre + half) - area_until(centre - half)) / (2 * half)).reshape(-1)
-    grid = grid[: len(samples) * conditioning.RATE_HZ // fs_hz]
-    sums = np.concatenate([[0.0], np.cumsum(np.pad(grid, BASELINE_HALF, mode="edge"))])
-    width = 2 * BASELINE_HALF + 1
-    out: Samples = (grid - (sums[width:] - sums[:-width]) / width).astype(np.float32)
+    margin, seconds = _margin(fs_hz), -(-len(samples) // fs_hz)
+    padded = np.empty(seconds * fs_hz + 2 * margin, np.float32)
+    np.subtract(
+        samples, samples[0], out=padded[margin : margin + len(samples)], dtype=np.float64, casting="unsafe"
+    )
+    padded[:margin], padded[margin + len(samples) :] = 0.0, padded[margin + len(samples) - 1]
+    by_second = sliding_window_view(padded, fs_hz + 2 * margin)[::fs_hz]
+    grid = (by_second @ _averaging(fs_hz)).reshape(-1)[: len(samples) * conditioning.RATE_HZ // fs_hz]
+    out: Samples = grid - uniform_filter1d(grid, 2 * BASELINE_HALF + 1, mode="nearest")
     return out
 
 
@@ -81,7 +90,7 @@ def of_kinds(odds: Real, kind: Real) -> Real:
 
 
 def odds(rows: Numbers, m: Model) -> tuple[Real, Real]:
-    """Log odds that beats are ventricular, and that they are supraventricular ectopic if not; of several blocks too."""
+    """Log odds that beats are ventricular, and that they are supraventricular ectopic if not, of one block."""
     told = log_odds(m, rows)
     return of_kinds(told["V"], rows["kind_index"]), told["S"]
 
@@ -106,24 +115,16 @@ def chosen(found: Analysis, leads: Sequence[Lead]) -> tuple[list[Lead], Bool]:
     return [leads[k] for k in places.tolist()], found.quality[block][:, places] < UNREADABLE
 
 
-def features(found: Analysis, leads: Sequence[Lead]) -> tuple[Numbers, Int]:
-    """The numbers of the beats by name, and which beats; none of blocks too short to know the patient."""
+def features(found: Analysis, leads: Sequence[Lead]) -> Iterator[tuple[slice, Numbers]]:
+    """The beats of each block and their numbers by name; none of blocks too short to know the patient."""
     own, readable = chosen(found, leads)
     seen = np.asarray(readable.any(axis=1, keepdims=True))
-    parts, places = list[Numbers](), list[Int]()
     for block in blocks(found.sample, found.fs_hz, found.length):
-        if block.stop - block.start < BEATS_NEEDED:
-            continue
-        x, place = signals(own, found.fs_hz, found.sample[block])
-        beats = beat_shapes.cut_out(x, place, readable[block] | ~seen[block])
-        rows = beat_features.block_features(beats, found.rr_s[block].astype(np.float64))
-        kinds = rows["kind_index"]
-        kinds[kinds >= 0] += beat_shapes.KINDS * len(places)  # a kind belongs to its block
-        parts.append({**rows, **artefacts.noise(beats)})
-        places.append(np.arange(block.start, block.stop))
-    if not parts:
-        return {}, np.empty(0, np.int64)
-    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}, np.concatenate(places)
+        if block.stop - block.start >= BEATS_NEEDED:
+            x, place = signals(own, found.fs_hz, found.sample[block])
+            beats = beat_shapes.cut_out(x, place, readable[block] | ~seen[block])
+            rows = beat_features.block_features(beats, found.rr_s[block].astype(np.float64))
+            yield block, {**rows, **artefacts.noise(beats)}
 
 
 def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
@@ -132,15 +133,12 @@ def reclassified(found: Analysis, leads: Sequence[Lead]) -> Analysis:
     A beat that no lead shows clearly stays as the stream saw it, and so do those of a block too short to know the
     patient.
     """
-    rows, place = features(found, leads)
-    if not len(place):
-        return found
     seen, m = np.asarray(chosen(found, leads)[1].any(axis=1)), model()
-    wide, early = judged(*odds(rows, m), m.cut)
-    codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
-    kind = found.kind.copy()
-    kind[place] = np.where(seen[place], codes, kind[place])
-    kept = np.ones(len(kind), bool)
-    kept[place] = ~artefacts.artefacts(rows)
+    kind, kept = found.kind.copy(), np.ones(len(found.kind), bool)
+    for block, rows in features(found, leads):
+        wide, early = judged(*odds(rows, m), m.cut)
+        codes = np.where(wide, CLASSES.index("V"), np.where(early, CLASSES.index("S"), CLASSES.index("N")))
+        kind[block] = np.where(seen[block], codes, kind[block])
+        kept[block] = ~artefacts.artefacts(rows)
     sample = found.sample[kept]
     return replace(found, sample=sample, kind=kind[kept], rr_s=intervals(sample, found.breaks, found.fs_hz))

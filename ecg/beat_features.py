@@ -186,8 +186,10 @@ def _of_kinds(kind: Int, count: int, rows: Numbers) -> Numbers:
         own = known[first:last]
         share[own] = len(own) / len(kind)
         standing[:, own] = standing[:, own].mean(axis=1, keepdims=True)
-        spread[own] = np.subtract(*np.percentile(values[0, own], [75, 25]))
-        values[:, own] = np.median(values[:, own], axis=1, keepdims=True)
+        quarter, half = len(own) // 4, len(own) // 2
+        ordered = np.partition(values[:, own], (quarter, half, len(own) - 1 - quarter), axis=1)
+        spread[own] = ordered[0, -1 - quarter] - ordered[0, quarter]
+        values[:, own] = ordered[:, half : half + 1]
     return {
         **{f"kind_{name}": row for name, row in zip(OF_KIND, values, strict=True)},
         "kind_share": np.log(share + 1e-3),

@@ -83,15 +83,20 @@ def _runs(rr_s: Real, local: Real) -> Real:
     Sinus rhythm quickens over many beats; a run of ectopic beats begins within one.
     """
     before, here = local_median(shifted(rr_s, -3)), local_median(shifted(rr_s, 2))
-    jump, level = ratio(here, before), 0.0
-    out = np.zeros(len(rr_s))
-    for k, (now, step, past) in enumerate(zip(local.tolist(), jump.tolist(), before.tolist(), strict=True)):
-        if step < RUN_BEGINS and past > level:
-            level = past
-        elif not now < RUN_LASTS * level:  # also where the interval is unknown
-            level = 0.0
-        if level:
-            out[k] = max(min(math.log(max(now, 0.1) / level), 0.0), -1.0)
+    jump = ratio(here, before)
+    begins, out, place = jump < RUN_BEGINS, np.zeros(len(rr_s)), 0
+    for begin in np.flatnonzero(begins).tolist():
+        if begin < place:
+            continue
+        level = 0.0
+        for place in range(begin, len(rr_s)):
+            now = float(local[place])
+            if begins[place] and before[place] > level:
+                level = float(before[place])
+            elif not now < RUN_LASTS * level:  # also where the interval is unknown
+                break
+            out[place] = max(min(math.log(max(now, 0.1) / level), 0.0), -1.0)
+        place += 1
     return out
 
 

@@ -69,8 +69,9 @@ def seen(name: str, state: str, is_scored: bool, record: Record) -> Seen:
     """Summits after the first five minutes and outside ventricular fibrillation, as EC57 counts them."""
     reference = score.read(DATA / "mitdb" / name, "atr")
     found, leads = streamed(record), main_group(record)
-    rows, place = beat_classes.features(found, leads)
-    fs_hz, sample = found.fs_hz, found.sample[place]
+    parts = list(beat_classes.features(found, leads))
+    rows = {name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1]}
+    fs_hz, sample = found.fs_hz, np.concatenate([found.sample[block] for block, _ in parts])
     pairs = score.pair(reference.sample, sample, score.WINDOW_S * fs_hz)
     is_beat = np.zeros(len(sample), bool)
     is_beat[[j for i, j in pairs if i is not None and j is not None]] = True

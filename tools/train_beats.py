@@ -40,9 +40,8 @@ DRIFT_S, DRIFT_TURN = (2, 60), 0.6  # how long a change takes; standard deviatio
 THIN = 8  # of plain beats (the usual shape at the usual time) every eighth is used, with eightfold weight
 SHORT_WEIGHT = 0.3  # of a 30-s record whose beats are known by its rhythm only
 RIDGE = {"V": 100.0, "S": 1000.0}
-V_CUTS, S_CUTS = np.arange(-20, 11) / 10, np.arange(-30, 31) / 10  # of which cross-validation takes one each
-NEARLY_PCT = 0.5
-S_PPV_PCT = 45.0  # the cut for S is the lowest one that keeps so much
+V_CUTS, S_CUTS = np.arange(-15, 11) / 10, np.arange(-25, 16) / 10  # of which cross-validation takes one each
+PPV_PCT = {"V": 97.0, "S": 45.0}  # a cut is the lowest one that keeps so much
 SYNTHETIC = 12  # simulated hearts with runs of ventricular beats, of which DS1 has hardly any: never scored
 Real = NDArray[np.float64]
 Labels = NDArray[np.str_]
@@ -204,17 +203,17 @@ class Odds:
         return self._scores[name, v, s]
 
     def cuts(self, names: list[str]) -> dict[str, float]:
-        """V: amid those with nearly the best mean of Se and +P; S: the lowest with S_PPV_PCT; gross, over `names`."""
+        """The lowest that keep PPV_PCT gross over `names`, for S without the one that is richest in S."""
+
+        def lowest(grid: Real, what: str, ppv_pct: Callable[[float], float | None]) -> float:
+            return float(next((c for c in grid if (ppv_pct(float(c)) or 0.0) >= PPV_PCT[what]), grid[-1]))
 
         def gross(v: float, s: float, among: list[str]) -> dict[str, Any]:
             return score.totals([self.score(name, v, s) for name in among])["gross"]
 
-        told = [gross(float(v), np.inf, names) for v in V_CUTS]
-        worth = np.array([(g["veb_se_pct"] + g["veb_ppv_pct"]) / 2 for g in told])
-        wide = float(np.median(V_CUTS[worth >= worth.max() - NEARLY_PCT]))
-        others = sorted(names, key=lambda name: self._richness(name))[:-1]
-        precise = [(gross(wide, float(s), others)["sveb_ppv_pct"] or 0.0) >= S_PPV_PCT for s in S_CUTS]
-        return {"V": wide, "S": float(S_CUTS[precise.index(True) if any(precise) else -1])}
+        wide = lowest(V_CUTS, "V", lambda v: gross(v, np.inf, names)["veb_ppv_pct"])
+        others = sorted(names, key=self._richness)[:-1]
+        return {"V": wide, "S": lowest(S_CUTS, "S", lambda s: gross(wide, s, others)["sveb_ppv_pct"])}
 
     def _richness(self, name: str) -> int:
         return int((self.known[name][0].label == "S").sum())

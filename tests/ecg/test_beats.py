@@ -175,6 +175,24 @@ def test_shapes_in_columns_compare_as_one_by_one(seed: int, leads: int) -> None:
     assert found[4, 1] == pytest.approx(1.0, abs=2e-3)
 
 
+@pytest.mark.parametrize("fs_hz", [125, 128, 250, 360, 500, 1000])
+def test_the_grid_is_means_of_20_ms_without_the_mean_of_a_second(fs_hz: int) -> None:
+    """Against the area under the samples as steps; a missing sample is as the one before."""
+    samples = np.random.default_rng(fs_hz).integers(-2000, 2000, fs_hz * 7 + 31).cumsum().astype(np.int32)
+    samples[5 * fs_hz] = -(2**31)
+    held = samples.astype(float)
+    held[5 * fs_hz] = held[5 * fs_hz - 1]
+    lead = Lead(LEADS[0], fs_hz, 5.0, 0, samples, missing=-(2**31))
+    (grid,), _ = beat_classes.signals([lead], fs_hz, np.array([0, len(samples)]))
+    area = np.concatenate([[0.0], np.cumsum(np.pad(held, fs_hz, mode="edge"))])
+    ends = fs_hz * (1 + (np.arange(len(grid)) / 128)[:, None] + np.array([-0.01, 0.01]))
+    plain = np.diff(np.interp(ends, np.arange(len(area)), area), axis=1)[:, 0] / (0.02 * fs_hz)
+    around = np.pad(plain, 64, mode="edge")
+    plain -= np.convolve(around, np.ones(129) / 129, mode="valid")
+    assert len(grid) == len(samples) * 128 // fs_hz
+    assert np.abs(grid - plain).max() < 1e-5 * np.ptp(held)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.none() | st.floats(0.3, 2.0), min_size=1, max_size=60), st.sampled_from([5, 21, 301]))
 def test_running_medians_count_what_is_there(given_s: list[float | None], span: int) -> None:

@@ -113,6 +113,8 @@ ACTIONS: dict[str, Action] = {
     "dicom.store": Action((Rule(CARE),), node=True),
     "dicom.read": _CARE,
     "dicom.export": _below(ADMIN),
+    "dicom-forward.read": _CARE,
+    "dicom-forward.send": _CARE,
     "dicom.assign": _CARE,
     "dicom-node.read": _below(DEVICES, ADMIN),
     "dicom-node.edit": _below(DEVICES, ADMIN),

@@ -36,13 +36,12 @@ from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.imaging import nodes, storing
-from hub.imaging.instances import Outcome, Sender
+from hub.imaging.instances import Sender
+from hub.imaging.statuses import comment_of, status_of
 from hub.imaging.storing import Arrived, Storing
 
 BUFFER_BYTES: Final = 1 << 18
-HEADER_BYTES: Final = (
-    1 << 16
-)  # of a data set that are scanned at once; one whose keys stand deeper is read again
+HEADER_BYTES: Final = 1 << 16  # that are scanned at once; a data set whose keys stand deeper is read again
 INSTANCE_BYTES_MAX: Final = 2 << 30
 ARTIM_S: Final = 10.0  # PS3.8 9.1.5: for the first request, and for the peer to close
 IDLE_S: Final = 60.0  # an open association on which nothing comes
@@ -55,11 +54,6 @@ ACTOR: Final = actor.job("dimse")
 
 INSTANCES = Counter("hub_dicom_instances_total", "C-STORE requests answered", ["status"])
 ASSOCIATIONS = Gauge("hub_dicom_associations", "associations open")
-
-# What a sender is told of what is set aside: the bytes are kept, sending them again changes nothing.
-STATUS_OF: Final = {
-    "other-content": commands.DUPLICATE_SOP_INSTANCE, "class-differs": commands.DATA_SET_DOES_NOT_MATCH
-}  # fmt: skip
 
 
 class Server:
@@ -100,11 +94,11 @@ class Server:
 
 
 def _one_gives_way(own: Sequence["Association"]) -> bool:
-    """Whether one of a sender's own is idle, and was ended for its next."""
-    longest = max(own, key=Association.idle_s)
-    if longest.idle_s() < EVICTED_AFTER_S:
+    """Whether one of a sender's own is over or idle, and was ended for its next."""
+    longest = max(own, key=lambda one: (one.is_over, one.idle_s()))
+    if not longest.is_over and longest.idle_s() < EVICTED_AFTER_S:
         return False
-    longest.abort(pdus.NOT_SPECIFIED)
+    longest.drop()
     return True
 
 
@@ -119,7 +113,7 @@ class Association(asyncio.BufferedProtocol):
         self._max_pdu = 0  # that the peer takes
         self._heard_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_over = False
+        self.is_over = False
         self._request: tuple[int, Command] | None = None  # being received or stored
         self._refusal: tuple[int, str] | None = None  # its answer is settled, its data set is only read away
         self._file: Incoming | None = None
@@ -132,9 +126,9 @@ class Association(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # as create_server makes them
         self._heard_s = asyncio.get_running_loop().time()
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.address = str(transport.get_extra_info("peername")[0]).partition("%")[0]  # an IPv6 scope
         if not self.server.admits(self.address, self._is_plain):
-            self._is_over = True
+            self.is_over = True
             self._transport.abort()
             return
         self.server.open.add(self)
@@ -147,7 +141,7 @@ class Association(asyncio.BufferedProtocol):
         self._heard_s = asyncio.get_running_loop().time()
         try:
             for event in self._acceptor.feed(self.server.buffer[:count]):
-                if self._is_over:
+                if self.is_over:
                     return
                 self._on(event)
         except ProtocolFault as fault:
@@ -155,7 +149,7 @@ class Association(asyncio.BufferedProtocol):
             self.abort(fault.reason)
 
     def connection_lost(self, _failure: Exception | None) -> None:
-        self._is_over = True
+        self.is_over = True
         self.server.open.discard(self)
         ASSOCIATIONS.set(len(self.server.open))
         if self._file is not None:
@@ -190,10 +184,10 @@ class Association(asyncio.BufferedProtocol):
             rejection = await self._refused(request)
         except HubError:
             rejection = pdus.CONGESTED  # the database is away
-        except BaseException:
-            self.abort(pdus.NOT_SPECIFIED)
-            raise
-        if self._is_over:
+        except Exception as bug:  # one peer's odd request ends its own association
+            log("dicom.bug", error=failure_place(bug))
+            return self.abort(pdus.NOT_SPECIFIED)
+        if self.is_over:
             return
         if rejection is not None:
             log("dicom.refused", address=self.address, source=rejection.source, reason=rejection.reason)
@@ -211,6 +205,8 @@ class Association(asyncio.BufferedProtocol):
             return pdus.CONTEXT_NAME_UNKNOWN
         if request.called != self.server.settings.dimse_ae_title:
             return pdus.CALLED_AE_UNKNOWN
+        if not request.calling.isprintable():  # what PostgreSQL can't be asked about, too
+            return pdus.CALLING_AE_UNKNOWN
         async with self.server.database.transaction(ACTOR, self.server.clock()) as conn:
             sender = await nodes.caller(conn, request.calling, self.address, self._certificate())
         if sender is None:
@@ -297,7 +293,8 @@ class Association(asyncio.BufferedProtocol):
                 self.sender, file, syntax, self._data_set_at, self._header(syntax, file),
                 command.sop_class_uid, command.sop_instance_uid,
             )  # fmt: skip
-            self._answer(*_status(await self.server.storing.store(arrived)))
+            outcome = await self.server.storing.store(arrived)
+            self._answer(status_of(outcome), comment_of(outcome))
         except (HubError, OSError):
             self._answer(commands.OUT_OF_RESOURCES, "not stored; send it again later")
         except Exception as bug:  # it is told as a failure of ours, and this process goes on for the others
@@ -315,7 +312,7 @@ class Association(asyncio.BufferedProtocol):
     # what we say
 
     def _answer(self, status: int, comment: str = "") -> None:
-        if self._request is None or self._is_over:
+        if self._request is None or self.is_over:
             return
         (context_id, command), self._request, self._refusal = self._request, None, None
         if command.field == commands.C_STORE_RQ:
@@ -325,13 +322,13 @@ class Association(asyncio.BufferedProtocol):
         self._send(pdus.write_command(context_id, response, self._max_pdu))
 
     def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._is_over:
+        if self._transport is not None and not self.is_over:
             self._transport.write(data)
 
     def _end(self, last_words: bytes) -> None:
         """Say the last thing; the peer closes, or `end_if_idle` does."""
         self._send(last_words)
-        self._is_over = True
+        self.is_over = True
 
     def abort(self, reason: int) -> None:
         """Break off."""
@@ -339,7 +336,7 @@ class Association(asyncio.BufferedProtocol):
         self._close()
 
     def _close(self) -> None:
-        self._is_over = True
+        self.is_over = True
         if self._transport is not None:
             self._transport.close()
 
@@ -350,16 +347,16 @@ class Association(asyncio.BufferedProtocol):
         return 0.0 if self._tasks else asyncio.get_running_loop().time() - self._heard_s
 
     def end_if_idle(self) -> None:
-        is_open = self.sender is not None and not self._is_over
-        if self.idle_s() > (IDLE_S if is_open else ARTIM_S) and self._transport is not None:
-            self.abort(pdus.NOT_SPECIFIED)
+        is_open = self.sender is not None and not self.is_over
+        if self.idle_s() > (IDLE_S if is_open else ARTIM_S):
+            self.drop()
+
+    def drop(self) -> None:
+        """End it at once."""
+        self.abort(pdus.NOT_SPECIFIED)
+        self.server.open.discard(self)
+        if self._transport is not None:
             self._transport.abort()
-
-
-def _status(outcome: Outcome) -> tuple[int, str]:
-    if outcome.reason is None:
-        return commands.SUCCESS, ""
-    return STATUS_OF.get(outcome.reason, commands.CANNOT_UNDERSTAND), f"kept aside: {outcome.detail}"
 
 
 async def run(

@@ -268,10 +268,8 @@ async def _compare(
 
 
 async def _put_aside(conn: Connection, at: datetime, item: Received, reason: Reason, detail: str) -> Outcome:
-    sop_uid, sop_class = (
-        uids.uid_text(item.header.raw.get(name, b""))[: uids.UID_CHARS_MAX]
-        for name in ("SOPInstanceUID", "SOPClassUID")
-    )
+    sent = (uids.uid_text(item.header.raw.get(name, b"")) for name in ("SOPInstanceUID", "SOPClassUID"))
+    sop_uid, sop_class = (uid if uids.is_valid_uid(uid) else "" for uid in sent)
     await _keep_file(conn, at, item.file)
     new = SetAside(item.sender.organisation_id, reason, detail, item.file, sop_uid, item.sender.name)
     await set_asides.put_aside(conn, at, new)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from dicom import commands
 from dicom.multipart import InvalidMultipart, PartBegun, PartBytes, Reader
 from hub.core import errors, sandbox
 from hub.core.actor import Actor
@@ -21,6 +20,7 @@ from hub.core.sandbox import SandboxFailed
 from hub.core.store import Store, StoredFile
 from hub.imaging import instances
 from hub.imaging.instances import Outcome, Received, Sender
+from hub.imaging.statuses import status_of
 
 INSTANCE_BYTES_MAX: Final = 2 << 30
 METADATA_BYTES_MAX: Final = 64 << 20
@@ -34,14 +34,9 @@ FILE: Final = "application/dicom"
 
 _CLASS, _INSTANCE, _URL, _FAILURE = "00081150", "00081155", "00081190", "00081197"
 _FAILED, _REFERENCED = "00081198", "00081199"
-# The same words as C-STORE has for it (PS3.18 table 10.5.3-1 allows its failures).
-_FAILURE_OF: Final[Mapping[str, int]] = {
-    "other-content": commands.DUPLICATE_SOP_INSTANCE,
-    "class-differs": commands.DATA_SET_DOES_NOT_MATCH,
-}
 
 
-@dataclass
+@dataclass(eq=False)
 class Part:
     """One part of a body, in a file of its own."""
 
@@ -88,17 +83,16 @@ class Parts:
         if not self._reader.is_complete:
             raise errors.error("bad_field", field="body", expected="all parts and the last delimiter")
 
-    def settled(self) -> None:
-        """What is complete so far has been dealt with."""
-        for part in self._open:
-            part.file.close()
-        self._open.clear()
+    def taken(self, parts: Sequence[Part]) -> None:
+        """Others see to these from now on."""
+        self._open = [part for part in self._open if part not in parts]
 
     def __enter__(self) -> "Parts":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.settled()
+        for part in self._open:
+            part.file.close()
 
 
 def _unreadable(fault: InvalidMultipart) -> errors.HubError:
@@ -117,12 +111,16 @@ class Target:
 
     async def commit(self, at: datetime, parts: Sequence[Part]) -> list[Outcome]:
         """Make these files durable and index them."""
-        received = [await self._received(part) for part in parts]
-        files = [part.file for part in parts]
-        await asyncio.to_thread(self.store.keep, files, instances.MEDIA_TYPE)
-        async with self.database.transaction(self.actor, at) as conn:
-            outcomes, _ = await instances.store_instances(conn, self.store, self.actor, at, received, {})
-        return outcomes
+        try:
+            received = [await self._received(part) for part in parts]
+            files = [part.file for part in parts]
+            await asyncio.to_thread(self.store.keep, files, instances.MEDIA_TYPE)
+            async with self.database.transaction(self.actor, at) as conn:
+                outcomes, _ = await instances.store_instances(conn, self.store, self.actor, at, received, {})
+            return outcomes
+        finally:
+            for part in parts:
+                part.file.close()
 
     async def _received(self, part: Part) -> Received:
         file = StoredFile(part.file.sha256, part.file.size_bytes, instances.MEDIA_TYPE)
@@ -135,20 +133,26 @@ class Target:
 async def store_files(
     target: Target, now: Callable[[], datetime], boundary: str, chunks: AsyncIterator[bytes]
 ) -> list[Outcome]:
-    """A body whose parts are DICOM files."""
+    """A body whose parts are DICOM files. One group is committed while the next comes in; not more, so memory stays."""
     outcomes: list[Outcome] = []
-    with Parts(target.store.incoming, boundary) as parts:
-        waiting: list[Part] = []
-        async for chunk in chunks:
-            for part in parts.feed(chunk):
-                waiting.append(part)
-                if len(waiting) == GROUP:
-                    outcomes += await target.commit(now(), waiting)
-                    waiting.clear()
-                    parts.settled()
-        parts.require_complete()
-        outcomes += await target.commit(now(), waiting)
-    return outcomes
+    committing: asyncio.Task[list[Outcome]] | None = None
+    try:
+        with Parts(target.store.incoming, boundary) as parts:
+            waiting: list[Part] = []
+            async for chunk in chunks:
+                for part in parts.feed(chunk):
+                    waiting.append(part)
+                    if len(waiting) == GROUP:
+                        outcomes += await committing if committing is not None else []
+                        parts.taken(waiting)
+                        committing = asyncio.create_task(target.commit(now(), waiting))
+                        waiting = []
+            parts.require_complete()
+            outcomes += await committing if committing is not None else []
+            return outcomes + await target.commit(now(), waiting)
+    finally:
+        if committing is not None:
+            await asyncio.gather(committing, return_exceptions=True)
 
 
 async def store_one(
@@ -233,5 +237,4 @@ def _reference(outcome: Outcome, base_url: str) -> dict[str, Any]:
 
 
 def _failure(outcome: Outcome) -> dict[str, Any]:
-    code = _FAILURE_OF.get(outcome.reason or "", commands.CANNOT_UNDERSTAND)
-    return _names(outcome) | {_FAILURE: {"vr": "US", "Value": [code]}}
+    return _names(outcome) | {_FAILURE: {"vr": "US", "Value": [status_of(outcome)]}}

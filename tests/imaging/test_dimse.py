@@ -152,8 +152,10 @@ async def test_what_is_no_instance_is_kept_aside_and_told(hub: Receiving, tmp_pa
     nameless.write_bytes(whole.replace(b"9" * len(path), path))
     hurt = tmp_path / "hurt.dcm"
     hurt.write_bytes(nameless.read_bytes().replace(b"SH", b"\0\0"))
-    assert await pynetdicom_store(hub, [nameless, hurt]) == [0xC000, 0xC000]
-    assert [aside["reason"] for aside in await hub.set_asides()] == ["no-identity"] * 2
+    zero = tmp_path / "zero.dcm"
+    zero.write_bytes(whole[:300] + whole[300:].replace(b"1.2.826", b"1.2.\x0026", 1))
+    assert await pynetdicom_store(hub, [nameless, hurt, zero]) == [0xC000, 0xC000, 0xC000]
+    assert [aside["reason"] for aside in await hub.set_asides()] == ["no-identity"] * 3
     assert await hub.instances() == []
     names = [path for path in hub.settings.data_dir.rglob("*") if path.is_file()]
     assert all(path.parent.parent == hub.settings.data_dir / "files" for path in names)
@@ -167,6 +169,7 @@ async def test_who_is_not_known_gets_no_association(hub: Receiving, two: World) 
 
     assert await result(AE_TITLE) is None
     assert await result("STRANGER") == (1, 1, 3)
+    assert await result("CT\0SCANNER") == await result("CT\x1b[31m") == (1, 1, 3)
     assert await result(AE_TITLE, "ORTHANC") == (1, 1, 7)
     await senders.node(two, "ELSEWHERE", address="192.0.2.7")
     assert await result("ELSEWHERE") == (1, 1, 3)

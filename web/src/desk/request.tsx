@@ -49,6 +49,11 @@ function NextStep({ request, study }: { request: ServiceRequest; study: StudyLin
   return <ButtonLink kind="primary" href={`/desk?pair=${request.id}`}>{t(study.recording_id ? 'desk.next.check' : 'desk.next.pair')}</ButtonLink>;
 }
 
+/** By which a modality or an ECG cart says to which request its files belong. */
+function Accession({ number }: { number: string }) {
+  return <><strong class="accession mono">{number}</strong><br /><span class="small soft">{t('desk.request.accession.hint')}</span></>;
+}
+
 type Row = readonly [string, preact.ComponentChildren];
 
 /** What only some kinds ask for. */
@@ -60,7 +65,6 @@ function ofKind(request: ServiceRequest): (Row | null)[] {
     request.modality && [t('desk.new.modality'), t(`desk.modality.${request.modality}`)],
     [t('desk.new.body-part'), request.body_part ?? '—'],
     [t('desk.new.images.short'), request.expected_instances ?? '—'],
-    [t('desk.request.accession'), <><strong class="accession mono">{request.accession}</strong><br /><span class="small soft">{t('desk.request.accession.hint')}</span></>],
   ];
 }
 
@@ -75,12 +79,16 @@ function Asked({ request, study, changed }: { request: ServiceRequest; study: St
         [t('desk.new.question'), request.question],
         [t('desk.new.symptoms'), request.symptoms || '—'],
         ...ofKind(request),
+        request.kind !== 'holter' ? [t('desk.request.accession'), <Accession number={request.accession} />] : null,
         [t('desk.new.priority'), t(`core.priority.${request.priority}`)],
         request.kind === 'holter' ? [t('desk.new.hours.short'), duration(request.planned_hours * 3600)] : null,
         [t('desk.column.requested'), <><Time at={request.created_at} /> {request.requester.name}</>],
         request.revoked_reason ? [t('desk.request.cancel.reason'), request.revoked_reason] : null,
       ]} />
-      {open && <div class="actions"><Button onClick={() => setCancelling(true)}>{t('desk.request.cancel')}</Button></div>}
+      <div class="actions">
+        {request.kind !== 'holter' && <Button onClick={() => print()}>{t('desk.request.print')}</Button>}
+        {open && <Button onClick={() => setCancelling(true)}>{t('desk.request.cancel')}</Button>}
+      </div>
       {cancelling && (
         <Confirm
           title={t('desk.request.cancel')} confirm={t('desk.request.cancel')} reason={t('desk.request.cancel.reason')} grave close={() => setCancelling(false)}

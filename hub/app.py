@@ -7,13 +7,14 @@ that somebody enqueues and nobody handles, an undeclared action or a path declar
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import Gauge
 
+from hub import receiver
 from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
 from hub.alarms import worker as alarm_worker
@@ -37,10 +38,10 @@ from hub.core.db import Database
 from hub.core.http import Bytes, Request, Route
 from hub.core.jobs import JobKind, Worker
 from hub.core.lifecycle import Part
-from hub.core.logging import failure_place, log
+from hub.core.role import Role
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicom_studies, dicomweb, dimse, indexing, nodes, reconciling, uploads
+from hub.imaging import dicom_studies, dicomweb, indexing, nodes, reconciling, uploads
 from hub.imaging import routes as imaging_routes
 from hub.imaging import worker as imaging_worker
 from hub.ingest import record_pass, replay
@@ -213,12 +214,6 @@ async def run_ingest(settings: Settings, stop: asyncio.Event, fd: int | None) ->
         await ingest_worker.run(settings, database, clock.now, stop, beat)
 
 
-async def run_dimse(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
-    """What modalities send by DICOM."""
-    async with Database(_dsn(settings), "hub_app", size=4) as database, supervisor.beating(fd):
-        await dimse.run(settings, database, _store(settings), clock.now, stop)
-
-
 async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
     """The queue and the timers."""
     jobs.check(JOBS, ENQUEUED)
@@ -229,27 +224,12 @@ async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> N
         await jobs.run_worker(worker, EVERY, stop)
 
 
-Role = Callable[[Settings, asyncio.Event, int | None], Awaitable[None]]
-ROLES: Mapping[str, Role] = {"web": run_web, "ingest": run_ingest, "jobs": run_jobs, "dimse": run_dimse}
-
-
-async def run_role(settings: Settings, run: Role, name: str, fd: int | None) -> None:
-    """One process of the hub; a bug in a background task ends it, and the supervisor starts it again."""
-    stop, broken = lifecycle.stop_on_signals(), asyncio.Event()
-    memory.settle()
-
-    def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        failure = context.get("exception")
-        log("hub.failed", error=failure_place(failure) if failure else str(context["message"]))
-        if not isinstance(failure, OSError):  # a line that broke is no bug
-            broken.set()
-            stop.set()
-
-    asyncio.get_running_loop().set_exception_handler(on_exception)
-    async with metrics.offered(settings.data_dir, name):
-        await run(settings, stop, fd)
-    if broken.is_set():
-        raise SystemExit(1)
+ROLES: Mapping[str, Role] = {
+    "web": run_web,
+    "ingest": run_ingest,
+    "jobs": run_jobs,
+    "dimse": receiver.run_dimse,
+}
 
 
 def plan(settings: Settings) -> lifecycle.Plan:

@@ -24,6 +24,7 @@ from hub.core import (
     logging,
     migrate,
     postgres,
+    role,
     supervisor,
     tls,
 )
@@ -35,6 +36,7 @@ from hub.core.settings import Settings
 
 ACTOR = actor.job("cli")
 DEMO = "demo"
+DIMSE = "dimse"
 Arguments = argparse.Namespace
 Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
 
@@ -59,12 +61,11 @@ def say(*lines: str) -> None:
 
 
 async def serve(settings: Settings, arguments: Arguments) -> None:
+    if arguments.role is not None:
+        run, name = _role(arguments.role), arguments.name or arguments.role
+        return await role.run_role(settings, run, name, arguments.supervised_fd)
     from hub import app  # all domains: only when needed, so that small commands start fast
 
-    if arguments.role is not None:
-        run = _run_demo if arguments.role == DEMO else app.ROLES[arguments.role]
-        name = arguments.name or arguments.role
-        return await app.run_role(settings, run, name, arguments.supervised_fd)
     plan = app.plan(settings)
     if arguments.demo:
         from hub import demo
@@ -72,6 +73,19 @@ async def serve(settings: Settings, arguments: Arguments) -> None:
         seed = partial(demo.seed, records=arguments.records)
         plan = replace(plan, seed=seed, parts=(*plan.parts, Part(DEMO, DEMO)))
     await lifecycle.serve(settings, plan)
+
+
+def _role(name: str) -> role.Role:
+    """What a process does; each brings only what it needs."""
+    if name == DEMO:
+        return _run_demo
+    if name == DIMSE:
+        from hub import receiver
+
+        return receiver.run_dimse
+    from hub import app
+
+    return app.ROLES[name]
 
 
 async def _run_demo(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:

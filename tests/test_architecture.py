@@ -19,7 +19,7 @@ ORDER = (
     "core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "operations", "consult",
 )  # fmt: skip
 # Modules of hub/ that stand above every domain.
-COMPOSERS = {"app", "cli", "cli_dicom", "cli_ecg", "demo", "demo_district", "demo_ecg", "keeping", "simulate"}
+COMPOSERS = {"app", "cli", "cli_dicom", "cli_ecg", "demo", "demo_district", "demo_ecg", "keeping", "receiver", "simulate"}
 # Folders of hub/ without code.
 DATA_FOLDERS = {"migrations", "web"}
 
@@ -43,7 +43,7 @@ IMPURE = {
     "logging",
 }
 
-EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "signalling", "relay"}
+EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "scu", "signalling", "relay"}
 # Sockets, which services must not know.
 SOCKETS = ("aiohttp", "paho", "aiortc", "pynetdicom", "hub.core.http", "hub.core.streams", "hub.core.mqtt")
 SQL = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)

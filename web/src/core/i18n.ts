@@ -20,9 +20,9 @@ export type Params = Record<string, string | number>;
 export type Bilingual = Record<Locale, string>;
 
 type Catalogue = Readonly<Record<string, string>>;
-export type Section = 'core' | 'desk' | 'live' | 'reading' | 'admin' | LateSection;
+export type Section = 'core' | 'desk' | 'reading' | 'admin' | LateSection;
 /** Of parts of a page that come later (core/later). */
-export type LateSection = 'images' | 'routing';
+export type LateSection = 'images' | 'live' | 'routing';
 const CATALOGUES: Record<Locale, Record<Section, () => Promise<{ default: Catalogue }>>> = {
   'zh-CN': {
     core: () => import('../locales/zh-CN/core.json'), desk: () => import('../locales/zh-CN/desk.json'), live: () => import('../locales/zh-CN/live.json'),

@@ -5,20 +5,23 @@ import { place } from '../core/place';
 import { Shell, startPage } from '../core/shell';
 import './desk.css';
 import { PatientPage } from './patient';
-import { PairingPage } from './pairing';
 import { RegisterPage } from './register';
 import { RequestPage } from './request';
 import { RequestFormPage } from './request-form';
 import { ResidentsPage } from './residents';
 import { TodayPage } from './today';
 
+const Pairing = later(async () => {
+  const { PairingPage } = await import('./pairing');
+  return () => <PairingPage requestId={place.value.get('pair') ?? ''} />;
+}, 'live');
 const UnresolvedPage = later(async () => (await import('./unresolved')).UnresolvedPage, 'images');
 const UnresolvedHint = later(async () => (await import('./unresolved-hint')).UnresolvedHint, 'images', null);
 
 function Desk() {
   const at = (name: string) => place.value.get(name);
   const [request, patient, pair] = [at('request'), at('patient'), at('pair')];
-  if (pair) return <Framed title={t('desk.pair.title')}><PairingPage key={pair} requestId={pair} /></Framed>;
+  if (pair) return <Framed title={t('desk.pair.title')}><Pairing key={pair} /></Framed>;
   if (request) return <Framed title={t('desk.request.title')}><RequestPage key={request} requestId={request} /></Framed>;
   if (patient && at('new')) return <Framed title={t('desk.new.title')}><RequestFormPage key={patient} patientId={patient} /></Framed>;
   if (patient) return <Framed title={t('desk.patient.title')}><PatientPage key={patient} patientId={patient} /></Framed>;

@@ -35,8 +35,8 @@ class Receiver:
     called: str
     port: int
     http: str
-    roots: tuple[int, ...]  # process ids; their children count, too
-    memory_roots: tuple[int, ...]  # those that hold the bytes
+    roots: tuple[int, ...]  # process ids of all that work; their children count, too
+    memory_roots: tuple[int, ...]  # of those that hold the bytes
 
     def cpu_s(self) -> float:
         """User and system time of all of them, and of their children that are gone."""
@@ -97,8 +97,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def hub(folder: Path) -> AsyncIterator[Receiver]:
-    """PostgreSQL with the hub's durable settings, and the processes `dimse` and `web`."""
+async def hub(folder: Path) -> AsyncIterator[tuple[Receiver, Receiver]]:
+    """PostgreSQL with the hub's durable settings, and the processes `dimse` and `web`, each as a receiver."""
     dimse_port, http_port = parts.free_port(), parts.free_port()
     async with postgres.running(folder / "pg" / "data") as server:
         await migrate.migrate(server.admin_dsn, datetime.now(UTC))
@@ -126,14 +126,8 @@ async def hub(folder: Path) -> AsyncIterator[Receiver]:
             wait_for(http_port)
             dimse, web = (process.pid for process in processes)
             database = int((folder / "pg" / "data" / "postmaster.pid").read_text().split()[0])
-            yield Receiver(
-                "hub",
-                "TELEHUB",
-                dimse_port,
-                f"http://127.0.0.1:{http_port}",
-                (dimse, web, database),
-                (dimse, web),
-            )
+            where = ("hub", "TELEHUB", dimse_port, f"http://127.0.0.1:{http_port}")
+            yield Receiver(*where, (dimse, database), (dimse,)), Receiver(*where, (web, database), (web,))
         finally:
             for process in processes:
                 _stop(process)

@@ -5,11 +5,12 @@ and a commit of PostgreSQL, whose processor time is counted; Orthanc syncs neith
 """
 
 import asyncio
+import itertools
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +25,6 @@ from tests.imaging import senders
 SLICES = int(os.environ.get("SLICES", "200"))
 TURNS = int(os.environ.get("TURNS", "3"))
 SIDE = 512
-PER_STOW = 10  # instances of one request, as senders do
 
 Row = dict[str, Any]
 Send = Callable[[Receiver, Sequence[Path]], None]
@@ -56,27 +56,41 @@ def c_store(associations: int) -> Send:
 
 
 def stow(to: Receiver, files: Sequence[Path]) -> None:
+    """The whole study in one request, as clients send it."""
     headers = {
         "Content-Type": 'multipart/related; type="application/dicom"; boundary=bench',
         "Accept": "application/dicom+json",
         "Authorization": f"Bearer {TOKEN}",
     }
-    with requests.Session() as session:
-        for first in range(0, len(files), PER_STOW):
-            parts = (
-                b"--bench\r\nContent-Type: application/dicom\r\n\r\n" + path.read_bytes() + b"\r\n"
-                for path in files[first : first + PER_STOW]
-            )
-            body = b"".join((*parts, b"--bench--\r\n"))
-            answer = session.post(f"{to.http}/dicom-web/studies", data=body, headers=headers, timeout=60)
-            if answer.status_code != 200:
-                raise RuntimeError(f"STOW to {to.name}: {answer.status_code} {answer.text[:200]}")
+    head = b"--bench\r\nContent-Type: application/dicom\r\n\r\n"
+    body = (piece for path in files for piece in (head, path.read_bytes(), b"\r\n"))
+    size = sum(len(head) + path.stat().st_size + 2 for path in files) + len(b"--bench--\r\n")
+    answer = requests.post(
+        f"{to.http}/dicom-web/studies", data=_Body(itertools.chain(body, [b"--bench--\r\n"]), size), headers=headers,
+        timeout=120,
+    )  # fmt: skip
+    if answer.status_code != 200:
+        raise RuntimeError(f"STOW to {to.name}: {answer.status_code} {answer.text[:200]}")
 
 
-WAYS: dict[str, Send] = {
-    "C-STORE, 1 association": c_store(1),
-    "C-STORE, 4 associations": c_store(4),
-    "STOW-RS": stow,
+class _Body:
+    """A body that is read as it is sent, of a length that is known: the sender holds no study in memory."""
+
+    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+        self._pieces, self._size = pieces, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+
+# How, and which of the hub's two processes hears it.
+WAYS: dict[str, tuple[Send, int]] = {
+    "C-STORE, 1 association": (c_store(1), 0),
+    "C-STORE, 4 associations": (c_store(4), 0),
+    "STOW-RS": (stow, 1),
 }
 
 
@@ -101,9 +115,10 @@ async def _run() -> list[Row]:
         async with _dicom_peers.hub(folder) as ours:
             with _dicom_peers.orthanc(folder / "orthanc") as theirs:
                 for (way, turn), paths in files.items():
-                    order = (ours, theirs) if turn % 2 else (theirs, ours)
-                    for receiver in order:
-                        figures = await asyncio.to_thread(_measured, WAYS[way], receiver, paths)
+                    send, which = WAYS[way]
+                    pair = (ours[which], theirs)
+                    for receiver in pair if turn % 2 else reversed(pair):
+                        figures = await asyncio.to_thread(_measured, send, receiver, paths)
                         told.setdefault((way, receiver.name), []).append(figures)
     return [row for way in WAYS for row in _rows(way, told[way, "hub"], told[way, "Orthanc"])]
 

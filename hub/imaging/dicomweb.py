@@ -7,7 +7,7 @@ from dicom.multipart import parameters
 from hub.core import disk, errors
 from hub.core.fields import to_json
 from hub.core.http import Bytes, Request, Route
-from hub.imaging import dicom_studies, nodes, reconciling, set_asides, stow
+from hub.imaging import dicom_studies, forwarding, nodes, reconciling, set_asides, stow
 from hub.people import access
 
 NAME_CHARS: Final = 80
@@ -84,6 +84,9 @@ async def create_node(request: Request) -> dict[str, Any]:
         with_token=body.boolean("with_token", default=False),
         may_send=body.boolean("may_send", default=True),
         may_receive=body.boolean("may_receive", default=False),
+        port=body.optional_integer("port", 1, 65_535),
+        send_from_hour=body.optional_integer("send_from_hour", 0, 23),
+        send_until_hour=body.optional_integer("send_until_hour", 0, 23),
     )
     async with request.transaction() as conn:
         made = await nodes.create_node(conn, request.actor, request.at, new)
@@ -126,6 +129,16 @@ async def unassign(request: Request) -> None:
         )
 
 
+async def list_forwards(request: Request) -> dict[str, Any]:
+    async with request.transaction() as conn:
+        return {"forwards": await forwarding.forwards(conn, request.actor, request.at)}
+
+
+async def send_again(request: Request) -> None:
+    async with request.transaction() as conn:
+        await forwarding.send_again(conn, request.actor, request.at, request.uuid("dicom_forward_id"))
+
+
 async def list_set_asides(request: Request) -> dict[str, Any]:
     async with request.transaction() as conn:
         return {"set_asides": await set_asides.set_asides(conn, request.actor, request.at)}
@@ -142,5 +155,7 @@ ROUTES = [
     Route("GET", f"{_STUDY}/candidates", list_candidates, "dicom.assign"),
     Route("POST", f"{_STUDY}/assign", assign, "dicom.assign"),
     Route("POST", f"{_STUDY}/unassign", unassign, "dicom.assign"),
+    Route("GET", "/api/dicom/forwards", list_forwards, "dicom-forward.read"),
+    Route("POST", "/api/dicom/forwards/{dicom_forward_id}/send", send_again, "dicom-forward.send"),
     Route("GET", "/api/dicom/set-aside", list_set_asides, "dicom.read"),
 ]

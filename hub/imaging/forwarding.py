@@ -92,6 +92,12 @@ async def waiting(conn: Connection, at: datetime, forward_id: UUID) -> Forward |
     return Forward(row["id"], row["ae_title"], row["address"], row["port"], instances, not_before)
 
 
+async def postpone(conn: Connection, at: datetime, due: Forward) -> None:
+    """Not at this hour: a job for the hour the node takes it."""
+    key = f"{due.id}@{due.not_before}"
+    await jobs.enqueue(conn, at, JOB, key, {"forward_id": str(due.id)}, due.not_before)
+
+
 def next_opening(at: datetime, from_hour: int | None, until_hour: int | None) -> datetime | None:
     """When the node's hours begin next; None if they are now, or always. They may go over midnight."""
     if from_hour is None or until_hour is None or from_hour == until_hour:

@@ -23,7 +23,8 @@ TOKEN_BYTES: Final = 32
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5 6.2: no backslash, no control characters
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN: Final = """SELECT id, organisation_id, name, ae_title, host(address) AS address, certificate_sha256,
-    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, created_at, disabled_at FROM dicom_node"""
+    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, port, send_from_hour, send_until_hour,
+    created_at, disabled_at FROM dicom_node"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class NewNode:
     with_token: bool = False
     may_send: bool = True
     may_receive: bool = False
+    port: int | None = None  # where it listens, at its address
+    send_from_hour: int | None = None  # UTC: it is sent to between these hours only
+    send_until_hour: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ async def create_node(conn: Connection, actor: Actor, at: datetime, new: NewNode
     await db.run(
         conn,
         """INSERT INTO dicom_node (id, organisation_id, name, ae_title, address, certificate_sha256, token_sha256,
-             may_send, may_receive, created_by, created_at)
+             may_send, may_receive, port, send_from_hour, send_until_hour, created_by, created_at)
            VALUES (%(id)s, %(organisation_id)s, %(name)s, %(ae_title)s, %(address)s::inet, %(certificate_sha256)s,
-             %(token)s, %(may_send)s, %(may_receive)s, %(by)s, %(at)s)""",
+             %(token)s, %(may_send)s, %(may_receive)s, %(port)s,
+             %(send_from_hour)s, %(send_until_hour)s, %(by)s, %(at)s)""",
         vars(new)
         | {
             "id": node_id,
@@ -94,6 +99,10 @@ def _require_usable(new: NewNode) -> None:
             ipaddress.ip_address(new.address)
         except ValueError:
             raise errors.error("bad_field", field="address", expected="an IP address") from None
+    if new.may_receive and (new.address is None or new.port is None):
+        raise errors.error("bad_field", field="port", expected="address and port of a node that receives")
+    if (new.send_from_hour is None) != (new.send_until_hour is None):
+        raise errors.error("bad_field", field="send_until_hour", expected="both hours, or none")
     if new.address is None and new.certificate_sha256 is None and not new.with_token:
         raise errors.error("bad_field", field="address", expected="an address, a certificate or a token")
 

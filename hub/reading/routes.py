@@ -8,7 +8,7 @@ from hub.core import actor
 from hub.core.answers import Bytes
 from hub.core.fields import Fields
 from hub.core.http import Request, Route
-from hub.reading import cases, drafts, reports, routing, studies, tasks
+from hub.reading import cases, drafts, forwarding, reports, routing, studies, tasks
 from hub.reading.rules import DUE
 from hub.reading.signing import LocalSigner, local_signer
 from hub.reading.tasks import task_view
@@ -157,6 +157,10 @@ async def replace_routing(request: Request) -> Any:
 
 
 def routing_rule(sent: Fields) -> dict[str, Any]:
+    return {**_rule(sent), "to_organisation_id": sent.uuid("to_organisation_id")}
+
+
+def _rule(sent: Fields) -> dict[str, Any]:
     conditions = [
         {"keyword": c.text("keyword"), "operator": c.text("operator"), "value": c.values.get("value")}
         for c in sent.each("conditions", 20)
@@ -164,9 +168,23 @@ def routing_rule(sent: Fields) -> dict[str, Any]:
     return {
         "name": sent.text("name"),
         "conditions": conditions,
-        "to_organisation_id": sent.uuid("to_organisation_id"),
         "enabled": sent.boolean("enabled", default=True),
     }
+
+
+async def read_forwarding(request: Request) -> Any:
+    async with request.transaction() as conn:
+        return {"rules": await forwarding.read_rules(conn, request.actor, request.at)}
+
+
+async def replace_forwarding(request: Request) -> Any:
+    rules = [
+        {**_rule(rule), "to_node_id": rule.uuid("to_node_id")}
+        for rule in (await request.body()).each("rules", RULES_MAX)
+    ]
+    async with request.transaction() as conn:
+        await forwarding.replace_rules(conn, request.actor, request.at, rules)
+        return {"rules": await forwarding.read_rules(conn, request.actor, request.at)}
 
 
 async def dry_run(request: Request) -> Any:
@@ -207,5 +225,7 @@ ROUTES = (
     Route("POST", "/api/reports/{report_id}/withdraw", withdraw_report, "report.withdraw"),
     Route("GET", "/api/routing", read_routing, "routing.read"),
     Route("PUT", "/api/routing", replace_routing, "routing.edit"),
+    Route("GET", "/api/forwarding", read_forwarding, "routing.read"),
+    Route("PUT", "/api/forwarding", replace_forwarding, "routing.edit"),
     Route("POST", "/api/routing/dry-run", dry_run, "routing.read"),
 )

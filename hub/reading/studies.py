@@ -11,6 +11,7 @@ from hub.core import ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
 from hub.people import access, audit
+from hub.reading.forwarding import forward_study
 from hub.reading.routing import route_study
 
 LIST_MAX = 500
@@ -72,6 +73,7 @@ async def make_imaging_study(conn: Connection, actor: Actor, at: datetime, dicom
     )
     study = await one(conn, "SELECT id FROM study WHERE dicom_study_id = %s", (dicom_study_id,))
     await ask_reader(conn, actor, at, study["id"])
+    await forward_study(conn, at, study["id"])
     if made:
         await audit.record(
             conn, actor, at, "study.create", "study", study["id"],

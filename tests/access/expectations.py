@@ -172,6 +172,7 @@ CALLS: dict[str, Call] = {
         lambda c: {"rules": [{"name": "x", "conditions": [], "to_organisation_id": _place(c, "hospital")}]},
         organisation=True,
     ),
+    "PUT /api/forwarding": Call(lambda _: {"rules": []}),
     "POST /api/routing/dry-run": Call(
         lambda c: {
             "study_kind": "holter",
@@ -185,6 +186,7 @@ CALLS: dict[str, Call] = {
 ROOT_ONLY = {
     "PUT /api/retention",
     "PUT /api/routing",
+    "PUT /api/forwarding",
     "GET /api/jobs/failed",
     "POST /api/jobs/{job_id}/retry",
 }

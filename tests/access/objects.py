@@ -162,6 +162,26 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
     return made
 
 
+async def _dicom_forward(admin: Admin, case: Case) -> UUID:
+    """A study on its way, one instance of it refused."""
+    made = uuid4()
+    study, node = await make(admin, case, "dicom_study_id"), await make(admin, case, "dicom_node_id")
+    await world.insert(
+        admin,
+        "dicom_forward",
+        id=made,
+        dicom_study_id=study,
+        dicom_node_id=node,
+        state="refused",
+        queued_at=AT,
+    )
+    await admin.execute(
+        "INSERT INTO dicom_forwarded SELECT %s, id, 49152, %s FROM dicom_instance WHERE dicom_study_id = %s",
+        (made, AT, study),
+    )
+    return made
+
+
 async def _device(admin: Admin, case: Case) -> str:
     made = f"holter-{uuid4().hex[:12]}"
     await world.insert(
@@ -367,6 +387,7 @@ MAKERS: dict[str, Maker] = {
     "study_uid": _study_uid,
     "dicom_node_id": _dicom_node,
     "dicom_study_id": _dicom_study,
+    "dicom_forward_id": _dicom_forward,
     "device_id": _device,
     "recording_id": _recording,
     "alarm_id": _alarm,

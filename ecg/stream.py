@@ -24,7 +24,8 @@ from ecg.state import State
 __all__ = ["Batch", "Finding", "Outcome", "State", "detached", "finish", "new_state", "step", "step_in_place"]
 
 STEP_LIMIT_S = 120  # longer chunks are cut: memory stays bounded
-TOGETHER = 192  # devices: what is made of a second of them fits in a processor's cache
+# Devices: what is made of a second of them fits in a processor's cache, and in memory that is not given back each time.
+TOGETHER = 192
 LONGEST_LEADS = 16
 FS_RANGE_HZ = (50, 2000)
 
@@ -163,6 +164,9 @@ def _flags(batch: Batch) -> NDArray[np.uint8]:
     def full(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask[:, :, None] if mask.ndim == 2 else mask
 
+    is_inside = batch.samples.size and -cond.RAIL < batch.samples.min() and batch.samples.max() < cond.RAIL
+    if is_inside and batch.valid.all() and batch.electrodes_on.all():
+        return np.zeros(batch.samples.shape, np.uint8)
     off = ~full(batch.electrodes_on)
     bad = (batch.samples == cond.RAIL) | (batch.samples <= -cond.RAIL)
     bad |= ~full(batch.valid) | off

@@ -47,17 +47,17 @@ def inputs(rows: Mapping[str, Real]) -> dict[str, Real]:
     early, crowding, crowded = (np.maximum(0.0, -rows[name]) for name in ("rr_before", "rr_after", "rr_pair"))
     least, mean = np.log(rows["noise_least"] + FLOOR), np.log(rows["noise_mean"] + FLOOR)
     small, tall = np.maximum(0.0, -rows["height"]), np.maximum(0.0, rows["height"])
-    near, share = 1 - rows["likeness_near"], rows["kind_share"]
+    near = 1 - rows["likeness_near"]
     return {
         "one": np.ones(len(unlike)),
-        "unlike": unlike, "unlike_most": 1 - rows["likeness_most"], "unlike_kind": 1 - rows["kind_likeness"],
-        "difference": rows["unlike_qrs"], "alone": alone, "near": near, "share": share,
+        "unlike": unlike, "unlike_most": 1 - rows["likeness_most"],
+        "difference": rows["unlike_qrs"], "alone": alone, "near": near,
         "early": early, "crowding": crowding, "crowded": crowded, "small": small, "tall": tall,
         "wide": np.maximum(0.0, rows["width"]), "narrow": np.maximum(0.0, -rows["width"]),
         "noise_least": least, "noise_mean": mean,
         "unlike_early": unlike * early, "unlike_crowding": unlike * crowding, "early_crowding": early * crowding,
         "unlike_noise": unlike * least, "early_noise": early * least, "crowding_noise": crowding * least,
-        "crowded_noise": crowded * least, "share_noise": share * least, "small_noise": small * least,
+        "crowded_noise": crowded * least, "small_noise": small * least,
         "unlike_near": unlike * near, "early_near": early * near,
     }  # fmt: skip
 

@@ -21,8 +21,8 @@ SCRIPT = (
 
 
 USED = (
-    "likeness", "likeness_most", "kind_likeness", "likeness_near", "like_before", "like_after", "unlike_qrs",
-    "kind_share", "rr_before", "rr_after", "rr_pair", "height", "width",
+    "likeness", "likeness_most", "likeness_near", "like_before", "like_after", "unlike_qrs",
+    "rr_before", "rr_after", "rr_pair", "height", "width",
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def test_keys_of_real_files_are_those_pydicom_reads() -> None:
         pytest.skip("TELEHUB_DATA")
     compared = 0
     for path in sorted(DATA.rglob("*")):
-        data = path.read_bytes() if path.issenders.as_file() else b""
+        data = path.read_bytes() if path.is_file() else b""
         if not part10.issenders.as_file(data):
             continue
         try:

@@ -16,7 +16,7 @@ run: setup
 	@exec $(VENV)/hub serve --demo $(if $(RECORDS),--records "$(RECORDS)")
 
 test: setup
-	@unset HUB_DATA_DIR; $(VENV)/python -m pytest --durations=10
+	@unset HUB_DATA_DIR; $(VENV)/python -m pytest --durations=10 --numprocesses=2 --dist=loadfile
 
 check: setup
 	@unset HUB_DATA_DIR; \

@@ -6,7 +6,7 @@ from hub.core import clock, supervisor
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dimse
+from hub.imaging import listening
 
 CONNECTIONS = 4
 
@@ -17,4 +17,4 @@ async def run_dimse(settings: Settings, stop: asyncio.Event, fd: int | None) -> 
         raise ValueError("a single role needs HUB_DSN; `hub serve` without --role brings its own database")
     store = Store(settings.data_dir / "files")
     async with Database(settings.dsn, "hub_app", CONNECTIONS) as database, supervisor.beating(fd):
-        await dimse.run(settings, database, store, clock.now, stop)
+        await listening.run(settings, database, store, clock.now, stop)

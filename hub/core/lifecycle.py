@@ -74,7 +74,8 @@ async def serve(settings: Settings, plan: Plan) -> None:
         log("hub.started", port=settings.http_port)
         Store(settings.data_dir / "files").sweep()
         async with metrics.offered(settings.data_dir, "hub"), Supervisor(settings.data_dir / "log") as parent:
-            await _ports_free((settings.http_host, settings.http_port), *_broker_ports(settings))
+            pages = (settings.http_host, settings.http_port)
+            await _ports_free(pages, *_broker_ports(settings), *_dicom_ports(settings))
             settings = await _database(parent, settings)
             await migrated(settings)
             assert settings.dsn is not None
@@ -238,6 +239,12 @@ def _broker_ports(settings: Settings) -> list[tuple[str, int]]:
         return []
     own, devices = settings.mqtt_port, settings.mqtt_devices_port
     return [(settings.mqtt_host, own), (settings.mqtt_devices_host, devices)]
+
+
+def _dicom_ports(settings: Settings) -> list[tuple[str, int]]:
+    """Where images will come in, if they may."""
+    ports = (settings.dimse_port, settings.dimse_tls_port)
+    return [(settings.dimse_host, port) for port in ports if port]
 
 
 async def _ports_free(*addresses: tuple[str, int]) -> None:

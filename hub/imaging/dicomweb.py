@@ -40,7 +40,7 @@ async def _store(request: Request, study_uid: str | None) -> Bytes:
         )
     target = stow.Target(request.db, request.store, request.actor, sender, study_uid)
     boundary = values.get("boundary", "")
-    kind = values.get("type", "").lower() if media_type == "multipart/related" else media_type
+    kind = values.get("type", stow.FILE).lower() if media_type == "multipart/related" else media_type
     try:
         if media_type == stow.FILE:
             outcomes = await stow.store_one(target, request.now, request.chunks())

@@ -5,7 +5,6 @@ What comes is written as it comes, from one buffer all associations share; the a
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
@@ -28,14 +27,13 @@ from dicom.association import (
 from dicom.commands import Command
 from dicom.header import Header, scan
 from dicom.pdus import ProtocolFault, Rejection, Request
-from hub.core import actor, disk, tls
+from hub.core import actor, disk
 from hub.core.db import Database
 from hub.core.errors import HubError
 from hub.core.incoming import Incoming
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
-from hub.core.store import Store
-from hub.imaging import nodes, storing
+from hub.imaging import nodes
 from hub.imaging.instances import Sender
 from hub.imaging.statuses import comment_of, status_of
 from hub.imaging.storing import Arrived, Storing
@@ -50,6 +48,7 @@ NODE_ASSOCIATIONS: Final = 16
 CONNECTIONS: Final = 256
 UNKNOWN_CONNECTIONS: Final = 32  # of one address that have not yet said who they are
 WATCH_EVERY_S: Final = 1.0
+FINISH_S: Final = 3.0  # for what is being stored when the hub stops; below the supervisor's patience
 ACTOR: Final = actor.job("dimse")
 
 INSTANCES = Counter("hub_dicom_instances_total", "C-STORE requests answered", ["status"])
@@ -92,6 +91,14 @@ class Server:
             for one in list(self.open):
                 one.end_if_idle()
 
+    async def finish(self) -> None:
+        """Answer what is being stored, then end every association."""
+        working = [task for one in self.open for task in one.tasks]
+        if working:
+            await asyncio.wait(working, timeout=FINISH_S)
+        for one in list(self.open):
+            one.drop()
+
 
 def _one_gives_way(own: Sequence["Association"]) -> bool:
     """Whether one of a sender's own is over or idle, and was ended for its next."""
@@ -112,7 +119,7 @@ class Association(asyncio.BufferedProtocol):
         self._acceptor, self._transport = Acceptor(), cast(asyncio.Transport | None, None)
         self._max_pdu = 0  # that the peer takes
         self._heard_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self.is_over = False
         self._request: tuple[int, Command] | None = None  # being received or stored
         self._refusal: tuple[int, str] | None = None  # its answer is settled, its data set is only read away
@@ -175,8 +182,8 @@ class Association(asyncio.BufferedProtocol):
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _decide(self, request: Request) -> None:
         """Accept the association or say why not; its node is looked up each time, so that a change holds at once."""
@@ -236,13 +243,16 @@ class Association(asyncio.BufferedProtocol):
         else:
             self._refusal = self._unstorable(context_id, command) or self._begin(context_id, command)
         if not command.has_data_set:
-            self._answer(*(self._refusal or (commands.CANNOT_UNDERSTAND, "no data set")))
+            assert self._refusal is not None  # only a request that is stored has a data set to wait for
+            self._answer(*self._refusal)
 
     def _unstorable(self, context_id: int, command: Command) -> tuple[int, str] | None:
         if command.sop_class_uid != self._acceptor.contexts[context_id].abstract_syntax:
             return commands.SOP_CLASS_NOT_SUPPORTED, "another class than was negotiated"
         if not uids.is_valid_uid(command.sop_instance_uid):
             return commands.INVALID_SOP_INSTANCE, "the SOP instance UID is no UID"
+        if not command.has_data_set:
+            return commands.CANNOT_UNDERSTAND, "no data set"
         if disk.is_below_floor(self.server.settings):
             return commands.OUT_OF_RESOURCES, "no room on the disk"
         return None
@@ -344,7 +354,7 @@ class Association(asyncio.BufferedProtocol):
 
     def idle_s(self) -> float:
         """For how long it has done nothing; what is being stored is not idle."""
-        return 0.0 if self._tasks else asyncio.get_running_loop().time() - self._heard_s
+        return 0.0 if self.tasks else asyncio.get_running_loop().time() - self._heard_s
 
     def end_if_idle(self) -> None:
         is_open = self.sender is not None and not self.is_over
@@ -357,41 +367,3 @@ class Association(asyncio.BufferedProtocol):
         self.server.open.discard(self)
         if self._transport is not None:
             self._transport.abort()
-
-
-async def run(
-    settings: Settings, database: Database, store: Store, clock: Callable[[], datetime], stop: asyncio.Event
-) -> None:
-    """Listen until told to stop; what is being stored then is stored."""
-    async with storing.running(database, store, clock) as way_in, asyncio.TaskGroup() as tasks:
-        server = Server(settings, database, store.incoming, way_in, clock)
-        watching = tasks.create_task(server.watch())
-        async with contextlib.AsyncExitStack() as listening:
-            for port, layer in (
-                (settings.dimse_port, None),
-                (settings.dimse_tls_port, _tls(settings)),
-            ):
-                if port:
-                    await listening.enter_async_context(await _listen(server, port, layer))
-            await stop.wait()
-        for one in list(server.open):
-            one.abort(pdus.NOT_SPECIFIED)
-        watching.cancel()
-
-
-async def _listen(server: Server, port: int, layer: ssl.SSLContext | None) -> asyncio.Server:
-    def made() -> Association:
-        return Association(server, is_plain=layer is None)
-
-    return await asyncio.get_running_loop().create_server(
-        made, server.settings.dimse_host, port, ssl=layer, backlog=CONNECTIONS
-    )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.dimse_tls_port:
-        return None
-    assert (
-        settings.tls_cert and settings.tls_key and settings.dimse_tls_clients
-    )  # settings.check has seen to it
-    return tls.mutual(settings.tls_cert, settings.tls_key, settings.dimse_tls_clients)

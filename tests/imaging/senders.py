@@ -21,7 +21,8 @@ from dicom import part10, uids
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dimse, nodes
+from hub.imaging import listening as dicom_ports
+from hub.imaging import nodes
 from tests import parts, world
 from tests.world import World
 
@@ -127,7 +128,7 @@ async def receiving(
     make(data_dir)
     store, stop = Store(data_dir / "files"), asyncio.Event()
     node_id = await node(two)
-    task = asyncio.create_task(dimse.run(settings, database, store, clock, stop))
+    task = asyncio.create_task(dicom_ports.run(settings, database, store, clock, stop))
     try:
         await listening(settings.dimse_port or settings.dimse_tls_port)
         yield Receiving(port, settings, store, two, node_id, database)

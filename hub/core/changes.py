@@ -18,6 +18,7 @@ CHANNELS = {
     "hub_request": "requests",
     "hub_report": "reports",
     "hub_upload": "uploads",
+    "hub_dicom_study": "uploads",  # how many images of a request have come
     "hub_incident": "incidents",
 }
 

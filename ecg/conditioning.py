@@ -36,7 +36,6 @@ SPOILS = (ENERGY - 1) // 2 + 1 + (BASELINE - 1) // 2  # 19: how far one bad samp
 
 RAGGED_LAG = 2  # second difference over 2 x 16 ms: greatest at 32 Hz, above the QRS band
 LSB_PARTS = 64  # resampled integers are in 1/64 LSB
-EDGES_KNOWN = 1 << 14  # points of a piece of which it is remembered where they lie: 16 MB at most
 GRID = 3200  # 128 Hz and the 20-ms window both fall on 1/3200 s x fs
 IMPOSSIBLE_UV = 8000  # uV in the QRS band: beyond any heart, so a burst, a step or a pacing artefact
 EIGHTH = HOP // 8  # 62 ms
@@ -86,6 +85,7 @@ def first_needed(hop: int, fs_hz: int) -> int:
     return ((HOP * hop - REACH) * 25 - 32) * fs_hz // GRID
 
 
+@lru_cache(64)  # the pieces of a stream are alike, and none is longer than two minutes
 def _edges(first: int, count: int, fs_hz: int) -> tuple[Int, Whole]:
     """Points of time, in 1/GRID of a sample, 25 * fs_hz apart from `first` on: the sample each lies in, and how far."""
     points = first + np.arange(count, dtype=np.int64) * (25 * fs_hz)
@@ -93,19 +93,15 @@ def _edges(first: int, count: int, fs_hz: int) -> tuple[Int, Whole]:
     return whole, points - whole * GRID
 
 
-_known_edges = lru_cache(64)(_edges)  # the pieces of a stream are alike
-
-
 def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last: int) -> Whole:
     """Mean over 20 ms around each point of the 128-Hz grid, in 1/64 LSB; `raw[..., 0]` is sample `start`."""
     is_small = raw.dtype == np.int16 and fs_hz < FS_SMALL_HZ
     kind = np.int32 if is_small else np.int64  # sums may turn over, their differences over 20 ms do not
     total = running_total(raw, kind)
-    edges = _known_edges if last - first <= EDGES_KNOWN else _edges
     begin, width = first * 25 * fs_hz - GRID * start - 32 * fs_hz, 64 * fs_hz
 
     def area_until(point: int) -> Whole:
-        whole, part = edges(point, last - first, fs_hz)
+        whole, part = _edges(point, last - first, fs_hz)
         area: Whole = total.take(whole, axis=-1)
         area *= GRID
         area += raw.take(whole, axis=-1) * part.astype(kind)
@@ -116,7 +112,7 @@ def resample(raw: NDArray[np.integer], start: int, fs_hz: int, first: int, last:
         mean -= area_until(begin)
     else:  # a whole number of samples: between the sums that begin with the one and with the next
         sums = windowed(total, width // GRID)
-        whole, part = edges(begin, last - first, fs_hz)
+        whole, part = _edges(begin, last - first, fs_hz)
         mean = sums.take(whole + 1, axis=-1)
         mean -= (now := sums.take(whole, axis=-1))
         mean *= part.astype(kind)

@@ -16,9 +16,9 @@ import { SetAsideSection } from './set-aside';
 const OPERATORS = ['device_manager', 'organisation_admin'] as const;
 const SECTIONS = {
   devices: { roles: ['device_manager', 'technician', 'township_doctor', 'village_doctor'], Section: DevicesSection },
-  nodes: { roles: OPERATORS, Section: later(async () => (await import('./nodes')).NodesSection, 'routing') },
   'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
   incidents: { roles: OPERATORS, Section: IncidentsSection },
+  nodes: { roles: OPERATORS, Section: later(async () => (await import('./nodes')).NodesSection, 'routing') },
   people: { roles: ['organisation_admin'], Section: later(async () => (await import('./people')).PeopleSection) },
   agreements: { roles: ['organisation_admin'], Section: later(async () => (await import('./agreements')).AgreementsSection) },
   routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: later(async () => (await import('./routing')).RoutingSection, 'routing') },

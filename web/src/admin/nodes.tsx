@@ -5,12 +5,13 @@ import { t } from '../core/i18n';
 import { organisationChoices, organisationName, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { Loaded, useAction, useResource } from '../core/resource';
 import { me } from '../core/session';
-import { Banner, Button, Check, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Facts, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
+import { formatClock } from '../core/time';
+import { Banner, Button, Check, type Choice, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Facts, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
 import { CopyText } from './copy';
 
 type Node = {
   id: string; organisation_id: string; name: string; ae_title: string; address: string | null; certificate_sha256: string | null; has_token: boolean;
-  may_send: boolean; may_receive: boolean; created_at: string; disabled_at: string | null;
+  may_send: boolean; may_receive: boolean; port: number | null; send_from_hour: number | null; send_until_hour: number | null; created_at: string; disabled_at: string | null;
 };
 type Hub = { ae_title: string; port: number; tls_port: number };
 type Made = { id: string; token: string | null };
@@ -55,7 +56,7 @@ function Nodes({ nodes, organisations, disable }: { nodes: Node[]; organisations
     { name: 'organisation', label: t('admin.organisation'), sort: (node) => organisationName(organisations, node.organisation_id), cell: (node) => organisationName(organisations, node.organisation_id) },
     { name: 'title', label: t('admin.node.ae-title'), sort: (node) => node.ae_title, cell: (node) => <span class="mono">{node.ae_title}</span> },
     { name: 'known', label: t('admin.node.known'), cell: (node) => <Known node={node} /> },
-    { name: 'may', label: t('admin.node.may'), cell: (node) => mayWords(node) },
+    { name: 'may', label: t('admin.node.may'), cell: (node) => <May node={node} /> },
     { name: 'state', label: t('admin.node.state'), sort: (node) => node.disabled_at ?? '', cell: (node) => node.disabled_at
       ? <State shape="stopped" at={node.disabled_at}>{t('admin.node.off')}</State>
       : <span><State shape="done">{t('admin.node.on')}</State> <span class="small soft"><Time at={node.created_at} show="date" /></span></span> },
@@ -76,9 +77,28 @@ function Known({ node }: { node: Node }) {
   );
 }
 
-function mayWords({ may_send, may_receive }: Node): string {
-  if (may_send && may_receive) return t('admin.node.may.both');
-  return t(may_send ? 'admin.node.may.send' : may_receive ? 'admin.node.may.receive' : 'admin.node.may.nothing');
+function May({ node }: { node: Node }) {
+  const { may_send, may_receive, port, send_from_hour: from, send_until_hour: until } = node;
+  const word = may_send && may_receive ? 'both' : may_send ? 'send' : may_receive ? 'receive' : 'nothing';
+  return (
+    <span class="node-known">
+      <span>{t(`admin.node.may.${word}`)}</span>
+      {may_receive && port !== null && <span class="small soft">{t('admin.node.may.port', { port })}</span>}
+      {may_receive && from !== null && until !== null && <span class="small soft">{t('admin.node.may.hours', { from: clockOf(from), until: clockOf(until) })}</span>}
+    </span>
+  );
+}
+
+/** 18 -> "02:00" in China: hours are kept in UTC, people live in their own. */
+function clockOf(utcHour: number): string {
+  return formatClock(new Date().setUTCHours(utcHour, 0, 0, 0));
+}
+
+const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
+
+/** Every hour of the day, by the person's clock, from midnight. */
+function hourChoices(): Choice[] {
+  return HOURS.map((hour) => ({ value: String(hour), label: clockOf(hour) })).sort((a, b) => a.label.localeCompare(b.label));
 }
 
 /** What is typed into the machine that sends. */
@@ -100,7 +120,7 @@ function SetUp({ hub }: { hub: Hub }) {
   );
 }
 
-const EMPTY = { organisation_id: '', name: '', ae_title: '', address: '', certificate: '', with_token: false, may_send: true, may_receive: false };
+const EMPTY = { organisation_id: '', name: '', ae_title: '', address: '', certificate: '', with_token: false, may_send: true, may_receive: false, port: '', send_from_hour: '', send_until_hour: '' };
 type NodeForm = typeof EMPTY;
 
 /** As browsers and OpenSSL show a fingerprint: colons, blanks, capitals. */
@@ -109,15 +129,23 @@ function fingerprint(text: string): string {
 }
 
 /** What is wrong with each field; `none`: nothing the hub could know it by. */
-function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certificate?: string; none?: string; may?: string } {
+function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certificate?: string; none?: string; may?: string; port?: string; hours?: string } {
   const address = form.address.trim();
   return {
     ...(form.ae_title.trim() && !AE_TITLE.test(form.ae_title.trim()) && { ae_title: t('admin.node.fault.ae-title') }),
     ...(address && !IPV4.test(address) && !(address.includes(':') && IPV6.test(address)) && { address: t('admin.node.fault.address') }),
     ...(form.certificate.trim() && !SHA256.test(fingerprint(form.certificate)) && { certificate: t('admin.node.fault.certificate') }),
     ...(!address && !form.certificate.trim() && !form.with_token && { none: t('admin.node.fault.none') }),
+    ...(form.may_receive && !address && { address: t('admin.node.fault.receive') }),
+    ...(form.may_receive && !(Number(form.port) >= 1 && Number(form.port) <= 65_535) && { port: t('admin.node.fault.port') }),
+    ...(form.may_receive && (form.send_from_hour === '') !== (form.send_until_hour === '') && { hours: t('admin.node.fault.hours') }),
     ...(!form.may_send && !form.may_receive && { may: t('admin.node.fault.may') }),
   };
+}
+
+function bodyOf({ name, ae_title, address, certificate, port, send_from_hour, send_until_hour, ...rest }: NodeForm) {
+  const goesTo = rest.may_receive && { port: Number(port), ...(send_from_hour !== '' && { send_from_hour: Number(send_from_hour), send_until_hour: Number(send_until_hour) }) };
+  return { ...rest, ...goesTo, name: name.trim(), ae_title: ae_title.trim(), address: address.trim(), certificate_sha256: fingerprint(certificate) };
 }
 
 function AddNode({ organisations, close, done }: { organisations: TreeOrganisation[]; close: () => void; done: () => void }) {
@@ -130,11 +158,10 @@ function AddNode({ organisations, close, done }: { organisations: TreeOrganisati
   const work = useAction(async () => {
     setTried(true);
     if (Object.keys(faults).length > 0) return;
-    const { certificate, address, ae_title, name, ...rest } = form;
-    const { token } = await api.post<Made>('/api/dicom/nodes', { ...rest, name: name.trim(), ae_title: ae_title.trim(), address: address.trim(), certificate_sha256: fingerprint(certificate) });
+    const { token } = await api.post<Made>('/api/dicom/nodes', bodyOf(form));
     done();
     if (token) { setMade(token); return; }
-    toast(t('admin.node.added', { name: name.trim() }));
+    toast(t('admin.node.added', { name: form.name.trim() }));
     close();
   });
   if (made) return <Token name={form.name.trim()} token={made} close={close} />;
@@ -156,12 +183,26 @@ function AddNode({ organisations, close, done }: { organisations: TreeOrganisati
           <legend class="field-label">{t('admin.node.may')}</legend>
           <Check label={t('admin.node.may-send')} checked={form.may_send} change={(may_send) => change({ may_send })} />
           <Check label={t('admin.node.may-receive')} checked={form.may_receive} change={(may_receive) => change({ may_receive })} />
+          {form.may_receive && <Receiving form={form} change={change} port={shown.port} hours={shown.hours} />}
           {shown.may && <div class="field-error" role="alert">{shown.may}</div>}
         </fieldset>
         {work.error && (work.error.code === 'conflict' ? <Banner kind="error">{t('admin.node.conflict')}</Banner> : <ErrorBanner error={work.error} />)}
         <div class="actions"><Button type="submit" kind="primary" busy={work.busy}>{t('admin.node.add')}</Button><Button onClick={close}>{t('core.cancel')}</Button></div>
       </Form>
     </Dialog>
+  );
+}
+
+type ReceivingProps = { form: NodeForm; change: (changes: Partial<NodeForm>) => void; port: string | undefined; hours: string | undefined };
+
+/** Where and when a copy is sent to it. */
+function Receiving({ form, change, port, hours }: ReceivingProps) {
+  return (
+    <div class="form-grid form-grid-tight">
+      <TextField label={t('admin.node.port')} type="number" inputMode="numeric" min={1} max={65_535} value={form.port} change={(value) => change({ port: value })} error={port} />
+      <Select label={t('admin.node.from-hour')} value={form.send_from_hour} change={(send_from_hour) => change({ send_from_hour })} placeholder={t('admin.node.any-hour')} choices={hourChoices()} error={hours} />
+      <Select label={t('admin.node.until-hour')} value={form.send_until_hour} change={(send_until_hour) => change({ send_until_hour })} placeholder={t('admin.node.any-hour')} choices={hourChoices()} />
+    </div>
   );
 }
 

@@ -7,6 +7,7 @@ import { organisationName, reachedBy, type TreeOrganisation } from '../core/orga
 import { Loaded, useResource } from '../core/resource';
 import { Banner, Button, Confirm, toast } from '../core/ui';
 import { conditionWords } from './condition-words';
+import './routing.css';
 import { RuleEditor } from './rule-editor';
 import { bodyOf, changesOf, type Changes, type Draft, type Drafts, draftsOf, move, type Part, placeOf, put, remove } from './rules-draft';
 import { TryOut } from './try-out';

@@ -27,6 +27,7 @@ export function AssignPage({ study, done }: { study: SentStudy; done: () => void
   };
   return (
     <>
+      <p class="images-link"><a class="row-link" href="/desk?images=1">← {t('desk.dicom.list')}</a></p>
       {study.identity_differs && <Banner kind="error">{t('desk.dicom.differs.text')}</Banner>}
       <div class="columns">
         <div class="stack">

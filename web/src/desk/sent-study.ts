@@ -13,11 +13,11 @@ export function sentName(study: Sent): string {
   return namesOf(study.sent_name).join(' / ') || t('desk.dicom.nameless');
 }
 
-/** "male, 1950-05-01, id P1 (HIS)": what was sent, as far as it was. */
+/** "male · 1950-05-01 · id P1 (HIS)": what was sent, as far as it was. */
 export function sentFacts(study: Sent): string {
   const sex = sexOf(study.sent_sex);
   const id = study.sent_patient_id && t('desk.dicom.id', { id: study.sent_issuer ? `${study.sent_patient_id} (${study.sent_issuer})` : study.sent_patient_id });
-  return [sex ? t(`core.sex.${sex}`) : study.sent_sex, dateOf(study.sent_birth_date), id].filter(Boolean).join(t('live.comma'));
+  return [sex ? t(`core.sex.${sex}`) : study.sent_sex, dateOf(study.sent_birth_date), id].filter(Boolean).join(' · ');
 }
 
 export function modalityWords(study: DicomStudy): string {

@@ -7,6 +7,7 @@ import { go, place } from '../core/place';
 import { Loaded, useResource } from '../core/resource';
 import { Banner, Button, ButtonLink, Confirm, EmptyState, State, Table, Time, toast, type Column } from '../core/ui';
 import { AssignPage } from './assign';
+import './unresolved.css';
 import { modalityWords, sentFacts, sentName, type SentStudy } from './sent-study';
 
 const EVERY_S = 30;
@@ -46,7 +47,7 @@ function Waiting({ studies }: { studies: SentStudy[] }) {
     { name: 'what', label: t('desk.dicom.what'), sort: (study) => study.modalities.join(), cell: (study) => <span class="stack-none"><span>{modalityWords(study)}</span><span class="small soft">{study.description}</span></span> },
     { name: 'accession', label: t('desk.dicom.accession'), sort: (study) => study.accession, cell: (study) => <span class="mono">{study.accession || '—'}</span> },
     { name: 'sender', label: t('desk.dicom.sender'), sort: (study) => study.sender_name ?? '', cell: (study) => study.sender_name ?? '—' },
-    { name: 'came', label: t('desk.dicom.came'), sort: (study) => study.first_at, cell: (study) => <State shape={study.is_open ? 'moving' : 'waiting'} at={study.first_at}>{t(study.is_open ? 'desk.dicom.coming' : 'desk.dicom.complete')}</State> },
+    { name: 'came', label: t('desk.dicom.came'), sort: (study) => study.first_at, cell: (study) => <State shape={study.is_open ? 'moving' : 'waiting'} at={study.is_open ? study.first_at : study.completed_at}>{t(study.is_open ? 'desk.dicom.coming' : 'desk.dicom.complete')}</State> },
     { name: 'next', label: t('desk.column.next'), bare: true, cell: (study) => <ButtonLink kind="primary" href={`/desk?images=${study.id}`} aria-label={t('desk.dicom.decide.of', { name: sentName(study) })}>{t('desk.dicom.decide')}</ButtonLink> },
   ];
   return (
@@ -81,7 +82,7 @@ function Owned({ changed }: { changed: () => void }) {
         <Confirm title={t('desk.dicom.back.of', { name: back.patient_name ?? sentName(back) })} confirm={t('desk.dicom.back')} grave reason={t('desk.dicom.back.why')} close={close}
           run={async (reason) => { await api.post(`/api/dicom/studies/${back.id}/unassign`, { reason }); toast(t('desk.dicom.back.done')); all.reload(); changed(); }}
         >
-          <p>{t('desk.dicom.back.text', { sent: [sentName(back), sentFacts(back)].filter(Boolean).join(t('live.comma')), what: modalityWords(back) })}</p>
+          <p>{t('desk.dicom.back.text', { sent: [sentName(back), sentFacts(back)].filter(Boolean).join(' · '), what: modalityWords(back) })}</p>
           {back.completed_at && <Banner kind="notice">{t('desk.dicom.back.queue')}</Banner>}
         </Confirm>
       )}

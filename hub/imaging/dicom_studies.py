@@ -44,6 +44,22 @@ Places = Mapping[Key, Place]
 """What a process that stores many remembers of committed rows."""
 
 
+def _key(header: Header, organisation_id: UUID) -> Key:
+    return organisation_id, header.uid("StudyInstanceUID"), header.uid("SeriesInstanceUID")
+
+
+def _identity(header: Header) -> tuple[str, str]:
+    return header.text("IssuerOfPatientID"), header.text("PatientID")
+
+
+def known_place(
+    header: Header, organisation_id: UUID, request_id: UUID | None, known: Places
+) -> Place | None:
+    """Where an instance goes, if nothing but the instance itself has to be written."""
+    found = None if request_id is not None else known.get(_key(header, organisation_id))
+    return found if found is not None and found.identity == _identity(header) else None
+
+
 async def place(
     conn: Connection,
     actor: Actor,
@@ -54,7 +70,7 @@ async def place(
     known: Places,
 ) -> Place:
     """The study and series an instance belongs to, made if it is the first; the caller has asked for access."""
-    key = (organisation_id, header.uid("StudyInstanceUID"), header.uid("SeriesInstanceUID"))
+    key = _key(header, organisation_id)
     found = known.get(key)
     if found is None or request_id is not None:
         study = await _study(conn, actor, at, header, organisation_id)
@@ -62,7 +78,7 @@ async def place(
             await _belongs_to_request(conn, study["id"], request_id)
         series_id = await _series(conn, at, header, study["id"])
         found = Place(key, study["id"], series_id, (study["sent_issuer"], study["sent_patient_id"]))
-    if found.identity != (header.text("IssuerOfPatientID"), header.text("PatientID")):
+    if found.identity != _identity(header):
         await db.run(
             conn,
             "UPDATE dicom_study SET identity_differs = true WHERE id = %s AND NOT identity_differs",

@@ -92,6 +92,9 @@ class Storing:
     async def _commit(self, batch: Sequence[_Waiting]) -> list[Outcome]:
         await asyncio.to_thread(self._store.keep, [waiting.file for waiting in batch], instances.MEDIA_TYPE)
         at, received = self._clock(), [waiting.received for waiting in batch]
+        known = await instances.store_known(self._database, ACTOR, at, received, self._places)
+        if known is not None:
+            return known
         async with self._database.transaction(ACTOR, at) as conn:
             outcomes, places = await instances.store_instances(
                 conn, self._store, ACTOR, at, received, self._places

@@ -39,7 +39,7 @@ def desk(study: Study) -> Sequence[str]:
     return (
         "/desk", "/desk?residents=1", "/desk?register=1", f"/desk?patient={patient}", f"/desk?patient={patient}&new=1",
         *(f"/desk?patient={patient}&new=1&kind={kind}" for kind in KINDS),
-        f"/desk?request={request}", f"/desk?pair={request}", "/live", f"/live?recording={recording}",
+        "/desk?images=1", f"/desk?request={request}", f"/desk?pair={request}", "/live", f"/live?recording={recording}",
     )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ PAGES: Mapping[str, Callable[[Study], Sequence[str]]] = {
     "doctor": desk,
     "senior": lambda _: ("/reading",),
     "devices": admin("devices", "devices&device=holter-01", "set-aside", "incidents", "health"),
-    "admin": admin("people", "agreements", "routing", "retention"),
+    "admin": admin("nodes", "people", "agreements", "routing", "retention"),
     "auditor": admin("audit"),
 }
 

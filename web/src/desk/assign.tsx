@@ -106,7 +106,7 @@ function Candidate({ study, person, numbered, choose }: { study: SentStudy; pers
         <li>{t('desk.register.sex')} <Mark verdict={verdicts.sex} /></li>
         {study.accession && <li>{t('desk.dicom.accession')} <Mark verdict={numbered ? 'same' : 'differs'} /></li>}
       </ul>
-      <div class="actions"><Button aria-label={t('desk.dicom.choose.of', { name: person.name })} onClick={() => choose(person)}>{t('desk.dicom.choose')}</Button></div>
+      <div class="actions"><Button onClick={() => choose(person)}>{t('desk.dicom.choose', { name: person.name })}</Button></div>
     </>
   );
 }

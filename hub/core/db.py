@@ -1,8 +1,8 @@
 """PostgreSQL: the pool, the one way to a connection, and listening.
 
-`Database.transaction(actor, at)` is the way to touch a table: it tells PostgreSQL who acts and when, which the row-level
-policies read. A transaction is the unit of work; services take the connection. `Database.call` is a transaction of one
-statement.
+`Database.transaction(actor, at)` is the way to touch a table: it tells PostgreSQL who acts and when, which the
+row-level policies read. A transaction is the unit of work; services take the connection. `Database.call` is a
+transaction of one statement.
 """
 
 import asyncio

@@ -19,6 +19,8 @@ const NO_REQUEST = 'none';
 
 export function AssignPage({ study, done }: { study: SentStudy; done: () => void }) {
   const found = useResource<Found>(`/api/dicom/studies/${study.id}/candidates`);
+  // One row of the answer is a resident with one open request.
+  const numbered = new Set((found.data?.candidates ?? []).filter((row) => row.same_accession).map((row) => row.id));
   const [chosen, choose] = useState<Person | null>(null);
   const stored = (patient: Person) => {
     done();
@@ -36,11 +38,11 @@ export function AssignPage({ study, done }: { study: SentStudy; done: () => void
         </div>
         <section class="card" aria-labelledby="candidates">
           <h2 id="candidates">{t('desk.dicom.candidates')}</h2>
-          <Loaded from={found}>{({ candidates }) => <Candidates study={study} found={candidates} choose={choose} />}</Loaded>
-          <Search study={study} choose={choose} />
+          <Loaded from={found}>{({ candidates }) => <Candidates study={study} people={[...new Map(candidates.map((row) => [row.id, row])).values()]} numbered={numbered} choose={choose} />}</Loaded>
+          <Search study={study} numbered={numbered} choose={choose} />
         </section>
       </div>
-      {chosen && <Decide key={chosen.id} study={study} patient={chosen} close={() => choose(null)} stored={() => stored(chosen)} />}
+      {chosen && <Decide key={chosen.id} study={study} patient={chosen} elsewhere={[...numbered].some((id) => id !== chosen.id)} close={() => choose(null)} stored={() => stored(chosen)} />}
     </>
   );
 }
@@ -87,15 +89,14 @@ function Mark({ verdict }: { verdict: Verdict }) {
   return <span class={`verdict verdict-${verdict}`}><span aria-hidden="true" class="verdict-glyph">{GLYPHS[verdict]}</span>{t(`desk.dicom.verdict.${verdict}`)}</span>;
 }
 
-function Candidates({ study, found, choose }: { study: SentStudy; found: Found['candidates']; choose: (person: Person) => void }) {
-  // One row of the hub's answer is a resident with one open request.
-  const people = [...new Map(found.map((row) => [row.id, row])).values()];
-  const numbered = new Set(found.filter((row) => row.same_accession).map((row) => row.id));
+type PeopleProps = { study: SentStudy; numbered: ReadonlySet<string>; choose: (person: Person) => void };
+
+function Candidates({ people, ...rest }: PeopleProps & { people: Person[] }) {
   if (people.length === 0) return <EmptyState title={t('desk.dicom.candidates.none')}><p>{t('desk.dicom.candidates.none.text')}</p></EmptyState>;
-  return <ul class="plain-list">{people.map((person) => <li key={person.id} class="candidate"><Candidate study={study} person={person} numbered={numbered.has(person.id)} choose={choose} /></li>)}</ul>;
+  return <ul class="plain-list">{people.map((person) => <li key={person.id} class="candidate"><Candidate person={person} {...rest} /></li>)}</ul>;
 }
 
-function Candidate({ study, person, numbered, choose }: { study: SentStudy; person: Person; numbered: boolean; choose: (person: Person) => void }) {
+function Candidate({ study, person, numbered, choose }: PeopleProps & { person: Person }) {
   const verdicts = compare(study, person);
   return (
     <>
@@ -104,7 +105,7 @@ function Candidate({ study, person, numbered, choose }: { study: SentStudy; pers
         <li>{t('desk.column.name')} <Mark verdict={verdicts.name} /></li>
         <li>{t('desk.register.birth')} <Mark verdict={verdicts.birth_date} /></li>
         <li>{t('desk.register.sex')} <Mark verdict={verdicts.sex} /></li>
-        {study.accession && <li>{t('desk.dicom.accession')} <Mark verdict={numbered ? 'same' : 'differs'} /></li>}
+        {study.accession && <li>{numbered.has(person.id) ? <>{t('desk.dicom.accession')} <Mark verdict="same" /></> : t('desk.dicom.accession.none')}</li>}
       </ul>
       <div class="actions"><Button onClick={() => choose(person)}>{t('desk.dicom.choose', { name: person.name })}</Button></div>
     </>
@@ -112,7 +113,7 @@ function Candidate({ study, person, numbered, choose }: { study: SentStudy; pers
 }
 
 /** Anybody else of the clinic's residents. */
-function Search({ study, choose }: { study: SentStudy; choose: (person: Person) => void }) {
+function Search(props: PeopleProps) {
   const [typed, setTyped] = useState('');
   const [asked, setAsked] = useState('');
   useEffect(() => {
@@ -127,34 +128,36 @@ function Search({ study, choose }: { study: SentStudy; choose: (person: Person) 
         <Loaded from={found}>
           {({ patients }) => (patients.length === 0
             ? <EmptyState title={t('desk.residents.none', { text: asked })}><ButtonLink href="/desk?register=1">{t('desk.register.title')}</ButtonLink></EmptyState>
-            : <ul class="plain-list">{patients.map((person) => <li key={person.id} class="candidate"><Candidate study={study} person={person} numbered={false} choose={choose} /></li>)}</ul>)}
+            : <Candidates people={patients} {...props} />)}
         </Loaded>
       )}
     </div>
   );
 }
 
-type DecideProps = { study: SentStudy; patient: Person; close: () => void; stored: () => void };
+/** `elsewhere`: the accession number is of a request for another resident. */
+type DecideProps = { study: SentStudy; patient: Person; elsewhere: boolean; close: () => void; stored: () => void };
 
 /** Both identities side by side, the request, and what is remembered; what speaks against it has to be looked at. */
-function Decide({ study, patient, close, stored }: DecideProps) {
+function Decide(props: DecideProps) {
+  const { patient, close } = props;
   const all = useResource<{ requests: ServiceRequest[] }>(withQuery('/api/requests', { patient_id: patient.id }));
   return (
     <Dialog title={t('desk.dicom.decide.title', { name: patient.name })} close={close} wide>
       <Loaded from={all}>
-        {({ requests }) => <DecideForm study={study} patient={patient} requests={requests.filter((each) => each.status === 'active' || each.status === 'on-hold')} close={close} stored={stored} />}
+        {({ requests }) => <DecideForm {...props} requests={requests.filter((each) => each.status === 'active' || each.status === 'on-hold')} />}
       </Loaded>
     </Dialog>
   );
 }
 
-function DecideForm({ study, patient, requests, close, stored }: DecideProps & { requests: ServiceRequest[] }) {
+function DecideForm({ study, patient, elsewhere, requests, close, stored }: DecideProps & { requests: ServiceRequest[] }) {
   const [picked, pick] = useState<string>(() => likeliest(study, requests)?.id ?? (requests.length ? '' : NO_REQUEST));
   const [remember, setRemember] = useState(false);
   const [looked, setLooked] = useState(false);
   const [tried, setTried] = useState(false);
   const request = requests.find(({ id }) => id === picked) ?? null;
-  const against = study.identity_differs || Object.values(compare(study, patient)).includes('differs');
+  const against = study.identity_differs || elsewhere || Object.values(compare(study, patient)).includes('differs');
   const work = useAction(async () => {
     setTried(true);
     if (picked === '' || (against && !looked)) return;
@@ -171,7 +174,7 @@ function DecideForm({ study, patient, requests, close, stored }: DecideProps & {
       {against && (
         <Banner kind="error">
           <div class="stack-tight">
-            <strong>{t(study.identity_differs ? 'desk.dicom.against.several' : 'desk.dicom.against')}</strong>
+            <strong>{t(study.identity_differs ? 'desk.dicom.against.several' : elsewhere ? 'desk.dicom.against.elsewhere' : 'desk.dicom.against')}</strong>
             <Check label={t('desk.dicom.looked', { name: patient.name })} checked={looked} change={setLooked} />
             {tried && !looked && <span class="field-error">{t('desk.dicom.looked.missing')}</span>}
           </div>

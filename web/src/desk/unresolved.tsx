@@ -82,8 +82,10 @@ function Owned({ changed }: { changed: () => void }) {
         <Confirm title={t('desk.dicom.back.of', { name: back.patient_name ?? sentName(back) })} confirm={t('desk.dicom.back')} grave reason={t('desk.dicom.back.why')} close={close}
           run={async (reason) => { await api.post(`/api/dicom/studies/${back.id}/unassign`, { reason }); toast(t('desk.dicom.back.done')); all.reload(); changed(); }}
         >
-          <p>{t('desk.dicom.back.text', { sent: [sentName(back), sentFacts(back)].filter(Boolean).join(' · '), what: modalityWords(back) })}</p>
-          {back.completed_at && <Banner kind="notice">{t('desk.dicom.back.queue')}</Banner>}
+          <div class="stack-tight">
+            <p>{t('desk.dicom.back.text', { sent: [sentName(back), sentFacts(back)].filter(Boolean).join(' · '), what: modalityWords(back) })}</p>
+            {back.completed_at && <Banner kind="notice">{t('desk.dicom.back.queue')}</Banner>}
+          </div>
         </Confirm>
       )}
     </section>

@@ -67,6 +67,7 @@ class Header:
     is_little: bool = True
     is_cut: bool = False
     fault: str | None = None
+    _uids: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # that were looked at
 
     def text(self, keyword: str) -> str:
         """A value as characters; "" if it is not there."""
@@ -75,9 +76,12 @@ class Header:
 
     def uid(self, keyword: str) -> str:
         """A UID; `InvalidInstance` if it is missing or none."""
+        if keyword in self._uids:
+            return self._uids[keyword]
         found = uids.uid_text(self.raw.get(keyword, b""))
         if not uids.is_valid_uid(found):
             raise InvalidInstance(f"{keyword} is {'not a UID' if found else 'missing'}")
+        self._uids[keyword] = found
         return found
 
     def number(self, keyword: str) -> int | None:

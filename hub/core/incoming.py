@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = "incoming"  # swept when the hub starts
+NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Incoming:
     """Bytes under a name of nobody's choosing, until they are kept or thrown away."""
 
     def __init__(self, root: Path) -> None:
-        folder = root / FOLDER
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / secrets.token_hex(16)
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.path = root / FOLDER / secrets.token_hex(16)
+        try:
+            self._handle = os.open(self.path, NEW, 0o600)
+        except FileNotFoundError:  # the first of all
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._handle = os.open(self.path, NEW, 0o600)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
         self.is_kept = False

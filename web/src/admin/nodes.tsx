@@ -137,7 +137,7 @@ function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certif
     ...(form.certificate.trim() && !SHA256.test(fingerprint(form.certificate)) && { certificate: t('admin.node.fault.certificate') }),
     ...(!address && !form.certificate.trim() && !form.with_token && { none: t('admin.node.fault.none') }),
     ...(form.may_receive && !address && { address: t('admin.node.fault.receive') }),
-    ...(form.may_receive && !(Number(form.port) >= 1 && Number(form.port) <= 65_535) && { port: t('admin.node.fault.port') }),
+    ...(form.may_receive && !(/^\d+$/.test(form.port) && Number(form.port) >= 1 && Number(form.port) <= 65_535) && { port: t('admin.node.fault.port') }),
     ...(form.may_receive && (form.send_from_hour === '') !== (form.send_until_hour === '') && { hours: t('admin.node.fault.hours') }),
     ...(!form.may_send && !form.may_receive && { may: t('admin.node.fault.may') }),
   };
@@ -199,7 +199,7 @@ type ReceivingProps = { form: NodeForm; change: (changes: Partial<NodeForm>) => 
 function Receiving({ form, change, port, hours }: ReceivingProps) {
   return (
     <div class="form-grid form-grid-tight">
-      <TextField label={t('admin.node.port')} type="number" inputMode="numeric" min={1} max={65_535} value={form.port} change={(value) => change({ port: value })} error={port} />
+      <TextField label={t('admin.node.port')} inputMode="numeric" maxLength={5} value={form.port} change={(value) => change({ port: value })} error={port} />
       <Select label={t('admin.node.from-hour')} value={form.send_from_hour} change={(send_from_hour) => change({ send_from_hour })} placeholder={t('admin.node.any-hour')} choices={hourChoices()} error={hours} />
       <Select label={t('admin.node.until-hour')} value={form.send_until_hour} change={(send_until_hour) => change({ send_until_hour })} placeholder={t('admin.node.any-hour')} choices={hourChoices()} />
     </div>

@@ -114,7 +114,7 @@ function ValueField({ row, error, change, organisations }: ValueProps) {
     case 'organisation': return choose(organisationChoices(organisations));
     case 'finding': return <Findings row={row} choose={choose} />;
     case 'yes-no': return <Select label={label} value={row.text} change={text} choices={[{ value: 'yes', label: t('core.yes') }, { value: 'no', label: t('core.no') }]} />;
-    case 'number': return <TextField label={label} type="number" inputMode="numeric" min={shape.least ?? 0} max={shape.most ?? 0} value={row.text} change={text} error={error} />;
+    case 'number': return <TextField label={label} type="number" inputMode="numeric" value={row.text} change={text} error={error} />;
     default: return <TextField label={label} value={row.text} change={text} maxLength={200} error={error} hint={row.operator === 'in' ? t('admin.routing.condition.words') : undefined} />;
   }
 }

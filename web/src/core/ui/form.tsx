@@ -10,12 +10,21 @@ export function Form({ submit, children }: { submit: () => void; children: Compo
   const [tried, setTried] = useState(false);
   function onSubmit(event: SubmitEvent): void {
     event.preventDefault();
-    const invalid = (event.currentTarget as HTMLFormElement).querySelector<HTMLElement>('.input:invalid');
-    if (!invalid) { submit(); return; }
+    const form = event.currentTarget as HTMLFormElement;
+    const invalid = form.querySelector<HTMLElement>('.input:invalid');
+    if (!invalid) { submit(); requestAnimationFrame(() => goToFault(form)); return; }
     setTried(true);
     invalid.focus();
   }
   return <form class="stack" noValidate onSubmit={onSubmit}><Tried.Provider value={tried}>{children}</Tried.Provider></form>;
+}
+
+/** To the first field that the form itself found wrong; to what it says, where that is about no single field. */
+function goToFault(form: HTMLFormElement): void {
+  const fault = form.querySelector('.field-error');
+  const field = fault?.parentElement?.querySelector<HTMLElement>('input, select, textarea');
+  if (field) field.focus();
+  else fault?.scrollIntoView({ block: 'center' });
 }
 
 /** The fault of a field of a form that somebody tried to send: empty though required. */

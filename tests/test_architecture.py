@@ -19,7 +19,18 @@ ORDER = (
     "core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "operations", "consult",
 )  # fmt: skip
 # Modules of hub/ that stand above every domain.
-COMPOSERS = {"app", "cli", "cli_dicom", "cli_ecg", "demo", "demo_district", "demo_ecg", "keeping", "receiver", "simulate"}
+COMPOSERS = {
+    "app",
+    "cli",
+    "cli_dicom",
+    "cli_ecg",
+    "demo",
+    "demo_district",
+    "demo_ecg",
+    "keeping",
+    "receiver",
+    "simulate",
+}
 # Folders of hub/ without code.
 DATA_FOLDERS = {"migrations", "web"}
 

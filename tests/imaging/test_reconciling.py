@@ -165,6 +165,20 @@ async def test_one_study_that_names_two_patients_waits_for_a_person(desk: Desk) 
     assert study["identity_differs"] and study["patient_id"] is None
 
 
+async def test_a_resident_is_found_by_any_group_of_the_name_and_all_named_are_told(desk: Desk) -> None:
+    uid, born = f"2.25.{uuid4().int}", "19000101"
+    for name in ("WANG^JIANGUO=王^建国", "WANG^JIANGUO=王^建国", "LI^SI=李^四"):
+        study_id = await desk.send(
+            StudyInstanceUID=uid, PatientName=name, PatientBirthDate=born, resolved=False
+        )
+    await desk.index()
+    found = await desk.do(reconciling.candidates, "technician", study_id)
+    told = [(one["id"], one["same_name"], one["same_birth_date"]) for one in found["candidates"]]
+    assert told == [(desk.patient_id, True, False)]
+    named = [(one["name"], one["birth_date"], one["instances"]) for one in found["identities"]]
+    assert named == [("王^建国", born, 2), ("李^四", born, 1)]
+
+
 async def test_complete_when_quiet_late_ones_are_told_again(desk: Desk) -> None:
     accession, uid = await desk.request(expected_instances=3), f"2.25.{uuid4().int}"
     study_id = await desk.send(2, AccessionNumber=accession, StudyInstanceUID=uid)

@@ -136,6 +136,7 @@ ENQUEUED = (
     indexing.INDEX_JOB,
     dicom_studies.COMPLETE_JOB,
     reconciling.ECG_JOB,
+    reconciling.TAKEN_BACK_JOB,
     commands.JOB,
     devices.ASK_JOB,
     set_asides.REPLAY_JOB,

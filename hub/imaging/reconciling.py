@@ -17,6 +17,7 @@ from hub.imaging import dicom_studies
 from hub.people import access, audit
 
 ECG_JOB: Final = "intake.ecg"
+TAKEN_BACK_JOB: Final = "dicom.taken-back"
 CANDIDATES: Final = 20
 IDENTITIES: Final = 10
 REASON_CHARS: Final = 500
@@ -153,7 +154,7 @@ async def _remember(conn: Connection, actor: Actor, at: datetime, study: Row, pa
 
 
 async def unassign_study(conn: Connection, actor: Actor, at: datetime, study_id: UUID, reason: str) -> None:
-    """Take an assignment back, and what was remembered of it; reading is told if it had been told."""
+    """Take an assignment back, and what was remembered of it; reading is told, so that nobody goes on reading."""
     study = await db.one(conn, "SELECT * FROM dicom_study WHERE id = %s FOR UPDATE", (study_id,))
     await access.require(conn, actor, at, "dicom.assign", organisation_id=study["organisation_id"])
     patient_id = study["patient_id"]
@@ -171,9 +172,8 @@ async def unassign_study(conn: Connection, actor: Actor, at: datetime, study_id:
         conn, actor, at, "dicom.unassign", "dicom-study", study_id, patient_id=patient_id,
         reason=reason[:REASON_CHARS],
     )  # fmt: skip
-    if study["completed_at"] is not None:
-        key = f"{study_id}:unassigned:{at.isoformat()}"
-        await jobs.enqueue(conn, at, dicom_studies.COMPLETE_JOB, key, {"dicom_study_id": str(study_id)})
+    payload = {"dicom_study_id": str(study_id), "patient_id": str(patient_id)}
+    await jobs.enqueue(conn, at, TAKEN_BACK_JOB, f"{study_id}:{at.isoformat()}", payload)
 
 
 async def candidates(conn: Connection, actor: Actor, at: datetime, study_id: UUID) -> dict[str, Any]:

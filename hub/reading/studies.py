@@ -10,9 +10,10 @@ from uuid import UUID
 from hub.core import ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
-from hub.people import access, audit
+from hub.people import access, audit, grants
 from hub.reading.forwarding import forward_study
 from hub.reading.routing import route_study
+from hub.reading.tasks import GRANT_SOURCE
 
 LIST_MAX = 500
 LATE_WORDS = {
@@ -48,6 +49,8 @@ async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id:
         " FROM recording_boots(%s) b, unnest(b.have) r",
         (recording_id,),
     )
+    if await _read_again(conn, study["id"]):
+        await route_study(conn, actor, at, study["id"])
     # The key holds how much was there, so that samples that come during an analysis queue the next one.
     key = f"{study['id']}:{have['samples']}"
     await jobs.enqueue(conn, at, "reading.analyse", key, {"study_id": str(study["id"])})
@@ -59,11 +62,29 @@ async def make_study(conn: Connection, actor: Actor, at: datetime, recording_id:
     return UUID(str(study["id"]))
 
 
+async def _read_again(conn: Connection, study_id: UUID) -> bool:
+    """Whether it was taken back once and has come back: its analysis is there already."""
+    row = await one(
+        conn,
+        "SELECT EXISTS (SELECT FROM task WHERE study_id = %(id)s) AND NOT EXISTS (SELECT FROM task"
+        "  WHERE study_id = %(id)s AND status <> 'cancelled') AS again",
+        {"id": study_id},
+    )
+    return bool(row["again"])
+
+
 async def make_imaging_study(conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID) -> None:
     """The study of a complete DICOM study, in a reader's queue; images that come later ask for a second look."""
     images = await one(conn, "SELECT * FROM dicom_study WHERE id = %s", (dicom_study_id,))
     if images["patient_id"] is None:
         return  # taken back meanwhile; it is told again when a person has decided whose it is
+    other = await maybe(
+        conn,
+        "SELECT patient_id FROM study WHERE dicom_study_id = %s AND patient_id <> %s",
+        (dicom_study_id, images["patient_id"]),
+    )
+    if other is not None:  # decided anew before the first decision was told to have been taken back
+        await take_back(conn, actor, at, dicom_study_id, other["patient_id"])
     made = await run(
         conn,
         "INSERT INTO study (id, kind, patient_id, organisation_id, service_request_id, dicom_study_id, created_at)"
@@ -79,6 +100,44 @@ async def make_imaging_study(conn: Connection, actor: Actor, at: datetime, dicom
             conn, actor, at, "study.create", "study", study["id"],
             organisation_id=images["organisation_id"], patient_id=images["patient_id"],
         )  # fmt: skip
+
+
+async def take_back(
+    conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID, patient_id: UUID
+) -> int:
+    """What was sent was not this patient's: nobody goes on reading it as such; how many studies that were.
+
+    Images may become another patient's study; an ECG's recording is kept, unread. What was signed stays signed: its
+    reader must withdraw it.
+    """
+    found = await rows(
+        conn,
+        "SELECT s.id, s.organisation_id, s.recording_id FROM study s LEFT JOIN recording r ON r.id = s.recording_id"
+        " WHERE s.patient_id = %s AND (s.dicom_study_id = %s OR r.file_sha256 IN"
+        "  (SELECT file_sha256 FROM dicom_instance WHERE dicom_study_id = %s))",
+        (patient_id, dicom_study_id, dicom_study_id),
+    )
+    for study in found:
+        ended = await rows(
+            conn,
+            "UPDATE task SET status = 'cancelled', claimed_by = NULL, lease_until = NULL, completed_at = %s"
+            " WHERE study_id = %s AND status IN ('requested', 'accepted', 'in-progress', 'on-hold') RETURNING id",
+            (at, study["id"]),
+        )
+        for task in ended:
+            await grants.revoke(conn, at, GRANT_SOURCE, task["id"])
+            await notify(conn, "hub_task", task_id=str(task["id"]))
+        await run(conn, "UPDATE study SET dicom_study_id = NULL WHERE id = %s", (study["id"],))
+        await run(
+            conn,
+            "UPDATE recording SET status = 'discarded', end_reason = 'taken-back' WHERE id = %s",
+            (study["recording_id"],),
+        )
+        await audit.record(
+            conn, actor, at, "study.take-back", "study", study["id"],
+            organisation_id=study["organisation_id"], patient_id=patient_id, tasks=len(ended),
+        )  # fmt: skip
+    return len(found)
 
 
 async def ask_reader(conn: Connection, actor: Actor, at: datetime, study_id: UUID) -> None:

@@ -28,6 +28,15 @@ async def on_images_complete(context: Context, payload: dict[str, Any]) -> None:
         await studies.make_imaging_study(conn, job, context.at, UUID(payload["dicom_study_id"]))
 
 
+async def on_taken_back(context: Context, payload: dict[str, Any]) -> None:
+    """`dicom.taken-back`: what was sent was another patient's."""
+    job = actor.job("dicom.taken-back")
+    async with context.db.transaction(job, context.at) as conn:
+        await studies.take_back(
+            conn, job, context.at, UUID(payload["dicom_study_id"]), UUID(payload["patient_id"])
+        )
+
+
 async def analyse(context: Context, payload: dict[str, Any]) -> None:
     """`reading.analyse`: the record pass over a whole study, then its routing."""
     await analyse_study(context.db, actor.job("reading.analyse"), context.at, UUID(payload["study_id"]))
@@ -72,6 +81,7 @@ async def route_on_hold(context: Context) -> None:
 JOBS: Mapping[str, JobKind] = {
     "recording.ended": JobKind(on_recording_ended),
     "dicom.study-complete": JobKind(on_images_complete),
+    "dicom.taken-back": JobKind(on_taken_back),
     "reading.analyse": JobKind(analyse, lease_s=300, max_attempts=5),
     "reading.pdf": JobKind(make_pdf),
     "reading.deliver": JobKind(deliver),

@@ -55,9 +55,16 @@ async def store_recording(
     if made is None:
         row = await db.one(
             conn,
-            "SELECT id FROM recording WHERE service_request_id = %s AND file_sha256 = %s AND file_part = %s",
+            "SELECT id, status FROM recording WHERE service_request_id = %s AND file_sha256 = %s AND file_part = %s",
             (request_id, new.sha256, new.part),
         )
+        if row["status"] == "discarded":  # it was taken for another patient's, and is this one's after all
+            await db.run(
+                conn,
+                "UPDATE recording SET status = 'ended', end_reason = 'complete' WHERE id = %s",
+                (row["id"],),
+            )
+            await jobs.enqueue(conn, at, closing.ENDED_JOB, str(row["id"]), {"recording_id": str(row["id"])})
         return UUID(str(row["id"]))
     await _store_samples(conn, made, new, blocks)
     await jobs.enqueue(conn, at, closing.ENDED_JOB, str(made["id"]), {"recording_id": str(made["id"])})

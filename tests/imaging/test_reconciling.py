@@ -200,8 +200,8 @@ async def test_nobodys_images_are_told_once_they_are_somebodys(desk: Desk) -> No
     await desk.do(reconciling.assign_study, "technician", study_id, desk.patient_id, None)
     assert await desk.complete(LATER) == [f"{study_id}:1"]
     await desk.do(reconciling.unassign_study, "technician", study_id, "wrong")
-    (again,) = await desk.complete(LATER)
-    assert again.startswith(f"{study_id}:unassigned:")
+    (told,) = await desk.rows("SELECT payload FROM job WHERE kind = 'dicom.taken-back'")
+    assert told["payload"] == {"dicom_study_id": str(study_id), "patient_id": str(desk.patient_id)}
 
 
 async def test_metadata_are_dicom_json_and_a_file_that_kills_its_parser_stays(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import io
 import zipfile
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pydicom
 import pytest
@@ -13,7 +14,7 @@ from pydicom.uid import generate_uid
 from dicom import waveform
 from dicom.deidentify import Options
 from ecg.record import Record
-from hub.core import errors
+from hub.core import errors, ids
 from hub.core.actor import job
 from hub.imaging import exporting, indexing, reindexing
 from tests import world
@@ -21,6 +22,7 @@ from tests.ecg import twelve_leads as twelve
 from tests.imaging.conftest import Clinic
 from tests.imaging.tus import Sending
 
+LATER = world.AT + timedelta(minutes=5)
 CT = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
 
 
@@ -110,3 +112,54 @@ async def test_the_index_is_made_anew_from_the_files(clinic: Clinic) -> None:
     assert found == reindexing.Found(1, 0, 0) and await indexed() == before
     again = await reindexing.reindex(clinic.databases.app, clinic.store, operator, world.AT, village)
     assert again == reindexing.Found(0, 0, 1) and await indexed() == before
+
+
+async def test_what_was_not_this_patient_s_is_read_as_nobody_s_until_it_is_decided_anew(
+    clinic: Clinic,
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ECG1", as_dicom(twelve.heart()))
+        archive.writestr("CT1", CT)
+    await Sending(clinic.doctor, packed.getvalue(), "all.zip").whole(clinic.request_id)
+    await read(clinic)
+    assert await open_tasks(clinic) == {("ecg-12-lead", clinic.patient_id), ("imaging", clinic.patient_id)}
+    (first, *_) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    await clinic.reader.json(
+        "POST", f"/api/tasks/{first['id']}/claim", status=200 if first["kind"] != "imaging" else 409
+    )
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        other = await world.patient(admin, clinic.two.own, "李四")
+        await world.insert(
+            admin, "consent", id=ids.new(world.AT), patient_id=other, kind="remote-reading", given_how="paper",
+            given_by="x", recorded_by=clinic.two.own.accounts["township_doctor"], given_at=world.AT,
+        )  # fmt: skip
+    studies = await clinic.rows("SELECT id FROM dicom_study")
+    for study in studies:
+        await clinic.doctor.json("POST", f"/api/dicom/studies/{study['id']}/unassign", {"reason": "x"})
+    await clinic.run_jobs(LATER)
+    assert await open_tasks(clinic) == set()
+    assert not await clinic.rows(
+        "SELECT FROM access_grant WHERE source_kind = 'task' AND valid_until > '2026-03-02 08:05'"
+    )
+    for study in studies:
+        body = {"patient_id": str(other)}
+        await clinic.doctor.json("POST", f"/api/dicom/studies/{study['id']}/assign", body)
+    await read(clinic)
+    assert await open_tasks(clinic) == {("imaging", other)}
+
+
+async def read(clinic: Clinic) -> None:
+    """Everything that follows until nothing is due."""
+    await clinic.run_jobs()
+    await indexing.queue_waiting(clinic.context(LATER))
+    await clinic.run_jobs(LATER)
+    await indexing.complete(clinic.context(LATER))
+    await clinic.run_jobs(LATER)
+
+
+async def open_tasks(clinic: Clinic) -> set[tuple[str, UUID]]:
+    found = await clinic.rows(
+        "SELECT kind, patient_id FROM task WHERE status NOT IN ('cancelled', 'completed')"
+    )
+    return {(task["kind"], task["patient_id"]) for task in found}

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from hub.demo_district import ORGANISATIONS, RESIDENTS
 from tests.imaging import senders
-from tests.journeys.conftest import Hub, signed_in
+from tests.journeys.conftest import PATIENCE_MS, Hub, signed_in
 from tests.journeys.test_pages import GRAVE, VIOLATIONS, faults_of
 
 MACHINE = "CT 一号机"
@@ -133,7 +133,7 @@ async def decide_and_take_back(page: Page, hub: Hub) -> None:
     assert await faults_of(page) == []
     await rows.first.get_by_role("link", name="认领").click()
     named = page.get_by_role("table", name="影像中写着的患者")
-    await expect(named).to_contain_text("SUN GUIYING")
+    await expect(named).to_contain_text("SUN GUIYING", timeout=PATIENCE_MS)  # they are indexed meanwhile
     await page.go_back()
     await rows.nth(1).get_by_role("link", name="认领").click()
     assert await faults_of(page) == []

@@ -4,7 +4,6 @@ import { api } from '../core/api';
 import { t } from '../core/i18n';
 import { organisationChoices, organisationName, reachedBy, type TreeOrganisation } from '../core/organisations';
 import { Loaded, useAction, useResource } from '../core/resource';
-import { me } from '../core/session';
 import { formatClock } from '../core/time';
 import { Banner, Button, Check, type Choice, type Column, Confirm, Dialog, EmptyState, ErrorBanner, Facts, Form, Select, State, Table, TextField, Time, toast } from '../core/ui';
 import { CopyText } from './copy';
@@ -149,7 +148,7 @@ function bodyOf({ name, ae_title, address, certificate, port, send_from_hour, se
 }
 
 function AddNode({ organisations, close, done }: { organisations: TreeOrganisation[]; close: () => void; done: () => void }) {
-  const [form, setForm] = useState<NodeForm>({ ...EMPTY, organisation_id: me.value?.roles.find((held) => KEEPERS.some((role) => role === held.role))?.organisation.id ?? '' });
+  const [form, setForm] = useState<NodeForm>(EMPTY);
   const [tried, setTried] = useState(false);
   const [made, setMade] = useState<string | null>(null);
   const change = (changes: Partial<NodeForm>) => setForm({ ...form, ...changes });
@@ -169,7 +168,7 @@ function AddNode({ organisations, close, done }: { organisations: TreeOrganisati
     <Dialog title={t('admin.node.add')} close={close}>
       <Form submit={work.run}>
         <TextField label={t('admin.node.name')} hint={t('admin.node.name.hint')} value={form.name} change={(name) => change({ name })} required maxLength={80} />
-        <Select label={t('admin.organisation')} hint={t('admin.node.organisation.hint')} value={form.organisation_id} change={(organisation_id) => change({ organisation_id })} required choices={organisationChoices(reachedBy(KEEPERS, organisations))} />
+        <Select label={t('admin.organisation')} hint={t('admin.node.organisation.hint')} value={form.organisation_id} change={(organisation_id) => change({ organisation_id })} required placeholder={t('admin.choose')} choices={organisationChoices(reachedBy(KEEPERS, organisations))} />
         <TextField label={t('admin.node.ae-title')} hint={t('admin.node.ae-title.hint')} value={form.ae_title} change={(ae_title) => change({ ae_title })} required maxLength={16} autocomplete="off" autocapitalize="characters" spellcheck={false} error={shown.ae_title} />
         <fieldset class="stack">
           <legend class="field-label">{t('admin.node.known')}</legend>

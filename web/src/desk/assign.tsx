@@ -15,10 +15,15 @@ type Person = { id: string; name: string; sex: Sex; birth_date: string };
 type Identity = { patient_id: string; name: string; birth_date: string; sex: string; instances: number };
 type Found = { candidates: (Person & { request_id: string | null; same_accession: boolean })[]; identities: Identity[] };
 const PAUSE_MS = 250; // after the last key, before asking
+const INDEXED_EVERY_S = 5; // while some images are not looked into yet
 const NO_REQUEST = 'none';
 
 export function AssignPage({ study, done }: { study: SentStudy; done: () => void }) {
-  const found = useResource<Found>(`/api/dicom/studies/${study.id}/candidates`);
+  const [indexing, setIndexing] = useState(false);
+  const found = useResource<Found>(`/api/dicom/studies/${study.id}/candidates`, [], indexing ? INDEXED_EVERY_S : 0);
+  const told = (found.data?.identities ?? []).reduce((sum, identity) => sum + identity.instances, 0);
+  const more = study.identity_differs && study.is_open && found.data !== null && told < study.instances;
+  if (more !== indexing) setIndexing(more);
   // One row of the answer is a resident with one open request.
   const numbered = new Set((found.data?.candidates ?? []).filter((row) => row.same_accession).map((row) => row.id));
   const [chosen, choose] = useState<Person | null>(null);

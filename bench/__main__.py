@@ -15,6 +15,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the hub's own processes have it
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
 COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio")

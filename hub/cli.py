@@ -360,8 +360,14 @@ def _settings(arguments: Arguments) -> Settings:
     return replace(loaded, data_dir=loaded.data_dir.expanduser().resolve())
 
 
+# A second thread of the linear algebra costs half as much again in processor time, for products as small as ours, and
+# takes the core of another process; read when numpy is loaded, which no command has done yet.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
+    os.environ.update(ONE_THREAD | os.environ)
     try:
         settings = _settings(arguments)
         logging.configure(getattr(arguments, "name", None) or "hub", settings.log_level)

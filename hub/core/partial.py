@@ -15,7 +15,7 @@ from typing import BinaryIO
 from hub.core import clock
 
 # When what has come is made durable: a killed server loses no more than that.
-SYNC_BYTES, SYNC_S = 1 << 17, 0.5
+SYNC_BYTES, SYNC_S = 1 << 16, 0.5
 
 
 class WrongChecksum(ValueError):

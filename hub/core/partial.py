@@ -45,8 +45,7 @@ class Partial:
         synced_s = clock.monotonic_s()
         try:
             file.seek(offset)
-            async for chunk in content:
-                piece = chunk[: offset + most - end]
+            async for piece in _sliced(content, most):
                 digest.update(piece)
                 await asyncio.to_thread(_put, file, piece)
                 end += len(piece)
@@ -72,6 +71,14 @@ class Partial:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return os.fdopen(handle, "r+b")
+
+
+async def _sliced(content: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """The first `most` bytes, in slices that are made durable one by one however much comes at once."""
+    async for chunk in content:
+        for first in range(0, min(len(chunk), most), SYNC_BYTES):
+            yield chunk[first : min(first + SYNC_BYTES, most)]
+        most -= min(len(chunk), most)
 
 
 def _is_due(size: int, since_s: float) -> bool:

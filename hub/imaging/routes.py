@@ -151,6 +151,7 @@ async def push(request: Request) -> dict[str, Any]:
         upload_id = await uploads.take_pushed(
             conn, PUSHER, request.now(), request.actor, request_id, name, file
         )
+    request.store.partial(upload_id).remove()  # the same file may have been on its way piece by piece, too
     return {"upload_id": upload_id, "sha256": file.sha256}
 
 

@@ -16,10 +16,11 @@ from hub.core import actor, db, sandbox
 from hub.core.jobs import Context
 from hub.core.sandbox import SandboxFailed
 from hub.core.store import StoredFile
-from hub.imaging import instances, uploads
+from hub.imaging import instances, set_asides, uploads
 from hub.imaging.ecg_files import is_dicom
 from hub.imaging.looking import answered, cut
 from hub.imaging.reasons import Words, reason
+from hub.imaging.set_asides import SetAside
 from hub.telemetry import file_recordings
 from hub.telemetry.file_recordings import FileRecording
 from hub.telemetry.packing import Block
@@ -79,7 +80,7 @@ async def take_in(context: Context, upload_id: UUID) -> None:
 
 
 async def take_ecg(context: Context, request_id: UUID, sha256: str, name: str) -> None:
-    """Make a recording of an ECG object that came as DICOM, for a request; one that can't be read stays an instance."""
+    """Make a recording of an ECG object that came as DICOM, for a request; one that can't be read is set aside."""
     async with context.db.transaction(ACTOR, context.at) as conn:
         row = await db.one(
             conn,
@@ -89,7 +90,12 @@ async def take_ecg(context: Context, request_id: UUID, sha256: str, name: str) -
         )
     file = StoredFile(sha256, row["size_bytes"], instances.MEDIA_TYPE)
     sent = Sent(file, name, request_id, row["organisation_id"], "", row["time_zone"])
-    await _ecg(context, sent, *await _looked(context, file, {"zone": sent.zone}))
+    try:
+        await _ecg(context, sent, *await _looked(context, file, {"zone": sent.zone}))
+    except NotUsable as fault:
+        aside = SetAside(row["organisation_id"], "unreadable", fault.words["en"], file, "", ECG_JOB)
+        async with context.db.transaction(ACTOR, context.at) as conn:
+            await set_asides.put_aside(conn, context.at, aside)
 
 
 async def take_file(context: Context, sent: Sent) -> list[Content]:

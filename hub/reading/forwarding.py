@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hub.core import errors, ids
+from hub.core import ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows, run
 from hub.imaging import forwarding
 from hub.people import access, audit
-from hub.reading.routing import study_facts
-from hub.reading.rules import Condition, fault
+from hub.reading.routing import require_edit, require_usable, study_facts
+from hub.reading.rules import Condition
 
 
 async def read_rules(conn: Connection, actor: Actor, at: datetime) -> list[Row]:
@@ -29,13 +29,9 @@ async def replace_rules(
     conn: Connection, actor: Actor, at: datetime, rules: Sequence[Mapping[str, Any]]
 ) -> None:
     """A new list in place of the old one; a rule without conditions sends everything."""
-    root = await one(conn, "SELECT id FROM organisation WHERE parent_id IS NULL ORDER BY created_at LIMIT 1")
-    await access.require(conn, actor, at, "routing.edit", organisation_id=root["id"])
-    for number, rule in enumerate(rules):
-        for condition in rule["conditions"]:
-            field = fault(Condition(condition["keyword"], condition["operator"], condition["value"]))
-            if field is not None:
-                raise errors.error("bad_field", field=f"rules[{number}].conditions.{field}")
+    root_id = await require_edit(conn, actor, at)
+    require_usable(rules)
+    for rule in rules:
         await one(conn, "SELECT FROM dicom_node WHERE id = %s AND may_receive", (rule["to_node_id"],))
     before = await rows(conn, "DELETE FROM forward_rule RETURNING id")
     for position, rule in enumerate(rules):
@@ -49,8 +45,8 @@ async def replace_rules(
             ),
         )  # fmt: skip
     await audit.record(
-        conn, actor, at, "forwarding.edit", "routing", root["id"],
-        organisation_id=root["id"], rules_before=len(before), rules_after=len(rules),
+        conn, actor, at, "forwarding.edit", "routing", root_id,
+        organisation_id=root_id, rules_before=len(before), rules_after=len(rules),
     )  # fmt: skip
 
 

@@ -49,9 +49,9 @@ async def replace_rules(
     """Put a new list in place of the old one. Rules hold for the whole tree, so its administrator edits
     them.
     """
-    root = await one(conn, "SELECT id FROM organisation WHERE parent_id IS NULL ORDER BY created_at LIMIT 1")
-    await access.require(conn, actor, at, "routing.edit", organisation_id=root["id"])
-    _check(rules)
+    root_id = await require_edit(conn, actor, at)
+    require_usable(rules)
+    _require_fallback(rules)
     before = await rows(conn, "DELETE FROM routing_rule RETURNING id")
     for position, rule in enumerate(rules):
         await run(
@@ -64,20 +64,29 @@ async def replace_rules(
             ),
         )  # fmt: skip
     await audit.record(
-        conn, actor, at, "routing.edit", "routing", root["id"],
-        organisation_id=root["id"], rules_before=len(before), rules_after=len(rules),
+        conn, actor, at, "routing.edit", "routing", root_id,
+        organisation_id=root_id, rules_before=len(before), rules_after=len(rules),
     )  # fmt: skip
 
 
-def _check(rules: Sequence[Mapping[str, Any]]) -> None:
-    """Every condition usable, and one true fallback: the last enabled rule, and only that, has no
-    condition.
-    """
+async def require_edit(conn: Connection, actor: Actor, at: datetime) -> UUID:
+    """Lists of rules are edited at the root of the tree; its id."""
+    root = await one(conn, "SELECT id FROM organisation WHERE parent_id IS NULL ORDER BY created_at LIMIT 1")
+    await access.require(conn, actor, at, "routing.edit", organisation_id=root["id"])
+    return UUID(str(root["id"]))
+
+
+def require_usable(rules: Sequence[Mapping[str, Any]]) -> None:
+    """Every condition can be asked; `bad_field` says which rule's can't."""
     for number, rule in enumerate(rules):
         for condition in rule["conditions"]:
             field = fault(Condition(condition["keyword"], condition["operator"], condition["value"]))
             if field is not None:
                 raise errors.error("bad_field", field=f"rules[{number}].conditions.{field}")
+
+
+def _require_fallback(rules: Sequence[Mapping[str, Any]]) -> None:
+    """One true fallback: the last enabled rule, and only that, has no condition."""
     bare = [not rule["conditions"] for rule in rules if rule["enabled"]]
     if not bare or bare != [False] * (len(bare) - 1) + [True]:
         raise errors.error("routing_fallback")

@@ -16,7 +16,7 @@ from dicom.deidentify import Options
 from ecg.record import Record
 from hub.core import errors, ids
 from hub.core.actor import job
-from hub.imaging import exporting, indexing, reindexing
+from hub.imaging import exporting, indexing, reindexing, taking_in, uploads
 from tests import world
 from tests.ecg import twelve_leads as twelve
 from tests.imaging.conftest import Clinic
@@ -163,3 +163,13 @@ async def open_tasks(clinic: Clinic) -> set[tuple[str, UUID]]:
         "SELECT kind, patient_id FROM task WHERE status NOT IN ('cancelled', 'completed')"
     )
     return {(task["kind"], task["patient_id"]) for task in found}
+
+
+async def test_an_ecg_object_that_can_t_be_read_is_set_aside_with_its_reason(clinic: Clinic) -> None:
+    file = await clinic.store.put(as_dicom(twelve.heart())[:2000], "application/dicom")
+    async with clinic.databases.app.transaction(job("test"), world.AT) as conn:
+        await uploads.keep_file(conn, world.AT, file)
+    for _ in range(2):
+        await taking_in.take_ecg(clinic.context(), clinic.request_id, file.sha256, "x.dcm")
+    (aside,) = await clinic.rows("SELECT reason, detail, times FROM dicom_set_aside")
+    assert (aside["reason"], aside["times"]) == ("unreadable", 2) and "damaged" in aside["detail"]

@@ -3,18 +3,18 @@
 import asyncio
 import hashlib
 import random
-import shutil
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from hub.core import disk
 from hub.core.jobs import Context
 from hub.core.settings import Settings
 from hub.imaging import worker
 from tests import world
 from tests.imaging.conftest import Clinic
-from tests.imaging.tus import RESUMABLE, Sending, encoded
+from tests.imaging.tus import RESUMABLE, Sending
 
 PIECE = 1 << 16
 
@@ -135,12 +135,19 @@ async def test_one_nobody_goes_on_with_expires_and_may_begin_anew(clinic: Clinic
     assert (await state(clinic))["state"] == "received"
 
 
-async def test_a_full_disk_is_told_and_nothing_begins(clinic: Clinic) -> None:
-    sending = Sending(clinic.doctor, b"x")
-    told = encoded(request_id=clinic.request_id, filename="x", sha256="b" * 64)
-    answer = await sending.call("POST", {"Upload-Length": str(4 << 30), "Upload-Metadata": told})
-    room = shutil.disk_usage(clinic.data_dir).free
-    assert answer.status == (507 if room < (4 << 30) + (512 << 20) else 201)
+async def test_a_full_disk_is_told_and_nothing_begins(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending = Sending(clinic.doctor, some_bytes(PIECE))
+    await sending.create(clinic.request_id)
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: 1 << 20)
+    assert (await sending.send(0, sending.data)).status == 507 and await sending.offset() == 0
+    assert (await Sending(clinic.doctor, b"x").create(clinic.request_id)).status == 507
+    (request,) = await clinic.rows("SELECT accession FROM service_request")
+    push = f"/api/ecg?accession={request['accession']}"
+    assert (await clinic.doctor.call("POST", push, {})).status == 507
+    monkeypatch.undo()
+    assert (await sending.send(0, sending.data)).status == 204
 
 
 async def test_what_the_server_can_is_told_to_anybody(clinic: Clinic) -> None:

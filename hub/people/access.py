@@ -113,6 +113,8 @@ ACTIONS: dict[str, Action] = {
     "dicom.store": Action((Rule(CARE),), node=True),
     "dicom.read": _CARE,
     "dicom.export": _below(ADMIN),
+    "images.read": _CARE_OR_GRANT,
+    "images.annotate": Action((Rule(CARE), Rule(READERS, "own"))),  # of images one may read
     "dicom-forward.read": _CARE,
     "dicom-forward.send": _CARE,
     "dicom.assign": _CARE,

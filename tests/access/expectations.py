@@ -14,7 +14,7 @@ from tests.imaging.tus import encoded
 from tests.world import AT, PASSWORD
 
 HUB = Path(__file__).parents[2] / "hub"
-EDGES = ("routes", "live", "dicomweb")  # that declare routes
+EDGES = ("routes", "live", "dicomweb", "mark_routes")  # that declare routes
 Outcome = Literal["pass", "refuse", "either"]
 Ids = dict[str, UUID | str]
 
@@ -60,6 +60,10 @@ STORED = Call(
     query=lambda c: f"?organisation_id={_place(c, 'village')}",
     headers=lambda _: {"Content-Type": "application/dicom"},
     organisation=True,
+)
+
+_WITH_PATIENT = (
+    "UPDATE dicom_study SET patient_id = %(patient_id)s, resolved_by = 'person' WHERE id = %(dicom_study_id)s"
 )
 
 # What a route needs to be answered with success; a route that isn't here is called without a body.
@@ -119,13 +123,25 @@ CALLS: dict[str, Call] = {
         },
         organisation=True,
     ),
+    "PUT /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(
+        lambda c: {
+            "instance_id": str(c.ids["dicom_instance_id"]), "frame": 1, "kind": "length", "points": [[0, 0], [1, 1]],
+        },
+        names=("dicom_instance_id",),
+        prepare=_WITH_PATIENT,
+    ),  # fmt: skip
+    "DELETE /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(prepare=_WITH_PATIENT),
+    "GET /api/images/{dicom_study_id}/marks": Call(prepare=_WITH_PATIENT),
+    "DELETE /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(prepare=_WITH_PATIENT),
+    "PUT /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(
+        lambda _: {"note": "x"}, prepare=_WITH_PATIENT
+    ),
     "POST /api/dicom/studies/{dicom_study_id}/assign": Call(
         lambda c: {"patient_id": _text(c.ids, "patient_id")}, names=("patient_id",)
     ),
     "POST /api/dicom/studies/{dicom_study_id}/unassign": Call(
         lambda _: {"reason": "x"},
-        prepare="""UPDATE dicom_study SET patient_id = %(patient_id)s, resolved_by = 'person'
-            WHERE id = %(dicom_study_id)s""",
+        prepare=_WITH_PATIENT,
     ),
     "POST /api/devices": Call(
         lambda c: {
@@ -192,6 +208,8 @@ ROOT_ONLY = {
 }
 # Only for the reader who has claimed the task: the case opens the patient.
 CLAIMANT_ONLY = {"GET /api/tasks/{task_id}/case", "POST /api/analyses/{analysis_id}/edits"}
+# What readers may with images of patients whose task they have claimed; none is in the way of these paths.
+OF_CLAIMED_PATIENT = {"images.annotate"}
 # The family member holds a grant on every patient, the reader on those whose task it has claimed.
 GRANT = "patient.read"
 CLAIMED = {"task_id", "analysis_id", "report_id"}
@@ -217,6 +235,10 @@ def expected(route: http.Route, role: str | None, own: bool) -> Outcome:
     if action.signed_in:
         return "pass"
     if key(route) in ROOT_ONLY or (key(route) in CLAIMANT_ONLY and role != "reader"):
+        return "refuse"
+    if "annotation_id" in names(route) and role != "village_doctor":
+        return "refuse"  # only whose mark it is
+    if route.action in OF_CLAIMED_PATIENT and role in access.READERS:
         return "refuse"
     held = any(role in rule.roles for rule in action.rules)
     if role == "reader" and action.grant == GRANT and not has_object(route):

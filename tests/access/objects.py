@@ -99,6 +99,7 @@ async def _upload(admin: Admin, case: Case) -> UUID:
 
 
 STUDY_UID = "1.2.3"
+FRAMES = 70_001  # of the one instance; its last is named by paths
 SERIES_UID = "1.2.3.4"
 
 
@@ -148,7 +149,7 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
     await world.insert(
         admin, "dicom_instance", id=instance, organisation_id=place, dicom_study_id=made, dicom_series_id=series,
         sop_uid=f"2.25.{made.int}.1", sop_class_uid=senders.CT, transfer_syntax="1.2.840.10008.1.2.1",
-        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT,
+        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT, frames=FRAMES,
     )  # fmt: skip
     await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document={})
     await world.insert(
@@ -160,6 +161,31 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
         assigned_by=doctor, assigned_at=AT,
     )  # fmt: skip
     return made
+
+
+async def _dicom_instance(admin: Admin, case: Case) -> UUID:
+    """The one instance of the study."""
+    study = await make(admin, case, "dicom_study_id")
+    row = await admin.execute("SELECT id FROM dicom_instance WHERE dicom_study_id = %s", (study,))
+    found = await row.fetchone()
+    assert found is not None
+    return UUID(str(found["id"]))
+
+
+async def _annotation(admin: Admin, case: Case) -> UUID:
+    """A mark on it, and the image chosen, by a doctor of the clinic."""
+    made, study = uuid4(), await make(admin, case, "dicom_study_id")
+    on = {"dicom_study_id": study, "dicom_instance_id": await make(admin, case, "dicom_instance_id"), "frame": 1}
+    by = {"account_id": case.tenant.accounts["village_doctor"], "at": AT}
+    await world.insert(
+        admin, "image_annotation", id=made, kind="length", points="[[0, 0], [1, 1]]", text="", changed_at=AT, **on, **by
+    )
+    await world.insert(admin, "key_image", note="", **on, **by)
+    return made
+
+
+async def _frame(_admin: Admin, _case: Case) -> str:
+    return str(FRAMES)
 
 
 async def _dicom_forward(admin: Admin, case: Case) -> UUID:
@@ -388,6 +414,9 @@ MAKERS: dict[str, Maker] = {
     "dicom_node_id": _dicom_node,
     "dicom_study_id": _dicom_study,
     "dicom_forward_id": _dicom_forward,
+    "dicom_instance_id": _dicom_instance,
+    "annotation_id": _annotation,
+    "frame": _frame,
     "device_id": _device,
     "recording_id": _recording,
     "alarm_id": _alarm,

@@ -6,7 +6,7 @@ A-ABORT gives (PS3.8 table 9-26).
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dicom import uids
@@ -22,7 +22,7 @@ COMMAND_FLAG, LAST_FLAG = 1, 2  # of the message control header (PS3.8 E.2)
 # Items and sub-items (PS3.8 9.3.2, annex D; PS3.7 annex D).
 _APPLICATION, _CONTEXT_RQ, _CONTEXT_AC = 0x10, 0x20, 0x21
 _ABSTRACT, _TRANSFER, _USER = 0x30, 0x40, 0x50
-_MAX_LENGTH, _IMPLEMENTATION_CLASS, _IMPLEMENTATION_VERSION = 0x51, 0x52, 0x55
+_MAX_LENGTH, _IMPLEMENTATION_CLASS, _ROLES, _IMPLEMENTATION_VERSION = 0x51, 0x52, 0x54, 0x55
 
 # Reasons of an A-ABORT by the service provider (PS3.8 table 9-26).
 NOT_SPECIFIED, UNRECOGNISED, UNEXPECTED = 0, 1, 2
@@ -75,6 +75,7 @@ class Request:
     version: int
     proposals: tuple[Proposal, ...]
     max_pdu_bytes: int  # of the PDUs the peer takes; 0: any
+    stored_to: frozenset[str] = field(default=frozenset(), compare=False)  # classes it would be the SCP of
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,17 @@ def read_request(body: bytes) -> Request:
     if len(body) < FIXED_BYTES:
         raise ProtocolFault("an association request shorter than its fixed part")
     version, _, called, calling = struct.unpack_from(">HH16s16s", body)
-    context, proposals, max_pdu = "", [], 0
+    context, proposals, max_pdu, stored_to = "", [], 0, frozenset[str]()
     for kind, item in _items(body[FIXED_BYTES:]):
         if kind == _APPLICATION:
             context = uids.uid_text(item)
         elif kind == _CONTEXT_RQ:
             proposals.append(_read_proposal(item))
         elif kind == _USER:
-            max_pdu = _read_max_pdu(item)
+            max_pdu, stored_to = _read_max_pdu(item), frozenset(_read_scp_roles(item))
     if not proposals or len(proposals) > CONTEXTS_MAX or len({p.id for p in proposals}) < len(proposals):
         raise ProtocolFault("presentation contexts missing, too many or named twice")
-    return Request(_title(called), _title(calling), context, version, tuple(proposals), max_pdu)
+    return Request(_title(called), _title(calling), context, version, tuple(proposals), max_pdu, stored_to)
 
 
 def _title(raw: bytes) -> str:
@@ -142,6 +143,14 @@ def _read_max_pdu(item: bytes) -> int:
     return 0
 
 
+def _read_scp_roles(item: bytes) -> Iterator[str]:
+    """The SOP classes of which the requestor would be the SCP (PS3.7 D.3.3.4)."""
+    for kind, value in _items(item):
+        length = int.from_bytes(value[:2], "big")
+        if kind == _ROLES and len(value) == length + 4 and value[-1] == 1:
+            yield uids.uid_text(value[2:-2])
+
+
 def _item(kind: int, value: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(value)) + value
 
@@ -150,12 +159,18 @@ def _pdu(kind: int, body: bytes) -> bytes:
     return struct.pack(">BxI", kind, len(body)) + body
 
 
-def write_acceptance(request: Request, contexts: Iterable[Context], max_pdu_bytes: int) -> bytes:
-    """The A-ASSOCIATE-AC; titles are sent back as they came (PS3.8 9.3.3)."""
+def write_acceptance(
+    request: Request, contexts: Iterable[Context], max_pdu_bytes: int, stored_to: Iterable[str] = ()
+) -> bytes:
+    """The A-ASSOCIATE-AC; titles are sent back as they came (PS3.8 9.3.3).
+
+    Of the classes `stored_to` the requestor is the SCP, and only that.
+    """
     titles = f"{request.called:<16.16}{request.calling:<16.16}".encode("ascii", "replace")
     user = (
         _item(_MAX_LENGTH, struct.pack(">I", max_pdu_bytes))
         + _item(_IMPLEMENTATION_CLASS, uids.IMPLEMENTATION_CLASS_UID.encode())
+        + b"".join(_item(_ROLES, struct.pack(">H", len(uid)) + uid.encode() + b"\0\1") for uid in stored_to)
         + _item(_IMPLEMENTATION_VERSION, uids.IMPLEMENTATION_VERSION_NAME.encode())
     )
     answers = b"".join(
@@ -190,10 +205,17 @@ def write_abort(reason: int) -> bytes:
 
 def write_command(context_id: int, command: bytes, max_pdu_bytes: int) -> bytes:
     """A command set as P-DATA-TF, in pieces no longer than the peer takes."""
-    room = max(max_pdu_bytes - PDV_HEADER_BYTES, 1) if max_pdu_bytes else len(command)
-    parts = []
-    for start in range(0, len(command), room):
-        piece = command[start : start + room]
-        flags = COMMAND_FLAG | (LAST_FLAG if start + room >= len(command) else 0)
-        parts.append(_pdu(P_DATA, struct.pack(">IBB", len(piece) + 2, context_id, flags) + piece))
-    return b"".join(parts)
+    return b"".join(_pieces(context_id, command, max_pdu_bytes, COMMAND_FLAG, LAST_FLAG))
+
+
+def write_data_set(context_id: int, data: bytes, max_pdu_bytes: int, is_last: bool = True) -> bytes:
+    """A data set, or the next part of one, the same way."""
+    return b"".join(_pieces(context_id, data, max_pdu_bytes, 0, LAST_FLAG if is_last else 0))
+
+
+def _pieces(context_id: int, data: bytes, max_pdu_bytes: int, kind: int, last: int) -> Iterator[bytes]:
+    room = max(max_pdu_bytes - PDV_HEADER_BYTES, 1) if max_pdu_bytes else max(len(data), 1)
+    for start in range(0, max(len(data), 1), room):
+        piece = data[start : start + room]
+        flags = kind | (last if start + room >= len(data) else 0)
+        yield _pdu(P_DATA, struct.pack(">IBB", len(piece) + 2, context_id, flags) + piece)

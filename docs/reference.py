@@ -6,7 +6,7 @@ from pathlib import Path
 from devices.drivers import DRIVERS
 from devices.vocabulary import QUANTITIES
 from ecg.rhythms import RULES
-from hub import app
+from hub import app, background
 from hub.core.errors import ERRORS
 from hub.core.settings import SETTINGS
 from hub.people.access import ACTIONS, Action
@@ -38,8 +38,10 @@ def who(action: Action) -> str:
 def reference() -> str:
     """The whole page."""
     routes = sorted(app.ROUTES, key=lambda route: (route.path, route.method))
-    jobs = [(f"`{kind}`", job.max_attempts, f"{job.lease_s:g}") for kind, job in sorted(app.JOBS.items())]
-    timers = [(f"`{name}`", f"{seconds:g}") for name, (seconds, _) in sorted(app.EVERY.items())]
+    jobs = [
+        (f"`{kind}`", job.max_attempts, f"{job.lease_s:g}") for kind, job in sorted(background.JOBS.items())
+    ]
+    timers = [(f"`{name}`", f"{seconds:g}") for name, (seconds, _) in sorted(background.EVERY.items())]
     rules = [
         (f"`{r.name}` v{r.version}", r.words["zh-CN"], r.words["en"], r.onset["en"], r.offset["en"],
          "; ".join(f"{name} {t.value:g} {t.unit} ({t.source['en']})" for name, t in r.thresholds.items()),

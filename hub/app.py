@@ -1,69 +1,52 @@
-"""The only composer: settings -> pool -> domains -> edges, up in order, down in reverse.
+"""The composer: settings -> pool -> domains -> edges, up in order, down in reverse.
 
-What each domain exports (routes, job kinds, timers, listeners) is put together here and nowhere else; a job kind
-that somebody enqueues and nobody handles, an undeclared action or a path declared twice stop the start.
+What each domain exports is put together here (routes, listeners), in hub/background.py (job kinds, timers) and nowhere
+else; a job kind that somebody enqueues and nobody handles, an undeclared action or a path declared twice stop the
+start. Nothing here may bring the engine, the decoders or the paper: the process of the pages would hold them for ever.
 """
 
 import asyncio
-import os
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import Gauge
 
-from hub import receiver
 from hub.alarms import live as alarm_live
 from hub.alarms import routes as alarm_routes
-from hub.alarms import worker as alarm_worker
 from hub.core import (
     actor,
-    backup_job,
     changes,
     clock,
     db,
     http,
-    jobs,
     lifecycle,
     memory,
     metrics,
     pages,
-    proofs,
     retention,
     supervisor,
 )
 from hub.core.db import Database
 from hub.core.http import Bytes, Request, Route
-from hub.core.jobs import JobKind, Worker
 from hub.core.lifecycle import Part
-from hub.core.role import Role
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicom_studies, dicomweb, indexing, nodes, reconciling, uploads
+from hub.imaging import dicomweb, mark_routes, nodes
 from hub.imaging import routes as imaging_routes
-from hub.imaging import worker as imaging_worker
-from hub.ingest import record_pass, replay
-from hub.ingest import worker as ingest_worker
 from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
 from hub.orders import routes as order_routes
 from hub.people import access, identity, sessions
-from hub.people import proofs as people_proofs
 from hub.people import retention as people_retention
 from hub.people import routes as people_routes
-from hub.people import worker as people_worker
-from hub.reading import proofs as reading_proofs
 from hub.reading import retention as reading_retention
 from hub.reading import routes as reading_routes
-from hub.reading import worker as reading_worker
-from hub.telemetry import closing, commands, devices, set_asides
+from hub.telemetry import devices
 from hub.telemetry import feed as live_feed
-from hub.telemetry import proofs as telemetry_proofs
 from hub.telemetry import retention as telemetry_retention
 from hub.telemetry import routes as telemetry_routes
-from hub.telemetry import worker as telemetry_worker
 
 WEB_FOLDER = Path(__file__).parent / "web"
 SHUTDOWN_S = 4.0  # for answers on their way; below the supervisor's patience
@@ -95,53 +78,15 @@ ROUTES: tuple[Route, ...] = (
     *telemetry_routes.ROUTES,
     *imaging_routes.ROUTES,
     *dicomweb.ROUTES,
+    *mark_routes.ROUTES,
     *alarm_routes.ROUTES,
     *alarm_live.ROUTES,
     *reading_routes.ROUTES,
     *operations_routes.ROUTES,
     *operations_live.ROUTES,
 )
-# What a backup keeps of the database's own word, and what is proved of a restored one.
-FACTS = {**proofs.FACTS, **telemetry_proofs.FACTS, **people_proofs.FACTS, **reading_proofs.FACTS}
-PROOFS = {**telemetry_proofs.PROOFS, **reading_proofs.PROOFS, **people_proofs.PROOFS}
 RETENTION = retention.merged(
     (people_retention.RETENTION, telemetry_retention.RETENTION, reading_retention.RETENTION)
-)
-JOBS: Mapping[str, JobKind] = {
-    **people_retention.kinds(RETENTION),
-    **backup_job.kinds(FACTS),
-    **people_worker.JOBS,
-    **telemetry_worker.JOBS,
-    **imaging_worker.JOBS,
-    **indexing.JOBS,
-    **alarm_worker.JOBS,
-    **record_pass.JOBS,
-    **replay.JOBS,
-    **reading_worker.JOBS,
-}
-EVERY: jobs.Every = {
-    "jobs.count": (jobs.COUNT_EVERY_S, jobs.count),
-    **backup_job.EVERY,
-    **people_retention.EVERY,
-    **people_worker.EVERY,
-    **telemetry_worker.EVERY,
-    **imaging_worker.EVERY,
-    **indexing.EVERY,
-    **alarm_worker.EVERY,
-    **reading_worker.EVERY,
-}
-# What a lower domain asks of a higher one, by name only.
-ENQUEUED = (
-    uploads.TAKE_IN_JOB,
-    indexing.INDEX_JOB,
-    dicom_studies.COMPLETE_JOB,
-    reconciling.ECG_JOB,
-    reconciling.TAKEN_BACK_JOB,
-    commands.JOB,
-    devices.ASK_JOB,
-    set_asides.REPLAY_JOB,
-    record_pass.JOB,
-    closing.ENDED_JOB,
 )
 GUARD = http.Guard(access.ACTIONS, access.PUBLIC, sessions.authenticate, sessions.admit, nodes.authenticate)
 
@@ -169,13 +114,15 @@ def web_application(
     )
 
 
-def _dsn(settings: Settings) -> str:
+def require_dsn(settings: Settings) -> str:
+    """Where the database of a single role is."""
     if settings.dsn is None:
         raise ValueError("a single role needs HUB_DSN; `hub serve` without --role brings its own database")
     return settings.dsn
 
 
-def _store(settings: Settings) -> Store:
+def file_store(settings: Settings) -> Store:
+    """The files of this installation."""
     return Store(settings.data_dir / "files")
 
 
@@ -190,14 +137,16 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
     """Pages, API and live sockets."""
     async with (
-        Database(_dsn(settings), "hub_app", size=12) as database,
-        Database(_dsn(settings), "hub_app", size=2) as own,  # a crowd of callers must not blind the watch
+        Database(require_dsn(settings), "hub_app", size=12) as database,
+        Database(
+            require_dsn(settings), "hub_app", size=2
+        ) as own,  # a crowd of callers must not blind the watch
         live_feed.running(settings, clock.now) as feed,
         operations_live.running(settings, own, feed, clock.now) as watch,
     ):
         async with database.transaction(ACTOR, clock.now()) as conn:
             await identity.require_own_keys(conn, identity.load_keys(settings.data_dir))
-        application = web_application(settings, database, _store(settings), feed, watch)
+        application = web_application(settings, database, file_store(settings), feed, watch)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
@@ -207,30 +156,6 @@ async def run_web(settings: Settings, stop: asyncio.Event, fd: int | None) -> No
                 await stop.wait()
         finally:
             await runner.cleanup()
-
-
-async def run_ingest(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
-    """One of the processes that store what devices send; they share out the shards by locks."""
-    async with Database(_dsn(settings), "hub_ingest", size=4) as database, supervisor.beating(fd) as beat:
-        await ingest_worker.run(settings, database, clock.now, stop, beat)
-
-
-async def run_jobs(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
-    """The queue and the timers."""
-    jobs.check(JOBS, ENQUEUED)
-    size = jobs.connections(EVERY)
-    async with Database(_dsn(settings), "hub_app", size) as database, supervisor.beating(fd):
-        owner = lifecycle.job_owner(os.getpid())
-        worker = Worker(database, _store(settings), settings, JOBS, clock.now, owner)
-        await jobs.run_worker(worker, EVERY, stop)
-
-
-ROLES: Mapping[str, Role] = {
-    "web": run_web,
-    "ingest": run_ingest,
-    "jobs": run_jobs,
-    "dimse": receiver.run_dimse,
-}
 
 
 def plan(settings: Settings) -> lifecycle.Plan:

@@ -19,14 +19,12 @@ from hub.core import (
     broker,
     clock,
     db,
-    doctor,
     lifecycle,
     logging,
     migrate,
     postgres,
     role,
     supervisor,
-    tls,
 )
 from hub.core import settings as settings_table
 from hub.core.db import Database
@@ -37,6 +35,7 @@ from hub.core.settings import Settings
 ACTOR = actor.job("cli")
 DEMO = "demo"
 DIMSE = "dimse"
+WEB = "web"
 Arguments = argparse.Namespace
 Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
 
@@ -83,9 +82,13 @@ def _role(name: str) -> role.Role:
         from hub import receiver
 
         return receiver.run_dimse
-    from hub import app
+    if name == WEB:
+        from hub import app
 
-    return app.ROLES[name]
+        return app.run_web
+    from hub import background
+
+    return background.ROLES[name]
 
 
 async def _run_demo(settings: Settings, stop: asyncio.Event, fd: int | None) -> None:
@@ -112,6 +115,8 @@ async def migrate_database(settings: Settings, _arguments: Arguments) -> None:
 
 
 async def examine(settings: Settings, _arguments: Arguments) -> int:
+    from hub.core import doctor
+
     results = await doctor.examine(settings)
     for result in results:
         say(f"{'ok ' if result.well else 'BAD'} {result.check}: {result.words}")
@@ -251,6 +256,8 @@ async def retire_device(settings: Settings, arguments: Arguments) -> None:
 
 
 async def initialise_tls(settings: Settings, arguments: Arguments) -> None:
+    from hub.core import tls
+
     made = tls.initialise(settings.data_dir / "tls", arguments.names, clock.now())
     say(
         f"HUB_TLS_CERT={made.certificate}",

@@ -74,13 +74,13 @@ async def back_up(settings: Settings, arguments: Arguments) -> int:
     if arguments.list:
         _say(*(_line(point) for chain in backup_folder.chains(target) for point in chain.points))
         return 0
-    from hub import app  # all domains: only when needed
+    from hub import background  # all domains: only when needed
 
     async with lifecycle.database_server(settings) as own:
         assert own.dsn is not None
         async with Database(own.dsn, "hub_app", size=1) as database:
             await _seal_audit(database)
-            point = await backup_job.take(own, app.FACTS, target, arguments.base)
+            point = await backup_job.take(own, background.FACTS, target, arguments.base)
             async with database.transaction(ACTOR, clock.now()) as conn:
                 await backup_job.note(conn, clock.now(), point)
     _say(
@@ -126,9 +126,9 @@ async def put_back(settings: Settings, arguments: Arguments) -> int:
 
 
 async def _proved(settings: Settings, wanted: Wanted) -> bool:
-    from hub import app
+    from hub import background
 
-    report = await restore.restore(wanted, app.FACTS, app.PROOFS, settings.postgres_bin, _show)
+    report = await restore.restore(wanted, background.FACTS, background.PROOFS, settings.postgres_bin, _show)
     return report.well
 
 

@@ -21,6 +21,7 @@ ORDER = (
 # Modules of hub/ that stand above every domain.
 COMPOSERS = {
     "app",
+    "background",
     "cli",
     "cli_dicom",
     "cli_ecg",

@@ -48,4 +48,5 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     assert (
         settings.tls_cert and settings.tls_key and settings.dimse_tls_clients
     )  # settings.check has seen to it
+
     return tls.mutual(settings.tls_cert, settings.tls_key, settings.dimse_tls_clients)

@@ -20,11 +20,10 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Database, Row, maybe, notify, one, run
 from hub.people import audit
 from hub.people.patients import age_years
+from hub.reading.completeness import read_completeness
 from hub.reading.drafts import carry_over_edits
 from hub.reading.studies import ask_reader
 from hub.reading.timeline import WHOLE_RECORD, Timeline, read_signal, read_timeline
-from hub.telemetry.ledger import ledger_json
-from hub.telemetry.recordings import read_boots
 
 
 async def analyse_study(db: Database, actor: Actor, at: datetime, study_id: UUID) -> None:
@@ -57,20 +56,6 @@ async def _request(conn: Connection, at: datetime, study: Row, paced: bool) -> R
     patient = await one(conn, "SELECT sex, birth_date FROM patient WHERE id = %s", (study["patient_id"],))
     sex = patient["sex"] if patient["sex"] in ("male", "female") else None
     return Request(age_years(patient["birth_date"], at), sex, paced)
-
-
-async def read_completeness(conn: Connection, recording_id: UUID) -> dict[str, Any]:
-    """The ledger as paper states it, in samples of each channel (the leads of a packet come together)."""
-    recording = await one(conn, "SELECT fs_hz, leads FROM recording WHERE id = %s", (recording_id,))
-    boots = await read_boots(conn, recording_id, recording["fs_hz"])
-    told = ledger_json(boots, recording["fs_hz"])
-    return {
-        "leads": recording["leads"],
-        "boots": len(boots),
-        **{name: told[name] for name in ("produced", "stored", "declared_lost", "waiting")},
-        "lost": told["declared_lost"] + told["waiting"],
-        "end_not_known": sum(boot.ledger.final is None for boot in boots),
-    }
 
 
 async def _store(

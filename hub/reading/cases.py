@@ -6,14 +6,13 @@ Opening needs the grant of the claim; it is audited as a look into the patient's
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
 
 from ecg import findings as ecg_findings
-from ecg import holter
-from ecg.analysis import CLASSES
+from ecg.analysis import CLASSES, Analysis
 from ecg.rhythms import RULES
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows
@@ -23,6 +22,9 @@ from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
 from hub.reading.tasks import read_task, task_view
 from hub.reading.timeline import Timeline, read_timeline
 from hub.telemetry import recordings
+
+if TYPE_CHECKING:
+    from ecg.edits import Seen
 
 STRIP_S = 7.0  # what fits on paper at 25 mm/s, and what a finding opens
 LEAD_IN_S = 2.0  # a strip shows what came before
@@ -81,8 +83,10 @@ async def read_beats(
     ]
 
 
-def analysis_view(analysis: Row, seen: holter.Seen, timeline: Timeline) -> dict[str, Any]:
-    """An analysis as the page shows it: the stored row, with the summary after the edits."""
+def analysis_view(analysis: Row, seen: "Seen", timeline: Timeline) -> dict[str, Any]:
+    """An analysis as the page shows it: the stored row, with the summary after the edits. Not on the loop."""
+    from ecg import holter
+
     shown = ("id", "version", "algorithm", "analysed_at", "completeness")
     figures = holter.summary(seen.analysis, timeline.instant(0), seen.measured)
     return {
@@ -92,16 +96,18 @@ def analysis_view(analysis: Row, seen: holter.Seen, timeline: Timeline) -> dict[
     }
 
 
-def numbered_findings(analysis: Row, seen: holter.Analysis) -> list[tuple[ecg_findings.Finding, int]]:
+def numbered_findings(analysis: Row, seen: Analysis) -> list[tuple[ecg_findings.Finding, int]]:
     """Findings in the order to read them, each with a number that no edit changes.
 
     The number is the place in the analysis as stored; those a reader inserted count on from there, in order.
     """
-    stored = holter.Analysis.from_bytes(bytes(analysis["packed"])).findings
+    from ecg.summary import ranked
+
+    stored = Analysis.from_bytes(bytes(analysis["packed"])).findings
     numbers = {finding.key: number for number, finding in enumerate(stored)}
     inserted = [finding for finding in seen.findings if finding.key not in numbers]
     numbers |= {finding.key: len(stored) + number for number, finding in enumerate(inserted)}
-    return [(finding, numbers[finding.key]) for finding in holter.ranked(seen.findings)]
+    return [(finding, numbers[finding.key]) for finding in ranked(seen.findings)]
 
 
 def finding_view(finding: ecg_findings.Finding, index: int, timeline: Timeline) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ecg import holter
+from ecg.analysis import Analysis
 from ecg.holter_facts import at_moment
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one
@@ -22,6 +22,9 @@ from hub.reading.cases import finding_view, numbered_findings, read_request, rec
 from hub.reading.signing import Signer, canonical
 from hub.reading.timeline import Timeline, read_timeline
 from hub.reading.words import LOCALES
+
+if TYPE_CHECKING:
+    from ecg.edits import Seen
 
 FORMAT = "telehub-report/1"
 PAPER_EVENTS = ("button", "sos", "diary")  # symptoms: each gets its strip
@@ -37,7 +40,7 @@ async def write_document(
     content: Mapping[str, Any],
     analysis: Row,
     edits: Sequence[Row],
-    seen: holter.Seen,
+    seen: "Seen",
     completeness: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The document of a signature that is about to be made; plain JSON values only."""
@@ -89,7 +92,7 @@ async def signature_fields(conn: Connection, actor: Actor, at: datetime, signer:
     }
 
 
-def _meanwhile(event: Row, seen: holter.Analysis, timeline: Timeline) -> dict[str, Any]:
+def _meanwhile(event: Row, seen: Analysis, timeline: Timeline) -> dict[str, Any]:
     """What the heart did while the patient noted something; nothing outside the recording."""
     place = timeline.event_index(event)
     return {} if place is None else at_moment(seen, place)
@@ -124,13 +127,15 @@ async def _recording(
     return {**recording, **worn, "merkle_root": merkle_root, "timeline": timeline.as_json()}
 
 
-def _figures(seen: holter.Seen, timeline: Timeline) -> dict[str, Any]:
+def _figures(seen: "Seen", timeline: Timeline) -> dict[str, Any]:
+    from ecg import holter
+
     figures = holter.summary(seen.analysis, timeline.instant(0), seen.measured)
     return {key: value for key, value in figures.items() if key != "findings"}
 
 
 def _included(
-    analysis: Row, seen: holter.Analysis, timeline: Timeline, numbers: Sequence[int]
+    analysis: Row, seen: Analysis, timeline: Timeline, numbers: Sequence[int]
 ) -> list[dict[str, Any]]:
     """The findings whose strips go on the paper, in the reader's order; one dismissed since is left out."""
     known = {number: finding for finding, number in numbered_findings(analysis, seen)}

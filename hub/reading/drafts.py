@@ -2,23 +2,19 @@
 append-only.
 
 The analysis itself is never changed: what is seen is `ecg.holter.apply(analysis, edits)` (DESIGN.md
-section 7).
+section 7). The engine is loaded where it is called: a process of pages in which nobody reads an ECG does not hold it.
 """
 
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ecg import holter
 from ecg.analysis import CLASSES
 from ecg.analysis import OPERATIONS as BEAT_OPERATIONS
-from ecg.edits import OPERATIONS
 from ecg.findings import Finding
-from ecg.fusion import QUALITIES
-from ecg.measured import from_bytes as unpack_measured
 from ecg.rhythms import RULES
 from hub.core import errors
 from hub.core.actor import Actor
@@ -26,6 +22,9 @@ from hub.core.db import Connection, Row, maybe, one, rows, run
 from hub.core.fields import Fields
 from hub.people import access, audit
 from hub.reading.tasks import claimed_task, read_task
+
+if TYPE_CHECKING:
+    from ecg.edits import GroupEdit, Seen
 
 LINE_MAX = 2**53  # the largest index a page can name exactly
 NOTE_MAX_CHARS, NAME_MAX_CHARS, LEADS_MAX = 2_000, 40, 16
@@ -121,12 +120,20 @@ async def add_edit(
     return {"sequence": sequence, "summary": await asyncio.to_thread(_figures, seen)}
 
 
-def _figures(seen: holter.Seen) -> dict[str, Any]:
+def _figures(seen: "Seen") -> dict[str, Any]:
+    from ecg import holter
+
     return holter.summary(seen.analysis, None, seen.measured)
 
 
 def usable_edit(sent: Fields) -> dict[str, Any]:
-    """What a page sent, checked field by field, in the form that is stored (`ecg.holter.edit_to_dict`)."""
+    """What a page sent, checked field by field, in the form that is stored (`ecg.holter.edit_to_dict`).
+
+    Not on the loop: it may load the engine.
+    """
+    from ecg import holter
+    from ecg.edits import OPERATIONS
+
     operation = sent.choice("operation", OPERATIONS)
     if operation not in BEAT_OPERATIONS:
         return holter.edit_to_dict(_of_templates(sent, operation))
@@ -141,9 +148,11 @@ def usable_edit(sent: Fields) -> dict[str, Any]:
     return holter.edit_to_dict(edit)
 
 
-def _of_templates(sent: Fields, operation: str) -> holter.GroupEdit:
+def _of_templates(sent: Fields, operation: str) -> "GroupEdit":
     """An edit of whole templates, each named by one of its beats; or one that takes another edit back."""
-    return holter.GroupEdit(
+    from ecg.edits import GroupEdit
+
+    return GroupEdit(
         operation,
         sent.integer("sample", 0, LINE_MAX, default=0),
         sent.optional_choice("beat_class", CLASSES) or "N",
@@ -154,6 +163,8 @@ def _of_templates(sent: Fields, operation: str) -> holter.GroupEdit:
 
 def _inserted(sent: Fields) -> Finding:
     """A finding a reader puts in, or puts back: what the machine knew of it stays with it."""
+    from ecg.fusion import QUALITIES
+
     rule, onset = sent.choice("rule", RULES), sent.integer("onset_sample", 0, LINE_MAX)
     offset = sent.integer("offset_sample", onset, LINE_MAX) if sent.has("offset_sample") else None
     numbers = sent.mapping("numbers") if sent.has("numbers") else Fields({})
@@ -195,7 +206,7 @@ async def _open_task(conn: Connection, analysis_id: UUID) -> Row:
 
 async def edited(
     analysis: Row, operations: Sequence[Mapping[str, Any]], *, beats_only: bool = False
-) -> holter.Seen:
+) -> "Seen":
     """What a reader sees: the stored analysis with edits applied; beats_only: its findings may be the older ones.
 
     A day has 100,000 beats, so not on the loop.
@@ -207,7 +218,10 @@ async def edited(
 
 def _apply(
     packed: bytes, measured: bytes | None, operations: Sequence[Mapping[str, Any]], beats_only: bool
-) -> holter.Seen:
+) -> "Seen":
+    from ecg import holter
+    from ecg.measured import from_bytes as unpack_measured
+
     edits = [holter.edit_from_dict(operation) for operation in operations]
     found = None if measured is None else unpack_measured(bytes(measured))
     return holter.seen(holter.Analysis.from_bytes(packed), found, edits, retell=not beats_only)

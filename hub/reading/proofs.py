@@ -11,7 +11,7 @@ from hub.core.db import Connection, Row
 from hub.core.errors import HubError
 from hub.core.proofs import Fact, Proof, Restored, Verdict
 from hub.reading import signing
-from hub.reading.analyses import read_completeness
+from hub.reading.completeness import read_completeness
 from hub.reading.signing import Signer
 from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
 from hub.reading.verifying import verify_report

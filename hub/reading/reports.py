@@ -15,7 +15,7 @@ from hub.core.db import Connection, Row, maybe, notify, one, run
 from hub.core.store import StoredFile
 from hub.orders import requests
 from hub.people import access, audit, grants
-from hub.reading.analyses import read_completeness
+from hub.reading.completeness import read_completeness
 from hub.reading.document import signature_fields, write_document
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
 from hub.reading.signing import Signer, canonical, verification_code

@@ -2,6 +2,7 @@
 (docs/protocol).
 """
 
+import asyncio
 from typing import Any
 
 from hub.core import actor
@@ -64,7 +65,8 @@ async def read_beats(request: Request) -> Any:
 
 
 async def add_edit(request: Request) -> Any:
-    operation = drafts.usable_edit((await request.body()).mapping("operation"))
+    sent = (await request.body()).mapping("operation")
+    operation = await asyncio.to_thread(drafts.usable_edit, sent)
     async with request.transaction() as conn:
         return await drafts.add_edit(conn, request.actor, request.at, request.uuid("analysis_id"), operation)
 

@@ -179,6 +179,18 @@ def test_text_is_characters_whatever_is_said_of_it(charset: bytes, raw: bytes, s
     assert text.decode(raw, charset) == shown
 
 
+def test_sets_that_stand_alone_are_read_as_pydicom_reads_them() -> None:
+    every = [bytes([high, low]) for high in range(0xA0, 0x100) for low in range(0x30, 0x100)]
+    alone = [name for name in pydicom.charset.python_encoding if "2022" not in name]
+    assert len(alone) == 16
+    for name in alone:
+        codec = pydicom.charset.python_encoding[name]
+        for raw in every:
+            theirs = raw.decode(codec, "replace")
+            shown = "".join(c if c.isprintable() else "\ufffd" for c in theirs.strip(" \0\t\r\n"))
+            assert text.decode(raw, name.encode()) == shown, (name, raw)
+
+
 def test_a_written_meta_group_is_read_by_pydicom_and_by_us(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(part10.write_meta(senders.CT, "1.2.3", uids.EXPLICIT_LITTLE))

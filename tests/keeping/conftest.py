@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hub import app
+from hub import background
 from hub.core import backup_job, migrate, postgres
 from hub.core.backup_folder import Point
 from hub.core.db import Database
@@ -48,7 +48,7 @@ class Hub:
     async def back_up(self, target: Path, new_base: bool = False) -> Point:
         """As the job does, with everything sealed up to now."""
         await self.seal()
-        return await backup_job.take(self.settings, app.FACTS, target, new_base)
+        return await backup_job.take(self.settings, background.FACTS, target, new_base)
 
     async def tamper(self, statement: str, *parameters: object) -> None:
         """Behind the hub's back, as the machine's administrator could."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hub import app
+from hub import background
 from hub.core import backup_folder, clock, db, postgres, restore
 from hub.core.backup_folder import BackupError, Damaged
 from hub.core.restore import Check, Wanted
@@ -27,7 +27,7 @@ from tests.reading.world import SEEDER, World
 async def restored(hub: Hub, wanted: Wanted) -> dict[str, Check]:
     shown: list[Check] = []
     binaries = hub.settings.postgres_bin
-    report = await restore.restore(wanted, app.FACTS, app.PROOFS, binaries, shown.append)
+    report = await restore.restore(wanted, background.FACTS, background.PROOFS, binaries, shown.append)
     assert shown == report.checks
     return {check.name: check for check in report.checks}
 
@@ -38,7 +38,7 @@ def faults(checks: dict[str, Check]) -> dict[str, tuple[str, ...]]:
 
 KILLS = 12
 ROOT = Path(__file__).parents[2]
-EVERY_CHECK = {"backup", "base", "log", "keys", "files", "recovery"} | app.FACTS.keys() | app.PROOFS.keys()
+EVERY_CHECK = {"backup", "base", "log", "keys", "files", "recovery", *background.FACTS, *background.PROOFS}
 
 
 async def keep_writing(world: World, written: list[int]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from hub import app
+from hub import background
 from hub.core import backup_job, db, doctor, jobs, metrics, postgres, restore
 from hub.core.jobs import Worker
 from hub.core.restore import Check, Wanted
@@ -19,7 +19,7 @@ from tests.reading.world import SEEDER
 
 def worker(hub: Hub, at: datetime) -> Worker:
     world = hub.world
-    kinds = backup_job.kinds(app.FACTS)
+    kinds = backup_job.kinds(background.FACTS)
     return Worker(
         world.databases.app, Store(world.data_dir / "files"), hub.settings, kinds, lambda: at, "test"
     )
@@ -71,14 +71,14 @@ async def test_a_given_server_is_backed_up_by_a_login_that_may_only_that(hub: Hu
     given = psycopg.conninfo.make_conninfo(dsn, user="saver")
     elsewhere = replace(hub.settings, data_dir=tmp_path / "elsewhere", dsn=given)
     await hub.seal()
-    point = await backup_job.take(elsewhere, app.FACTS, tmp_path / "backup")
+    point = await backup_job.take(elsewhere, background.FACTS, tmp_path / "backup")
     assert point.facts is not None
     shown: list[Check] = []
     wanted = Wanted(tmp_path / "backup", tmp_path / "scratch")
     proofs = {
-        name: app.PROOFS[name] for name in ("samples", "Merkle roots", "audit chain")
+        name: background.PROOFS[name] for name in ("samples", "Merkle roots", "audit chain")
     }  # the keys stay elsewhere
-    await restore.restore(wanted, app.FACTS, proofs, hub.cluster.binaries, shown.append)
+    await restore.restore(wanted, background.FACTS, proofs, hub.cluster.binaries, shown.append)
     assert [check for check in shown if check.faults] == []
 
 

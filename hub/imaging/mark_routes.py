@@ -59,24 +59,24 @@ async def remove_annotation(request: Request) -> None:
 
 async def put_key_image(request: Request) -> None:
     sent = await request.body()
-    window = sent.mapping("window") if sent.has("window") else None
     new = marks.KeyImage(
         instance_id=request.uuid("dicom_instance_id"),
         frame=_frame(request),
         note=sent.text("note", TEXT_CHARS, required=False),
-        window=window
-        and (window.number("center", -WINDOW_MAX, WINDOW_MAX), window.number("width", 1e-9, WINDOW_MAX)),
+        window=_window(sent.mapping("window")) if sent.has("window") else None,
     )
     async with request.transaction() as conn:
         await marks.put_key_image(conn, request.actor, request.at, request.uuid("dicom_study_id"), new)
 
 
+def _window(sent: Fields) -> tuple[float, float]:
+    return sent.number("center", -WINDOW_MAX, WINDOW_MAX), sent.number("width", 1e-9, WINDOW_MAX)
+
+
 async def remove_key_image(request: Request) -> None:
     study_id, instance_id = request.uuid("dicom_study_id"), request.uuid("dicom_instance_id")
     async with request.transaction() as conn:
-        await marks.remove_key_image(
-            conn, request.actor, request.at, study_id, instance_id, _frame(request)
-        )
+        await marks.remove_key_image(conn, request.actor, request.at, study_id, instance_id, _frame(request))
 
 
 def _frame(request: Request) -> int:
@@ -89,5 +89,7 @@ ROUTES: Final = (
     Route("PUT", f"{STUDY}/annotations/{{annotation_id}}", put_annotation, "images.annotate"),
     Route("DELETE", f"{STUDY}/annotations/{{annotation_id}}", remove_annotation, "images.annotate"),
     Route("PUT", f"{STUDY}/key-images/{{dicom_instance_id}}/{{frame}}", put_key_image, "images.annotate"),
-    Route("DELETE", f"{STUDY}/key-images/{{dicom_instance_id}}/{{frame}}", remove_key_image, "images.annotate"),
+    Route(
+        "DELETE", f"{STUDY}/key-images/{{dicom_instance_id}}/{{frame}}", remove_key_image, "images.annotate"
+    ),
 )

@@ -172,7 +172,12 @@ async def _require(conn: Connection, actor: Actor, at: datetime, action: str, di
     )
     await access.require(conn, actor, at, action)
     await access.require(
-        conn, actor, at, "images.read", patient_id=study["patient_id"], organisation_id=study["organisation_id"]
+        conn,
+        actor,
+        at,
+        "images.read",
+        patient_id=study["patient_id"],
+        organisation_id=study["organisation_id"],
     )
     return study
 

@@ -6,7 +6,7 @@ import { defineConfig, type Plugin } from 'vite';
 
 const HUB = 'http://127.0.0.1:8080';
 const CATALOGUE = /locales\/([\w-]+)\/(\w+)\.json$/;
-const ENTRIES = ['index', 'desk', 'live', 'reading', 'admin'];
+const ENTRIES = ['index', 'desk', 'live', 'reading', 'viewer', 'admin'];
 
 /** The hub serves NAME.gz in place of NAME to whoever takes it: a third of the bytes on a village's line. */
 function compressed(): Plugin {
@@ -14,7 +14,7 @@ function compressed(): Plugin {
     name: 'compressed',
     writeBundle(options, bundle) {
       for (const [name, part] of Object.entries(bundle)) {
-        if (!/\.(js|css)$/.test(name) || options.dir === undefined) continue;
+        if (!/\.(js|css|wasm)$/.test(name) || options.dir === undefined) continue;
         writeFileSync(join(options.dir, `${name}.gz`), gzipSync(part.type === 'chunk' ? part.code : part.source, { level: 9 }));
       }
     },

@@ -15,9 +15,10 @@ from hub.core import clock, errors
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 
-# Pages load only what the hub itself serves; `blob:` for images and workers made by the page.
+# Pages load only what the hub itself serves; `blob:` for images and workers made by the page. 'wasm-unsafe-eval' lets a page
+# compile WebAssembly that the hub served (the decoder of images); strings stay no code.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:;"
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:;"
     " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = {
@@ -54,6 +55,7 @@ class Bytes:
     cache: Literal["no-store", "revalidate", "immutable"] = "no-store"
     download: bool = False
     status: int = 200
+    compress: bool = False  # as the caller accepts it; never of what holds a secret beside what a caller chose
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,10 @@ def response(value: Any) -> web.StreamResponse:
         headers["Content-Disposition"] = f"{how}; filename*=UTF-8''{quote(value.filename, safe='')}"
     if isinstance(value.body, Path):
         return web.FileResponse(value.body, headers=headers)
-    return web.Response(body=value.body, headers=headers, status=value.status)
+    answer = web.Response(body=value.body, headers=headers, status=value.status)
+    if value.compress:
+        answer.enable_compression()
+    return answer
 
 
 @web.middleware

@@ -113,7 +113,7 @@ export async function startPage(Page: ComponentType): Promise<void> {
   let reached = true;
   const found = await begin().catch(() => { reached = false; return null; });
   if (reached && !found) {
-    location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
+    location.replace(`/?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
     return;
   }
   root.replaceChildren();

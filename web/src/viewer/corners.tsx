@@ -1,0 +1,86 @@
+// What must stand beside every image: whose it is, when it was made, which slice, how it is looked at, and whether it may be judged yet.
+import { t } from '../core/i18n';
+import { slicesOf } from './manifest';
+import type { StackPane } from './panes';
+import type { Study } from './types';
+import { isGrey } from './windows';
+
+export function Corners({ pane }: { pane: StackPane }) {
+  const [series, study] = [pane.series.value, pane.study.value];
+  if (series === null) return null;
+  const count = slicesOf(series).length;
+  return (
+    <div class="corners figures">
+      <div class="corner-tl">
+        {study && <Who study={study} />}
+      </div>
+      <div class="corner-tr">
+        {study && <span class="corner-date">{dateOf(study)}</span>}
+        <span>{[series.modality, series.number, series.description].filter((part) => part !== null && part !== '').join(' · ')}</span>
+        <span class="corner-slice" data-test="slice">{t('viewer.slice', { place: Math.min(pane.index.value + 1, count), count })}</span>
+      </div>
+      <div class="corner-bl"><Looking pane={pane} /></div>
+      <div class="corner-br"><Trust pane={pane} /></div>
+    </div>
+  );
+}
+
+/** The study's own date; a date unknown is said, since two studies may stand side by side. */
+export function dateOf({ study_date }: Study): string {
+  if (!study_date) return t('viewer.date.unknown');
+  return /^\d{8}$/.test(study_date) ? `${study_date.slice(0, 4)}-${study_date.slice(4, 6)}-${study_date.slice(6)}` : study_date;
+}
+
+const SEXES: Readonly<Record<string, 'male' | 'female' | 'other'>> = { male: 'male', female: 'female', other: 'other', M: 'male', F: 'female', O: 'other' };
+
+function Who({ study }: { study: Study }) {
+  const { patient } = study;
+  if (!patient) return <span><strong>{study.sent_name ?? t('viewer.patient.unknown')}</strong> {t('viewer.patient.unmatched')}</span>;
+  const sex = SEXES[patient.sex ?? ''];
+  const age = ageAt(patient.birth_date, study.study_date ? dateOf(study) : null);
+  return (
+    <>
+      <strong>{patient.name}</strong>
+      <span>{[sex && t(`viewer.sex.${sex}`), age !== null && t('viewer.age', { age })].filter(Boolean).join(' ')}</span>
+    </>
+  );
+}
+
+/** Whole years at the day of the study; today's where that is not told. */
+export function ageAt(birth_date: string | null, study_date: string | null, today = new Date().toISOString()): number | null {
+  const [born, day] = [birth_date, study_date ?? today].map((text) => /^(\d{4})-(\d{2})-(\d{2})/.exec(text ?? '')?.slice(1).map(Number));
+  if (!born || !day) return null;
+  const [years, months, days] = [0, 1, 2].map((part) => day[part]! - born[part]!) as [number, number, number];
+  const age = years - (months < 0 || (months === 0 && days < 0) ? 1 : 0);
+  return age >= 0 && age < 150 ? age : null;
+}
+
+function Looking({ pane }: { pane: StackPane }) {
+  const { window: { center, width }, scale } = pane.view.value;
+  const shown = pane.shown.value;
+  if (!shown) return null;
+  const digits = width < 10 ? 2 : 0;
+  return (
+    <>
+      {isGrey(shown.pixels) && (
+        <span data-test="window">{pane.voi.value === 'LUT' ? t('viewer.window.table') : t('viewer.window.values', { center: center.toFixed(digits), width: width.toFixed(digits) })}</span>
+      )}
+      <span>{t('viewer.zoom', { percent: Math.round(scale * devicePixelRatio * 100) })}</span>
+    </>
+  );
+}
+
+/** Whether what is shown is all of the image, and what is known against it. */
+function Trust({ pane }: { pane: StackPane }) {
+  const [shown, frame] = [pane.shown.value, pane.frame.value];
+  if (!shown || !frame) return null;
+  const { lossy, lossy_ratio, burned_in } = shown.pixels;
+  const percent = Math.min(99, Math.floor((100 * frame.got) / frame.cuts[frame.last]!));
+  return (
+    <>
+      {burned_in && <span class="badge">{t('viewer.burned-in')}</span>}
+      {lossy && <span class="badge">{lossy_ratio ? t('viewer.lossy.ratio', { ratio: Math.round(lossy_ratio) }) : t('viewer.lossy')}</span>}
+      {!frame.complete && <span class="badge badge-early" role="status" data-test="not-diagnostic">{t('viewer.not-diagnostic', { percent })}</span>}
+    </>
+  );
+}

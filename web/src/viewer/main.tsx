@@ -1,0 +1,43 @@
+// /viewer#STUDY: the images of one study, on a page of their own.
+import { useEffect, useState } from 'preact/hooks';
+import { t } from '../core/i18n';
+import { Boundary } from '../core/boundary';
+import { Overlay } from '../core/overlay';
+import { Connection, LanguageAndTheme, Mark, SafetyLine, startPage } from '../core/shell';
+import { EmptyState, Toasts } from '../core/ui';
+import { OpenStudy } from './open-study';
+import Viewer from './viewer';
+
+const studyOfAddress = (): string => decodeURIComponent(location.hash.slice(1));
+// Images come while it is still asked who is signed in and the words of the page are on their way.
+const early = studyOfAddress() ? new OpenStudy(studyOfAddress()) : undefined;
+
+function ViewerPage() {
+  const [study, setStudy] = useState(studyOfAddress);
+  useEffect(() => {
+    const moved = (): void => setStudy(studyOfAddress());
+    addEventListener('hashchange', moved);
+    return () => removeEventListener('hashchange', moved);
+  }, []);
+  const name = early?.manifest.value?.study.patient?.name;
+  useEffect(() => { document.title = `${t('viewer.title')} · Telehub`; }, [name]);
+  return (
+    <div class="viewer-page" data-theme="dark">
+      <header class="viewer-head">
+        <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
+        <h1 class="viewer-title">{t('viewer.title')}</h1>
+        <span class="viewer-own"><LanguageAndTheme /><Connection /></span>
+      </header>
+      <main class="viewer-main" id="main">
+        <Boundary>
+          {study ? <Viewer key={study} study={study} write opened={early} /> : <EmptyState title={t('viewer.none')}><p>{t('viewer.none.text')}</p></EmptyState>}
+        </Boundary>
+      </main>
+      <SafetyLine />
+      <Toasts />
+      <Overlay />
+    </div>
+  );
+}
+
+void startPage(ViewerPage);

@@ -1,0 +1,46 @@
+// GET /api/images/{study}: what a study holds. What is the same in all of a series comes once and is put back here.
+import { api } from '../core/api';
+import type { Instance, Layout, Manifest, Series, Slice } from './types';
+
+type Sent<T> = Partial<Omit<T, 'pixels'>> & { pixels?: Partial<Layout> | null };
+type SentSeries = Omit<Series, 'instances'> & { common?: Sent<Instance>; instances: Sent<Instance>[] };
+export type SentManifest = Omit<Manifest, 'series'> & { series: SentSeries[] };
+
+const UNSAID: Omit<Instance, 'id' | 'sop_uid'> = {
+  sop_class_uid: '', number: null, state: 'waiting', fault: null, kind: 'other', recording_id: null, pixels: null,
+};
+
+/** An instance as the page uses it: what it says itself goes before what its series says of all. */
+function whole(sent: Sent<Instance>, common: Sent<Instance>): Instance {
+  const told = { ...UNSAID, ...common, ...sent } as Instance;
+  const pixels = sent.pixels === null ? null : { ...common.pixels, ...sent.pixels };
+  return { ...told, pixels: told.state === 'ready' && pixels !== null && 'frames' in pixels ? (pixels as Layout) : null };
+}
+
+export function merged(sent: SentManifest): Manifest {
+  const series = sent.series.map(({ common = {}, instances, ...rest }): Series => ({ ...rest, instances: instances.map((each) => whole(each, common)) }));
+  return { study: sent.study, series };
+}
+
+export async function fetchManifest(study_id: string, abort?: AbortSignal): Promise<Manifest> {
+  return merged(await api.get<SentManifest>(`/api/images/${study_id}`, abort));
+}
+
+const stacks = new WeakMap<Series, Slice[]>();
+
+/** Every frame of every image of a series, in the order they are paged through; what is no image has no place in it. */
+export function slicesOf(series: Series | null): Slice[] {
+  if (series === null) return [];
+  let slices = stacks.get(series);
+  if (!slices) {
+    slices = series.instances.filter(({ kind }) => kind === 'image').flatMap((instance) =>
+      Array.from({ length: Math.max(1, instance.pixels?.frames.length ?? 1) }, (_, frame) => ({ instance, frame })));
+    stacks.set(series, slices);
+  }
+  return slices;
+}
+
+/** The series to show first: the one with the most slices that has any. */
+export function firstSeries({ series }: Manifest): Series | null {
+  return series.reduce<Series | null>((best, each) => (slicesOf(each).length > slicesOf(best).length ? each : best), null);
+}

@@ -1,0 +1,78 @@
+// The images of a study: strip of series, panes, tools. Alone on /viewer, and beside the report in the reading room.
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { reach } from '../core/connection';
+import { t } from '../core/i18n';
+import { now } from '../core/time';
+import { Banner, ErrorState, NoRight, Skeleton } from '../core/ui';
+import { Cine } from './cine';
+import { press } from './keys';
+import { slicesOf } from './manifest';
+import { OpenStudy } from './open-study';
+import { PaneView } from './pane-view';
+import { Strip } from './strip';
+import { Toolbar } from './toolbar';
+import './viewer.css';
+
+export type ViewerProps = {
+  study: string;
+  /** Another study of the patient to open beside it. */
+  prior?: string | undefined;
+  /** Whether marks may be made. */
+  write: boolean;
+  /** Asked first; true = the key was the surrounding page's. */
+  onKey?: (event: KeyboardEvent) => boolean;
+  /** Already on its way, from before the page was drawn. */
+  opened?: OpenStudy | undefined;
+};
+
+export default function Viewer({ study: study_id, prior, write, onKey, opened }: ViewerProps) {
+  const study = useMemo(() => (opened?.id === study_id ? opened : new OpenStudy(study_id)), [study_id]);
+  const cine = useMemo(() => new Cine(study.panes), [study]);
+  const root = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    study.listen();
+    return () => { cine.stop(); study.close(); };
+  }, [study]);
+  useEffect(() => { if (prior) void study.openBeside(prior); }, [study, prior]);
+  useLayoutEffect(() => root.current?.querySelector<HTMLElement>('.pane')?.focus({ preventScroll: true }), [study]);
+  const keys = (event: KeyboardEvent): void => { if (!onKey?.(event)) press(event, study.panes, cine); };
+  const { panes, error, manifest } = study;
+  if (manifest.value === null && error.value !== null) {
+    return error.value.status === 403 ? <NoRight /> : <ErrorState error={error.value} retry={() => { void study.reload(); }} />;
+  }
+  return (
+    <div class="viewer" data-theme="dark" ref={root} onKeyDown={keys} data-write={write}>
+      <Toolbar panes={panes} cine={cine} />
+      <div class="viewer-body">
+        {manifest.value === null ? <Skeleton rows={5} /> : <Strip study={study} />}
+        <div class={`viewer-panes viewer-panes-${panes.layout.value}`}>
+          {panes.open.value.map((pane) => <PaneView key={pane.id} pane={pane} study={study} active={pane === panes.active.value} many={panes.open.value.length > 1} />)}
+        </div>
+      </div>
+      <Line study={study} />
+    </div>
+  );
+}
+
+/** What is still coming, and how the line is. */
+function Line({ study }: { study: OpenStudy }) {
+  const { panes } = study;
+  void panes.loader.came.value;
+  const trouble = panes.loader.trouble.value;
+  const slices = slicesOf(panes.active.value.series.value);
+  const { total, small, full } = panes.loader.progressOf(slices);
+  const seconds = trouble ? Math.max(0, Math.ceil((trouble.retry_at - now.value) / 1000)) : 0;
+  return (
+    <div class="viewer-line figures">
+      {trouble && <Banner kind="notice" action={{ label: t('core.retry'), run: () => panes.loader.retry() }}>{t('viewer.line.cut', { seconds })}</Banner>}
+      {!trouble && reach.value === 'away' && <Banner kind="notice">{t('viewer.line.away')}</Banner>}
+      {study.error.value && study.manifest.value && <Banner kind="notice" action={{ label: t('core.retry'), run: () => { void study.reload(); } }}>{t('core.stale', { reason: study.error.value.text })}</Banner>}
+      {total > 0 && (
+        <span class="viewer-progress" data-test="progress" data-small={small} data-full={full} data-total={total}>
+          <progress max={total} value={small + full} aria-label={t('viewer.progress')} hidden={full === total} />
+          {full === total ? t('viewer.progress.all', { total }) : t('viewer.progress.some', { small, full, total })}
+        </span>
+      )}
+    </div>
+  );
+}

@@ -33,7 +33,7 @@ from hub.core.http import Bytes, Request, Route
 from hub.core.lifecycle import Part
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicomweb, mark_routes, nodes
+from hub.imaging import dicomweb, image_routes, mark_routes, nodes
 from hub.imaging import routes as imaging_routes
 from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
@@ -79,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
     *imaging_routes.ROUTES,
     *dicomweb.ROUTES,
     *mark_routes.ROUTES,
+    *image_routes.ROUTES,
     *alarm_routes.ROUTES,
     *alarm_live.ROUTES,
     *reading_routes.ROUTES,

@@ -16,7 +16,7 @@ from hub.core.db import Database
 from hub.core.jobs import JobKind, Worker
 from hub.core.role import Role
 from hub.core.settings import Settings
-from hub.imaging import dicom_studies, indexing, reconciling, uploads
+from hub.imaging import copies, copying, dicom_studies, indexing, reconciling, uploads
 from hub.imaging import worker as imaging_worker
 from hub.ingest import record_pass, replay
 from hub.ingest import worker as ingest_worker
@@ -39,6 +39,7 @@ JOBS: Mapping[str, JobKind] = {
     **telemetry_worker.JOBS,
     **imaging_worker.JOBS,
     **indexing.JOBS,
+    **copying.JOBS,
     **alarm_worker.JOBS,
     **record_pass.JOBS,
     **replay.JOBS,
@@ -59,6 +60,7 @@ EVERY: jobs.Every = {
 ENQUEUED = (
     uploads.TAKE_IN_JOB,
     indexing.INDEX_JOB,
+    copies.JOB,
     dicom_studies.COMPLETE_JOB,
     reconciling.ECG_JOB,
     reconciling.TAKEN_BACK_JOB,

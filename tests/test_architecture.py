@@ -41,6 +41,7 @@ PURE: dict[str, set[str]] = {
     "ecg": {"numpy", "scipy"},
     "ecg.formats": {"numpy", "scipy", "wfdb", "pyedflib", "defusedxml"},
     "dicom": {"numpy", "pydicom", "dicomanonymizer"},
+    "dicom.pixels": {"numpy", "pydicom", "imagecodecs"},
 }
 # A pure package has no socket, database, clock, environment or loop of its own.
 IMPURE = {
@@ -55,7 +56,10 @@ IMPURE = {
     "logging",
 }
 
-EDGES = {"routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "scu", "signalling", "relay"}
+EDGES = {
+    "routes", "mark_routes", "image_routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "scu", "signalling",
+    "relay",
+}  # fmt: skip
 # Sockets, which services must not know.
 SOCKETS = ("aiohttp", "paho", "aiortc", "pynetdicom", "hub.core.http", "hub.core.streams", "hub.core.mqtt")
 SQL = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)

@@ -20,6 +20,7 @@ CHANNELS = {
     "hub_upload": "uploads",
     "hub_dicom_study": "uploads",  # how many images of a request have come
     "hub_incident": "incidents",
+    "hub_dicom_pixels": "images",  # serving copies were made
 }
 
 

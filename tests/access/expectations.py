@@ -14,7 +14,7 @@ from tests.imaging.tus import encoded
 from tests.world import AT, PASSWORD
 
 HUB = Path(__file__).parents[2] / "hub"
-EDGES = ("routes", "live", "dicomweb", "mark_routes")  # that declare routes
+EDGES = ("routes", "live", "dicomweb", "mark_routes", "image_routes")  # that declare routes
 Outcome = Literal["pass", "refuse", "either"]
 Ids = dict[str, UUID | str]
 
@@ -132,6 +132,9 @@ CALLS: dict[str, Call] = {
     ),  # fmt: skip
     "DELETE /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}/marks": Call(prepare=_WITH_PATIENT),
+    "GET /api/images/{dicom_study_id}": Call(prepare=_WITH_PATIENT),
+    "GET /api/images/{dicom_study_id}/priors": Call(prepare=_WITH_PATIENT),
+    "GET /api/images/instances/{dicom_instance_id}/pixels": Call(prepare=_WITH_PATIENT),
     "DELETE /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(prepare=_WITH_PATIENT),
     "PUT /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(
         lambda _: {"note": "x"}, prepare=_WITH_PATIENT

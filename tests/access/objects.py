@@ -99,6 +99,7 @@ async def _upload(admin: Admin, case: Case) -> UUID:
 
 
 STUDY_UID = "1.2.3"
+COPY_SHA256 = hashlib.sha256(b"frame").hexdigest()  # of the serving copy of an image
 FRAMES = 70_001  # of the one instance; its last is named by paths
 SERIES_UID = "1.2.3.4"
 
@@ -152,6 +153,15 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
         file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT, frames=FRAMES,
     )  # fmt: skip
     await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document={})
+    copy = await case.files.put(b"frame", "application/octet-stream") if case.files else None
+    await admin.execute(
+        "INSERT INTO stored_file VALUES (%s, 5, 'application/octet-stream', %s) ON CONFLICT DO NOTHING",
+        (copy.sha256 if copy else COPY_SHA256, AT),
+    )
+    await world.insert(
+        admin, "dicom_pixels", dicom_instance_id=instance, state="ready", media_type="image/jphc", layout={},
+        file_sha256=copy.sha256 if copy else COPY_SHA256, made_at=AT,
+    )  # fmt: skip
     await world.insert(
         admin, "dicom_set_aside", id=uuid4(), organisation_id=place, reason="no-file", detail="x", size_bytes=1,
         sha256=made.hex * 2, sop_uid="", sent_by="x", first_at=AT, last_at=AT,

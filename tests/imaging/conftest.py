@@ -13,7 +13,7 @@ from hub.core import db, ids, jobs
 from hub.core.actor import job
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicomweb, indexing
+from hub.imaging import copying, dicomweb, image_routes, indexing, mark_routes
 from hub.imaging import routes as imaging
 from hub.imaging import worker as imaging_worker
 from hub.orders import routes as orders
@@ -23,7 +23,7 @@ from tests import serving, world
 from tests.parts import Databases
 from tests.serving import Client, Serving
 
-JOBS = {**imaging_worker.JOBS, **indexing.JOBS, **reading_worker.JOBS}
+JOBS = {**imaging_worker.JOBS, **indexing.JOBS, **copying.JOBS, **reading_worker.JOBS}
 
 
 @dataclass
@@ -92,6 +92,6 @@ async def clinic(database: Databases, tmp_path: Path) -> AsyncIterator[Clinic]:
         (ids.new(world.AT), own.organisations["hospital"]),
     )
     await admin.close()
-    routes = [*imaging.ROUTES, *dicomweb.ROUTES, *orders.ROUTES, *reading.ROUTES]
+    routes = [*imaging.ROUTES, *dicomweb.ROUTES, *image_routes.ROUTES, *mark_routes.ROUTES, *orders.ROUTES, *reading.ROUTES]
     async with serving.serve(database.app, tmp_path, lambda: world.AT, routes) as served:
         yield Clinic(database, served, two, tmp_path, request_id, patient_id)

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { openSocket, type Socket } from './socket';
 
-export type Topic = 'tasks' | 'alarms' | 'recordings' | 'requests' | 'reports' | 'incidents' | 'uploads';
+export type Topic = 'tasks' | 'alarms' | 'recordings' | 'requests' | 'reports' | 'incidents' | 'uploads' | 'images';
 /** `changed` null: what changed meanwhile is not known. */
 type Call = (changed: readonly string[] | null) => void;
 type Listener = { topics: readonly Topic[]; call: Call };

@@ -1,0 +1,65 @@
+"""Pixels of foreign DICOM files, made into serving copies. Runs in the sandbox: where files lie in, copies out.
+
+The answer is a row of records, one for each file: length of a JSON text, the text, and the copy of the length it
+tells (`length`).
+"""
+
+import json
+import struct
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+from dicom import InvalidInstance
+from dicom.pixels import copying
+from dicom.pixels.faults import PixelFault
+from dicom.pixels.frames import open_pixels
+
+HEAD: Final = struct.Struct("<II")  # bytes of the text, bytes of the copy
+
+
+def copies(payload: bytes) -> bytes:
+    """`{"paths"}`: of each file its state, fault, media type and layout, and its serving copy."""
+    warnings.simplefilter("ignore")  # of what is odd in a file; the file is kept as it is
+    answer = bytearray()
+    for path in json.loads(payload)["paths"]:
+        told, copy = _copy(Path(path))
+        text = json.dumps(told, allow_nan=False, separators=(",", ":")).encode()
+        answer += HEAD.pack(len(text), len(copy))
+        answer += text
+        answer += copy
+    return bytes(answer)
+
+
+def _copy(path: Path) -> tuple[dict[str, Any], bytearray]:
+    copy = bytearray()
+    try:
+        with path.open("rb") as file:
+            pixels = open_pixels(file)
+            if not pixels.keyword:
+                return {"state": "none"}, bytearray()
+            made = copying.make(pixels, copy.extend)
+    except PixelFault as failure:
+        return {"state": "failed", "fault": failure.code, "detail": failure.detail}, bytearray()
+    except MemoryError:
+        return {"state": "failed", "fault": "too-hard", "detail": "memory"}, bytearray()
+    except (InvalidInstance, OSError) as failure:
+        return {"state": "failed", "fault": "damaged", "detail": type(failure).__name__}, bytearray()
+    except (Exception, RecursionError) as failure:  # the parser has no one error of its own
+        return {"state": "failed", "fault": "damaged", "detail": type(failure).__name__}, bytearray()
+    return {"state": "ready", "media_type": made.media_type, "layout": made.layout}, copy
+
+
+def records(answer: bytes) -> list[tuple[dict[str, Any], memoryview]]:
+    """What `copies` answered; ValueError if it is cut."""
+    found, position, view = [], 0, memoryview(answer)
+    while position < len(answer):
+        if position + HEAD.size > len(answer):
+            raise ValueError("a record cut off")
+        text, copy = HEAD.unpack_from(answer, position)
+        begin = position + HEAD.size
+        position = begin + text + copy
+        if position > len(answer):
+            raise ValueError("a record cut off")
+        found.append((json.loads(bytes(view[begin : begin + text])), view[begin + text : position]))
+    return found

@@ -13,7 +13,7 @@ from hub.core import actor, db, jobs, sandbox
 from hub.core.db import Row
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.sandbox import SandboxFailed
-from hub.imaging import dicom_studies, reconciling
+from hub.imaging import copies, dicom_studies, reconciling
 
 INDEX_JOB: Final = "imaging.index"
 BATCH: Final = 100
@@ -46,6 +46,7 @@ async def index(context: Context, payload: dict[str, Any]) -> None:
         results = await _documents(context, waiting)
         async with context.db.transaction(ACTOR, context.at) as conn:
             await _keep(conn, context, waiting, results)
+            await copies.queue(conn, context.at, [row["id"] for row in waiting])
     async with context.db.transaction(ACTOR, context.at) as conn:
         series = await db.one(conn, "SELECT dicom_study_id FROM dicom_series WHERE id = %s", (series_id,))
         await reconciling.resolve(conn, ACTOR, context.at, series["dicom_study_id"])

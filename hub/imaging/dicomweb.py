@@ -84,6 +84,7 @@ async def create_node(request: Request) -> dict[str, Any]:
         with_token=body.boolean("with_token", default=False),
         may_send=body.boolean("may_send", default=True),
         may_receive=body.boolean("may_receive", default=False),
+        may_query=body.boolean("may_query", default=False),
         port=body.optional_integer("port", 1, 65_535),
         send_from_hour=body.optional_integer("send_from_hour", 0, 23),
         send_until_hour=body.optional_integer("send_until_hour", 0, 23),

@@ -13,7 +13,7 @@ from hub.core import actor, db, jobs, sandbox
 from hub.core.db import Row
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.sandbox import SandboxFailed
-from hub.imaging import copies, dicom_studies, reconciling
+from hub.imaging import copies, dicom_studies, reconciling, summaries
 
 INDEX_JOB: Final = "imaging.index"
 BATCH: Final = 100
@@ -48,6 +48,7 @@ async def index(context: Context, payload: dict[str, Any]) -> None:
             await _keep(conn, context, waiting, results)
             await copies.queue(conn, context.at, [row["id"] for row in waiting])
     async with context.db.transaction(ACTOR, context.at) as conn:
+        await summaries.refresh(conn, series_id)
         series = await db.one(conn, "SELECT dicom_study_id FROM dicom_series WHERE id = %s", (series_id,))
         await reconciling.resolve(conn, ACTOR, context.at, series["dicom_study_id"])
 
@@ -83,13 +84,17 @@ async def _keep(
     conn: db.Connection, context: Context, waiting: Sequence[Row], results: Sequence[Result]
 ) -> None:
     made = [(row["id"], result) for row, result in zip(waiting, results, strict=True)]
-    documents = [(one, json.dumps(result["document"])) for one, result in made if "document" in result]
+    documents = [(one, result["document"]) for one, result in made if "document" in result]
     await db.run(
         conn,
-        """INSERT INTO dicom_metadata (dicom_instance_id, document)
-           SELECT * FROM unnest(%s::uuid[], %s::jsonb[])
-           ON CONFLICT (dicom_instance_id) DO UPDATE SET document = excluded.document""",
-        ([one for one, _ in documents], [document for _, document in documents]),
+        """INSERT INTO dicom_metadata (dicom_instance_id, document, listed)
+           SELECT * FROM unnest(%s::uuid[], %s::jsonb[], %s::text[])
+           ON CONFLICT (dicom_instance_id) DO UPDATE SET document = excluded.document, listed = excluded.listed""",
+        (
+            [one for one, _ in documents],
+            [json.dumps(document) for _, document in documents],
+            [summaries.of_instance(document) for _, document in documents],
+        ),
     )
     hashes = [result.get("data_set_sha256") for _, result in made]
     faults = [str(result["fault"])[:FAULT_CHARS] if "fault" in result else None for _, result in made]

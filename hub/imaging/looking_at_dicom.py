@@ -1,13 +1,15 @@
 """Foreign DICOM files, parsed. Runs in the sandbox: where files lie in, JSON out."""
 
 import json
+import struct
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pydicom
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset
 
 from dicom import InvalidInstance, part10, uids
 from dicom.header import scan_deflated
@@ -16,6 +18,8 @@ from dicom.part10 import data_set_hash
 VALUE_BYTES_MAX: Final = 1024  # longer values are bulk data, which the document only points to
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 DEFERRED_BYTES: Final = 65_536  # of an element that is not even read
+_PIXELS: Final = {(0x7FE0, 0x0008): "OF", (0x7FE0, 0x0009): "OD", (0x7FE0, 0x0010): "OW"}
+_DEFLATED: Final = frozenset(uid for uid, encoding in uids.TRANSFER_SYNTAXES.items() if encoding.is_deflated)
 
 
 def deflated(payload: bytes) -> bytes:
@@ -43,8 +47,11 @@ def _hash(path: Path) -> str | None:
 def _document(path: Path) -> dict[str, Any]:
     warnings.simplefilter("ignore")  # of what is odd in a file; the file is kept as it is
     try:
-        data_set = pydicom.dcmread(path, defer_size=DEFERRED_BYTES, stop_before_pixels=True)
-        document = data_set.to_json_dict(VALUE_BYTES_MAX, _pointed_to, suppress_invalid_tags=True)
+        with path.open("rb") as file:
+            data_set = pydicom.dcmread(file, defer_size=DEFERRED_BYTES, stop_before_pixels=True)
+            document = _values(data_set, "bulkdata/") | _pixels(file, data_set)
+        if "00080005" in document:  # JSON is UTF-8, and says so (PS3.18 F.2)
+            document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
         if len(json.dumps(document, allow_nan=False)) > DOCUMENT_BYTES_MAX:
             return {"fault": "a document too long"}
     except (Exception, RecursionError) as failure:  # the parser has no one error of its own
@@ -52,9 +59,42 @@ def _document(path: Path) -> dict[str, Any]:
     return {"document": _storable(document)}
 
 
-def _pointed_to(element: DataElement) -> str:
-    """Where a long value stands, relative to its instance (PS3.18 F.2.6)."""
-    return f"bulkdata/{element.tag:08X}"
+def _values(data_set: Dataset, place: str) -> dict[str, Any]:
+    """Elements as JSON, without those that can't be read; long values by where they stand, relative to the instance.
+
+    The place of a value (PS3.18 F.2.6) is its tag, behind those of the sequences around it with the item's number.
+    """
+    found: dict[str, Any] = {}
+    for tag in data_set.keys():
+        name = f"{tag:08X}"
+        try:
+            element = data_set[tag]
+            found[name] = (
+                _sequence(element, f"{place}{name}/") if element.VR == "SQ"
+                else element.to_json_dict(lambda _, where=place + name: where, VALUE_BYTES_MAX)
+            )  # fmt: skip
+        except Exception:  # the parser has no one error of its own
+            continue
+    return found
+
+
+def _sequence(element: DataElement, place: str) -> dict[str, Any]:
+    items = [_values(item, f"{place}{number}/") for number, item in enumerate(element.value)]
+    return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+
+
+def _pixels(file: BinaryIO, data_set: FileDataset) -> dict[str, Any]:
+    """Where the pixels stand, at which reading has stopped; a deflated file is at its end by then."""
+    tag: tuple[int, int] | None = None
+    if data_set.file_meta.TransferSyntaxUID in _DEFLATED:
+        tag = (0x7FE0, 0x0010) if "Rows" in data_set and "BitsAllocated" in data_set else None
+    elif len(four := file.read(4)) == 4:
+        tag = struct.unpack("<HH" if data_set.original_encoding[1] else ">HH", four)
+    vr = _PIXELS.get(tag) if tag is not None else None
+    if tag is None or vr is None:
+        return {}
+    name = f"{tag[0]:04X}{tag[1]:04X}"
+    return {name: {"vr": vr, "BulkDataURI": f"bulkdata/{name}"}}
 
 
 def _storable(value: Any) -> Any:

@@ -23,7 +23,7 @@ TOKEN_BYTES: Final = 32
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5 6.2: no backslash, no control characters
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN: Final = """SELECT id, organisation_id, name, ae_title, host(address) AS address, certificate_sha256,
-    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, port, send_from_hour, send_until_hour,
+    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, may_query, port, send_from_hour, send_until_hour,
     created_at, disabled_at FROM dicom_node"""
 
 
@@ -39,6 +39,7 @@ class NewNode:
     with_token: bool = False
     may_send: bool = True
     may_receive: bool = False
+    may_query: bool = False
     port: int | None = None  # where it listens, at its address
     send_from_hour: int | None = None  # UTC: it is sent to between these hours only
     send_until_hour: int | None = None
@@ -71,9 +72,9 @@ async def create_node(conn: Connection, actor: Actor, at: datetime, new: NewNode
     await db.run(
         conn,
         """INSERT INTO dicom_node (id, organisation_id, name, ae_title, address, certificate_sha256, token_sha256,
-             may_send, may_receive, port, send_from_hour, send_until_hour, created_by, created_at)
+             may_send, may_receive, may_query, port, send_from_hour, send_until_hour, created_by, created_at)
            VALUES (%(id)s, %(organisation_id)s, %(name)s, %(ae_title)s, %(address)s::inet, %(certificate_sha256)s,
-             %(token)s, %(may_send)s, %(may_receive)s, %(port)s,
+             %(token)s, %(may_send)s, %(may_receive)s, %(may_query)s, %(port)s,
              %(send_from_hour)s, %(send_until_hour)s, %(by)s, %(at)s)""",
         vars(new)
         | {
@@ -141,6 +142,9 @@ async def caller(
     return None if row is None else sender(row["id"], row["organisation_id"])
 
 
+_IN_USE: Final = (
+    "SELECT id, organisation_id FROM dicom_node WHERE disabled_at IS NULL AND (may_send OR may_query)"
+)
 _CALLER: Final = "SELECT id, organisation_id FROM dicom_node WHERE disabled_at IS NULL AND may_send"
 
 
@@ -151,7 +155,7 @@ def sender(node_id: UUID, organisation_id: UUID) -> Sender:
 
 async def authenticate(conn: Connection, token: str, _at: datetime) -> Actor | None:
     """The node that holds this token, as an actor."""
-    row = await db.maybe(conn, f"{_CALLER} AND token_sha256 = %s", (token_hash(token),))
+    row = await db.maybe(conn, f"{_IN_USE} AND token_sha256 = %s", (token_hash(token),))
     return None if row is None else Actor("node", str(row["id"]))
 
 

@@ -66,7 +66,9 @@ class Action:
     anybody: bool = False
     signed_in: bool = False
     step_up: bool = False
-    node: bool = False  # also for a DICOM node, within its own organisation
+    node: Literal["", "send", "query"] = (
+        ""  # also for a DICOM node that may do so, within its own organisation
+    )
 
 
 def _below(*roles: str, grant: str | None = None) -> Action:
@@ -109,8 +111,9 @@ ACTIONS: dict[str, Action] = {
     "upload.options": _ANYBODY,  # what the protocol can
     "upload.create": _CARE,
     "upload.read": _CARE_OR_GRANT,
-    "upload.push": Action((Rule(CARE),), node=True),
-    "dicom.store": Action((Rule(CARE),), node=True),
+    "upload.push": Action((Rule(CARE),), node="send"),
+    "dicom.store": Action((Rule(CARE),), node="send"),
+    "dicom.query": Action((Rule(CARE),), "patient.read", node="query"),
     "dicom.read": _CARE,
     "dicom.export": _below(ADMIN),
     "images.read": _CARE_OR_GRANT,
@@ -218,7 +221,7 @@ async def require(
     rule = ACTIONS[action]
     if actor.kind == "job" or rule.anybody:
         return
-    if actor.kind == "node" and rule.node and await _is_own(conn, organisation_id):
+    if actor.kind == "node" and rule.node and await _is_own(conn, rule.node, organisation_id):
         return
     if actor.kind != "person":
         raise errors.error("not_signed_in" if actor.kind == "anonymous" else "not_allowed")
@@ -279,9 +282,9 @@ async def _patient_organisation(conn: Connection, action: str, patient_id: UUID 
 _HOME_SQL = "SELECT organisation_id FROM patient WHERE id = %s"
 
 
-async def _is_own(conn: Connection, organisation_id: UUID | None) -> bool:
-    """Whether the acting node is in use, and this its organisation."""
-    row = await db.one(conn, "SELECT hub_node_organisation() AS own")
+async def _is_own(conn: Connection, to_do: str, organisation_id: UUID | None) -> bool:
+    """Whether the acting node is in use and may do this, and whether it is its organisation."""
+    row = await db.one(conn, "SELECT hub_node_organisation(%s) AS own", (to_do,))
     return row["own"] is not None and organisation_id in (None, row["own"])
 
 

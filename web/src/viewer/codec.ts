@@ -1,11 +1,11 @@
 // Encoded frames to stored values: HTJ2K in workers of our own, JPEG by the browser.
+import wasm from '@cornerstonejs/codec-openjph/wasm?url';
 import type { StoredValues } from './viewport';
 
 export type Asked = { id: number; bytes: Uint8Array; level: number };
 export type Picture = { values: StoredValues; rows: number; columns: number };
 export type Decoded = Picture & { id: number; values: StoredValues & { buffer: ArrayBuffer } };
-/** `fault` null: the decoder itself did not come. */
-export type Refused = { id: number; fault: string | null };
+export type Refused = { id: number; fault: string };
 
 /** These bytes are no frame. */
 export class NotDecodable extends Error {}
@@ -16,13 +16,16 @@ type Waiting = { worker: Worker; resolve: (picture: Picture) => void; reject: (c
 
 /** One worker with one frame at a time; the second is started only when the first is at work. */
 export class Codec {
+  #program: Promise<WebAssembly.Module> | null = null;
   #workers: Worker[] = [];
   #idle: Worker[] = [];
+  #ready = new WeakSet<Worker>(); // that have the program
   #waiting = new Map<number, Waiting>();
   #next = 0;
 
   constructor(readonly most = Math.min(3, Math.max(1, (navigator.hardwareConcurrency || 2) - 1))) {
-    this.#start(); // its program comes while the manifest does
+    this.#start();
+    this.#fetched().catch(() => undefined); // it comes while the manifest does; whoever needs it hears that it did not
   }
 
   get free(): boolean {
@@ -33,11 +36,26 @@ export class Codec {
   decode(bytes: Uint8Array, level: number): Promise<Picture> {
     if (this.#idle.length === 0) this.#start();
     const worker = this.#idle.pop()!;
-    const id = this.#next++;
+    return this.#ask(worker, { id: this.#next++, bytes, level }).finally(() => { if (this.#workers.includes(worker)) this.#idle.push(worker); });
+  }
+
+  async #ask(worker: Worker, asked: Asked): Promise<Picture> {
+    const program = await this.#fetched();
     return new Promise<Picture>((resolve, reject) => {
-      this.#waiting.set(id, { worker, resolve, reject });
-      worker.postMessage({ id, bytes, level } satisfies Asked);
-    }).finally(() => { if (this.#workers.includes(worker)) this.#idle.push(worker); });
+      this.#waiting.set(asked.id, { worker, resolve, reject });
+      if (!this.#ready.has(worker)) worker.postMessage(program);
+      this.#ready.add(worker);
+      worker.postMessage(asked);
+    });
+  }
+
+  /** The decoder's program, fetched and compiled once for all workers. */
+  #fetched(): Promise<WebAssembly.Module> {
+    this.#program ??= WebAssembly.compileStreaming(fetch(wasm)).catch(() => {
+      this.#program = null;
+      throw new NoDecoder();
+    });
+    return this.#program;
   }
 
   close(): void {
@@ -51,9 +69,8 @@ export class Codec {
     worker.onmessage = ({ data }: MessageEvent<Decoded | Refused>) => {
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
-      if (!('fault' in data)) waiting?.resolve(data);
-      else if (data.fault !== null) waiting?.reject(new NotDecodable(data.fault));
-      else this.#drop(worker, waiting);
+      if ('fault' in data) waiting?.reject(new NotDecodable(data.fault));
+      else waiting?.resolve(data);
     };
     worker.onerror = () => {
       const [id, waiting] = [...this.#waiting].find(([, each]) => each.worker === worker) ?? [];

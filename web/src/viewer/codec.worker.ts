@@ -1,21 +1,30 @@
 // Decodes HTJ2K beside the page (OpenJPH, ISO/IEC 15444-15): a prefix that ends with a tile part decodes at its own size.
 import load, { type HTJ2KDecoder } from '@cornerstonejs/codec-openjph';
-import wasm from '@cornerstonejs/codec-openjph/wasm?url';
 import type { Asked, Decoded, Refused } from './codec';
 
-const scope = self as unknown as { onmessage: (event: MessageEvent<Asked>) => void; postMessage: (message: Decoded | Refused, transfer: Transferable[]) => void };
-const ready: Promise<HTJ2KDecoder> = load({ locateFile: () => wasm }).then((module) => new module.HTJ2KDecoder());
+type Scope = { onmessage: (event: MessageEvent<Asked | WebAssembly.Module>) => void; postMessage: (message: Decoded | Refused, transfer: Transferable[]) => void };
+const scope = self as unknown as Scope;
+let ready: Promise<HTJ2KDecoder>;
 
-scope.onmessage = ({ data }) => { void answer(data); };
+/** First the program, compiled by the page for all its workers, then frames. */
+scope.onmessage = ({ data }) => {
+  if (data instanceof WebAssembly.Module) ready = start(data);
+  else void answer(data);
+};
+
+async function start(program: WebAssembly.Module): Promise<HTJ2KDecoder> {
+  const module = await load({
+    instantiateWasm: (imports, done) => {
+      void WebAssembly.instantiate(program, imports).then((instance) => done(instance, program));
+      return {};
+    },
+  });
+  return new module.HTJ2KDecoder();
+}
 
 async function answer({ id, bytes, level }: Asked): Promise<void> {
-  const decoder = await ready.catch(() => null);
-  if (decoder === null) {
-    scope.postMessage({ id, fault: null }, []);
-    return;
-  }
   try {
-    const { values, rows, columns } = decode(decoder, bytes, level);
+    const { values, rows, columns } = decode(await ready, bytes, level);
     scope.postMessage({ id, values, rows, columns }, [values.buffer]);
   } catch (cause) {
     scope.postMessage({ id, fault: String(cause) }, []);

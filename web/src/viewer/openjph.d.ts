@@ -7,7 +7,8 @@ declare module '@cornerstonejs/codec-openjph' {
     calculateSizeAtDecompositionLevel: (level: number) => { width: number; height: number };
     getDecodedBuffer: () => Uint8Array<ArrayBuffer>;
   };
-  export default function load(options: { locateFile: () => string }): Promise<{ HTJ2KDecoder: new () => HTJ2KDecoder }>;
+  type Instantiate = (imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void) => object;
+  export default function load(options: { instantiateWasm: Instantiate }): Promise<{ HTJ2KDecoder: new () => HTJ2KDecoder }>;
 }
 declare module '@cornerstonejs/codec-openjph/wasm?url' {
   const address: string;

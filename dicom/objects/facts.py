@@ -50,6 +50,7 @@ class Report:
     sop_uid: str
     series_uid: str
     version: int
+    kind: Literal["imaging", "ecg-12-lead", "holter"]
     title: str
     language: Language
     sections: Sequence[Section]

@@ -29,7 +29,12 @@ SERIES_NUMBERS: Final = {
 MANUFACTURER: Final = "Telehub"
 Code = tuple[str, str, str]  # value, scheme, meaning
 
-TITLE: Final[Code] = ("18748-4", "LN", "Diagnostic imaging report")
+# By what was read (LOINC; CID 7000).
+TITLES: Final[dict[str, Code]] = {
+    "imaging": ("18748-4", "LN", "Diagnostic imaging report"),
+    "ecg-12-lead": ("11524-6", "LN", "EKG study"),
+    "holter": ("18754-2", "LN", "Holter monitor study"),
+}
 OF_INTEREST: Final[Code] = ("113000", "DCM", "Of Interest")
 KEY_OBJECT_NOTE: Final[Code] = ("113012", "DCM", "Key Object Description")
 LANGUAGE: Final[Code] = ("121049", "DCM", "Language of Content Item and Descendants")
@@ -57,7 +62,7 @@ def encapsulated_pdf(study: StudyFacts, report: Report, pdf: bytes) -> bytes:
     made.AcquisitionDateTime = ""
     made.BurnedInAnnotation = "YES"  # the paper names the patient
     made.DocumentTitle = report.title
-    made.ConceptNameCodeSequence = Items([_code(TITLE)])
+    made.ConceptNameCodeSequence = Items([_code(TITLES[report.kind])])
     if report.evidence:
         made.SourceInstanceSequence = Items([_reference(one) for one in report.evidence])
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
@@ -68,7 +73,7 @@ def encapsulated_pdf(study: StudyFacts, report: Report, pdf: bytes) -> bytes:
 
 def text_report(study: StudyFacts, report: Report) -> bytes:
     """What was signed as a Basic Text SR: findings, impression, recommendation, and the key images."""
-    made = _document(study, report, TEXT_SR_CLASS, "SR", TITLE, "2000")
+    made = _document(study, report, TEXT_SR_CLASS, "SR", TITLES[report.kind], "2000")
     made.CompletionFlag = "COMPLETE"
     made.VerificationFlag = "VERIFIED"
     made.VerifyingObserverSequence = Items([_observer(report)])

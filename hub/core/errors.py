@@ -179,11 +179,6 @@ ERRORS: dict[str, _Row] = {
     ),
     # Reading.
     "task_already_claimed": _Row(Conflict, "该任务已被他人领取。", "Somebody else has claimed this task."),
-    "images_not_read_here": _Row(
-        Conflict,
-        "影像阅片页面尚未提供：请在科室的影像工作站阅片。",
-        "Images can't be read in these pages yet: read them at the department's own workstation.",
-    ),
     "task_not_open": _Row(Conflict, "该任务现在不能领取。", "This task can't be claimed now."),
     "task_not_yours": _Row(
         Conflict,
@@ -199,6 +194,11 @@ ERRORS: dict[str, _Row] = {
         Conflict,
         "分析或编辑已更新，请重新核对后再签名。",
         "The analysis or its edits have changed; look again before you sign.",
+    ),
+    "images_stale": _Row(
+        Conflict,
+        "影像已更新，请重新核对后再签名。",
+        "Images have come or gone since; look again before you sign.",
     ),
     "draft_empty": _Row(BadInput, "没有结论，不能签名。", "A report without a conclusion can't be signed."),
     "report_withdrawn": _Row(Conflict, "该报告已撤回。", "This report has been withdrawn."),

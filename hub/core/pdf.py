@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from hub.core.pdf_text import FONT, MM_PER_PT, register_font, wrapped
@@ -207,6 +208,21 @@ class Paper:
     ) -> None:
         """One line of text with its baseline here."""
         self._pages[-1].append(_writer(x_mm, y_mm, text, size_pt, colour, align))
+
+    def picture(
+        self, image: bytes, left_mm: float, top_mm: float, width_mm: float, height_mm: float
+    ) -> float:
+        """A JPEG or PNG as large as fits this box, from its upper left corner; how high it is."""
+        reader = ImageReader(io.BytesIO(image))
+        columns, rows = reader.getSize()
+        scale = min(width_mm / columns, height_mm / rows)
+        wide, high = columns * scale, rows * scale
+
+        def stroke(canvas: Canvas) -> None:
+            canvas.drawImage(reader, left_mm * mm, (HEIGHT_MM - top_mm - high) * mm, wide * mm, high * mm)
+
+        self._pages[-1].append(stroke)
+        return float(high)
 
     def line(
         self, x1: float, y1: float, x2: float, y2: float, colour: str = RULE, width_mm: float = 0.1

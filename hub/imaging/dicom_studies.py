@@ -169,7 +169,7 @@ async def complete_quiet(conn: Connection, actor: Actor, at: datetime) -> int:
     quiet = await db.rows(
         conn,
         """SELECT s.id FROM dicom_study s LEFT JOIN service_request q ON q.id = s.service_request_id
-           CROSS JOIN LATERAL (SELECT count(*) AS instances, max(i.received_at) AS last_at,
+           CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE i.sent_by <> 'hub') AS instances, max(i.received_at) AS last_at,
                bool_or(i.indexed_at IS NULL) AS waiting
              FROM dicom_instance i WHERE i.dicom_study_id = s.id) c
            WHERE s.is_open AND NOT c.waiting AND c.last_at <= %(at)s - CASE

@@ -27,6 +27,7 @@ from hub.imaging.set_asides import Reason, SetAside
 from hub.people import access
 
 MEDIA_TYPE: Final = "application/dicom"
+HUB: Final = "hub"  # who sent what the hub itself adds to a study: `Sender.name`
 BEGINNING_BYTES: Final = part10.META_BYTES_MAX + (1 << 16)  # of a file, that hold nearly every header
 DEFLATED_TIMEOUT_S: Final = 20.0
 DEFLATED_MEMORY_MB: Final = 512
@@ -37,7 +38,7 @@ class Sender:
     """Who sent something, and for which clinic; `request_id` if it was sent for a request."""
 
     organisation_id: UUID
-    name: str  # `node ID` or `person ID`
+    name: str  # `node ID`, `person ID` or `hub`
     request_id: UUID | None = None
 
 

@@ -18,6 +18,7 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows
 from hub.people import access, audit
 from hub.people.patients import age_years
+from hub.reading import image_cases
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
 from hub.reading.tasks import read_task, task_view
 from hub.reading.timeline import Timeline, read_timeline
@@ -26,6 +27,7 @@ from hub.telemetry import recordings
 if TYPE_CHECKING:
     from ecg.edits import Seen
 
+DEFAULT_ZONE = "Asia/Shanghai"  # of paper, where nobody asked; as accounts have it (migration 0002)
 STRIP_S = 7.0  # what fits on paper at 25 mm/s, and what a finding opens
 LEAD_IN_S = 2.0  # a strip shows what came before
 PRIORITIES = ("high", "medium", "low", None)
@@ -37,10 +39,7 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
     await access.require(conn, actor, at, "report.write", organisation_id=task["organisation_id"])
     await access.require(conn, actor, at, "recording.read", patient_id=task["patient_id"])
     patient = await one(conn, "SELECT * FROM patient WHERE id = %s", (task["patient_id"],))
-    analysis = await newest_analysis(conn, task["recording_id"])
-    edits = await read_edits(conn, analysis["id"])
-    seen = await edited(analysis, [edit["operation"] for edit in edits])
-    timeline = await read_timeline(conn, task["recording_id"])
+    parts = image_cases.case_parts if task["kind"] == "imaging" else _recording_parts
     case = {
         "task": task_view(task),
         "patient": {
@@ -48,12 +47,7 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
             "age_years": age_years(patient["birth_date"], at),
         },
         "request": await read_request(conn, task["study_id"]),
-        "recording": await recordings.read_recording(conn, actor, at, task["recording_id"]),
-        "analysis": await asyncio.to_thread(analysis_view, analysis, seen, timeline),
-        "timeline": timeline.as_json(),
-        "findings": [finding_view(f, i, timeline) for f, i in numbered_findings(analysis, seen.analysis)],
-        "events": await recording_events(conn, task["recording_id"]),
-        "edits": edits,
+        **await parts(conn, actor, at, task),
         "draft": await read_draft(conn, task_id),
         "reports": await _versions(conn, task["study_id"]),
     }
@@ -62,6 +56,22 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
         organisation_id=task["organisation_id"], patient_id=task["patient_id"],
     )  # fmt: skip
     return case
+
+
+async def _recording_parts(conn: Connection, actor: Actor, at: datetime, task: Row) -> dict[str, Any]:
+    """A recording, and what the newest analysis with its edits says of it."""
+    analysis = await newest_analysis(conn, task["recording_id"])
+    edits = await read_edits(conn, analysis["id"])
+    seen = await edited(analysis, [edit["operation"] for edit in edits])
+    timeline = await read_timeline(conn, task["recording_id"])
+    return {
+        "recording": await recordings.read_recording(conn, actor, at, task["recording_id"]),
+        "analysis": await asyncio.to_thread(analysis_view, analysis, seen, timeline),
+        "timeline": timeline.as_json(),
+        "findings": [finding_view(f, i, timeline) for f, i in numbered_findings(analysis, seen.analysis)],
+        "events": await recording_events(conn, task["recording_id"]),
+        "edits": edits,
+    }
 
 
 async def read_beats(
@@ -128,16 +138,19 @@ def finding_view(finding: ecg_findings.Finding, index: int, timeline: Timeline) 
 
 
 async def read_request(conn: Connection, study_id: UUID) -> Row:
-    """What the clinic asked, and who."""
+    """What the clinic asked, and who; of images nobody asked to have read, only where they came from."""
     return await one(
         conn,
-        "SELECT q.id, q.question, q.symptoms, q.drugs, q.pacemaker, q.priority, q.created_at,"
-        " a.name AS requester_name, a.time_zone, o.id AS organisation_id, o.name AS organisation_name,"
-        " o.name_en AS organisation_name_en"
-        " FROM study s JOIN service_request q ON q.id = s.service_request_id"
-        " JOIN account a ON a.id = q.requester_id JOIN organisation o ON o.id = q.organisation_id"
+        "SELECT q.id, coalesce(q.question, '') AS question, coalesce(q.symptoms, '') AS symptoms,"
+        " coalesce(q.drugs, '') AS drugs, coalesce(q.pacemaker, false) AS pacemaker,"
+        " coalesce(q.priority, 'routine') AS priority, coalesce(q.created_at, s.created_at) AS created_at,"
+        " coalesce(a.name, '') AS requester_name, coalesce(a.time_zone, %s) AS time_zone,"
+        " o.id AS organisation_id, o.name AS organisation_name, o.name_en AS organisation_name_en"
+        " FROM study s LEFT JOIN service_request q ON q.id = s.service_request_id"
+        " LEFT JOIN account a ON a.id = q.requester_id"
+        " JOIN organisation o ON o.id = coalesce(q.organisation_id, s.organisation_id)"
         " WHERE s.id = %s",
-        (study_id,),
+        (DEFAULT_ZONE, study_id),
     )
 
 

@@ -1,8 +1,8 @@
 """The document under a report's signature: everything a reader vouched for, in one JSON value.
 
-It binds the samples (Merkle root), the analysis, the edits up to the last and the data completeness to
-the reader's words. The paper is drawn from this document and the samples alone, so what is printed is
-what was signed.
+It binds the samples (Merkle root), the analysis, the edits up to the last and the data completeness, or the images
+(`image_cases`), to the reader's words. The paper is drawn from this document and the samples or images alone, so what
+is printed is what was signed.
 """
 
 import hashlib
@@ -38,14 +38,10 @@ async def write_document(
     task: Row,
     heading: Mapping[str, Any],
     content: Mapping[str, Any],
-    analysis: Row,
-    edits: Sequence[Row],
-    seen: "Seen",
-    completeness: Mapping[str, Any],
+    parts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The document of a signature that is about to be made; plain JSON values only."""
+    """The document of a signature that is about to be made; plain JSON values only. `parts`: what was read."""
     patient = await one(conn, "SELECT * FROM patient WHERE id = %s", (task["patient_id"],))
-    timeline = await read_timeline(conn, task["recording_id"])
     document = {
         "format": FORMAT,
         "report": heading,
@@ -56,6 +52,30 @@ async def write_document(
         },
         "request": await read_request(conn, task["study_id"]),
         "reading_organisation": await _organisation(conn, task["organisation_id"]),
+        "content": {
+            **{key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
+            "full_disclosure": content.get("full_disclosure", False),
+            "language": content.get("language", LOCALES[0]),
+        },
+        **parts,
+        "withdrawn": None,
+        **await signature_fields(conn, actor, at, signer),
+    }
+    return dict(json.loads(to_json(document)))
+
+
+async def recording_parts(
+    conn: Connection,
+    task: Row,
+    included: Sequence[int],
+    analysis: Row,
+    edits: Sequence[Row],
+    seen: "Seen",
+    completeness: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a report says of the recording it is about."""
+    timeline = await read_timeline(conn, task["recording_id"])
+    return {
         "recording": await _recording(conn, task["recording_id"], analysis["input_sha256"], timeline),
         "analysis": {
             **{key: analysis[key] for key in ("id", "version", "algorithm", "analysed_at")},
@@ -65,21 +85,13 @@ async def write_document(
         },
         "edits": {"sequence": len(edits), "sha256": edits_sha256(edits)},
         "completeness": completeness,
-        "content": {
-            **{key: content[key] for key in ("findings_text", "conclusion", "advice", "critical")},
-            "full_disclosure": content.get("full_disclosure", False),
-            "language": content.get("language", LOCALES[0]),
-        },
-        "findings": _included(analysis, seen.analysis, timeline, content["included_findings"]),
+        "findings": _included(analysis, seen.analysis, timeline, included),
         "events": [
             e | _meanwhile(e, seen.analysis, timeline)
             for e in await recording_events(conn, task["recording_id"])
             if e["kind"] in PAPER_EVENTS
         ],
-        "withdrawn": None,
-        **await signature_fields(conn, actor, at, signer),
     }
-    return dict(json.loads(to_json(document)))
 
 
 async def signature_fields(conn: Connection, actor: Actor, at: datetime, signer: Signer) -> dict[str, Any]:

@@ -50,8 +50,10 @@ async def replace_rules(
     )  # fmt: skip
 
 
-async def forward_study(conn: Connection, at: datetime, study_id: UUID) -> int:
-    """Queue a study of images for the nodes that are to have it; how many."""
+async def forward_study(
+    conn: Connection, at: datetime, study_id: UUID, dicom_study_id: UUID | None = None
+) -> int:
+    """Queue a study of images for the nodes that are to have it; how many. An ECG's images are told beside it."""
     study = await one(conn, "SELECT * FROM study WHERE id = %s", (study_id,))
     facts = await study_facts(conn, at, study)
     wanted = {
@@ -60,5 +62,5 @@ async def forward_study(conn: Connection, at: datetime, study_id: UUID) -> int:
         if all(Condition(**condition).holds(facts) for condition in rule["conditions"])
     }
     for node_id in sorted(wanted):
-        await forwarding.queue(conn, at, study["dicom_study_id"], node_id)
+        await forwarding.queue(conn, at, dicom_study_id or study["dicom_study_id"], node_id)
     return len(wanted)

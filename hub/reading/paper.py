@@ -1,4 +1,4 @@
-"""The paper of an ECG report, drawn in the sandbox: A4, Chinese with English labels, strips at true scale.
+"""The paper of a report, drawn in the sandbox: A4, Chinese with English labels, ECG strips at true scale.
 
 Contents follow what the Shandong guideline for remote dynamic ECG (DB37/T 4565-2022) expects of a report
 (docs/holter.md says item by item). Every figure and word stands in the signed document; only the samples of the
@@ -15,7 +15,7 @@ import numpy as np
 from ecg.rhythms import RULES
 from hub.core.pdf import CONTENT_MM, GREY, WARNING, Frame, Paper, Strip, Trace
 from hub.core.pdf_text import wrapped
-from hub.reading import disclosure, paper_figures
+from hub.reading import disclosure, paper_figures, paper_images
 from hub.reading.sheet import MISSING, Sheet, rate, short
 from hub.reading.words import LOCALES, WORDS, number, word
 
@@ -67,6 +67,8 @@ def _patient(s: Sheet) -> None:
     patient, request = s.document["patient"], s.document["request"]
     clinic = request["organisation_name" if s.locale == "zh-CN" else "organisation_name_en"]
     blank = s.word("not_given")
+    is_ecg = study_kind(s.document) != "imaging"
+    pacemaker = [(s.label("pacemaker"), s.word("yes" if request["pacemaker"] else "no"))] if is_ecg else []
     s.paper.heading(s.label("patient"))
     s.paper.fields(
         [
@@ -75,10 +77,10 @@ def _patient(s: Sheet) -> None:
             (s.label("birth_date"), patient["birth_date"]),
             (s.label("age"), f"{patient['age_years']} {s.word('years')}"),
             (s.label("clinic"), clinic),
-            (s.label("requester"), request["requester_name"]),
+            (s.label("requester"), request["requester_name"] or blank),
             (s.label("requested_at"), s.time(request["created_at"], MINUTE)),
-            (s.label("pacemaker"), s.word("yes" if request["pacemaker"] else "no")),
-            (s.label("question"), request["question"]),
+            *pacemaker,
+            (s.label("question"), request["question"] or blank),
             (s.label("symptoms"), request["symptoms"] or blank),
             (s.label("drugs"), request["drugs"] or blank),
         ],
@@ -145,7 +147,7 @@ def _conclusion(s: Sheet) -> None:
 
 
 def _signature(s: Sheet) -> None:
-    report, analysis = s.document["report"], s.document["analysis"]
+    report = s.document["report"]
     s.paper.heading(s.label("signature"))
     s.paper.fields(
         [
@@ -156,10 +158,24 @@ def _signature(s: Sheet) -> None:
         ],
         label_mm=LABEL_MM + 6,
     )
-    edits = s.word("analysis_version", version=analysis["version"], edits=s.document["edits"]["sequence"])
-    s.paper.text(f"{s.word('algorithm')}: {analysis['algorithm']}  {edits}", 7, GREY)
-    s.paper.text(f"{s.word('merkle')}: {s.document['recording']['merkle_root']}", 7, GREY)
+    for line in _images_bound(s) if study_kind(s.document) == "imaging" else _recording_bound(s):
+        s.paper.text(line, 7, GREY)
     s.paper.text(f"{s.word('key')}: {s.document['signer']['key_id']}", 7, GREY)
+
+
+def _recording_bound(s: Sheet) -> list[str]:
+    """What the signature binds besides the words."""
+    analysis = s.document["analysis"]
+    edits = s.word("analysis_version", version=analysis["version"], edits=s.document["edits"]["sequence"])
+    return [
+        f"{s.word('algorithm')}: {analysis['algorithm']}  {edits}",
+        f"{s.word('merkle')}: {s.document['recording']['merkle_root']}",
+    ]
+
+
+def _images_bound(s: Sheet) -> list[str]:
+    images = s.document["images"]
+    return [s.word("images_hash", count=images["instances"], sha256=images["sha256"])]
 
 
 def _strips(s: Sheet) -> None:
@@ -238,8 +254,9 @@ def _duration(s: Sheet, hours: float) -> str:
 
 RECORD_SECTIONS = (*paper_figures.SECTIONS, _strips)
 _HEAD = (_patient, recorder, _completeness, _conclusion, _signature)
-TITLES = {"holter": "title", "ecg-12-lead": "title_twelve"}
+TITLES = {"holter": "title", "ecg-12-lead": "title_twelve", "imaging": "title_imaging"}
 SECTIONS_OF = {
     "holter": (*_HEAD, *RECORD_SECTIONS),
     "ecg-12-lead": (*_HEAD, paper_figures.twelve_lead, _strips),
+    "imaging": (_patient, paper_images.study, _conclusion, _signature, paper_images.key_images),
 }

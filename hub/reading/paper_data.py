@@ -31,15 +31,21 @@ async def pack_report(conn: Connection, report_id: UUID, locale: str | None = No
     report = await one(conn, "SELECT study_id, signed_content FROM report WHERE id = %s", (report_id,))
     signed = bytes(report["signed_content"])
     document = json.loads(signed)
+    given = {
+        "document": document,
+        "verification_code": verification_code(signed),
+        "locale": locale or document["content"].get("language", LOCALES[0]),
+    }
+    if study_kind(document) == "imaging":
+        return cbor2.dumps({**given, "strips": [], "events_left_out": 0})
     recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (UUID(document["recording"]["id"]),))
     timeline = await read_timeline(conn, recording["id"])
-    strips = [await _strip(conn, recording, timeline, wanted) for wanted in _wanted(document, timeline)]
     return cbor2.dumps(
         {
-            "document": document,
-            "verification_code": verification_code(signed),
-            "locale": locale or document["content"].get("language", LOCALES[0]),
-            "strips": strips,
+            **given,
+            "strips": [
+                await _strip(conn, recording, timeline, wanted) for wanted in _wanted(document, timeline)
+            ],
             "events_left_out": max(0, len(document["events"]) - EVENTS_MAX),
             "disclosure": await _disclosure(conn, recording, timeline, document),
         }

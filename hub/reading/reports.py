@@ -15,8 +15,9 @@ from hub.core.db import Connection, Row, maybe, notify, one, run
 from hub.core.store import StoredFile
 from hub.orders import requests
 from hub.people import access, audit, grants
+from hub.reading import image_cases
 from hub.reading.completeness import read_completeness
-from hub.reading.document import signature_fields, write_document
+from hub.reading.document import recording_parts, signature_fields, write_document
 from hub.reading.drafts import edited, newest_analysis, read_draft, read_edits
 from hub.reading.signing import Signer, canonical, verification_code
 from hub.reading.tasks import GRANT_SOURCE, claimed_task, read_task
@@ -42,10 +43,13 @@ async def sign_report(
     task_id: UUID,
     *,
     revision: int,
-    analysis_id: UUID,
-    edit_sequence: int,
+    analysis_id: UUID | None = None,
+    edit_sequence: int = 0,
+    images_sha256: str = "",
 ) -> Row:
-    """Sign what the reader saw: the draft, analysis and edits the page names must still be the newest."""
+    """Sign what the reader saw: the draft, and the analysis with its edits or the images, that the page names must
+    still be the newest.
+    """
     task = await read_task(conn, task_id)
     await access.require(conn, actor, at, "report.sign", organisation_id=task["organisation_id"])
     await claimed_task(conn, actor, at, task_id)
@@ -54,6 +58,27 @@ async def sign_report(
         raise errors.error("draft_stale")
     if not draft["content"]["conclusion"]:
         raise errors.error("draft_empty")
+    if task["kind"] == "imaging":
+        parts = await image_cases.document_parts(conn, task, images_sha256)
+    else:
+        parts = await _recording_parts(conn, task, draft["content"], analysis_id, edit_sequence)
+    before = await _newest(conn, task["study_id"])
+    heading = {
+        "id": str(ids.new(at)),
+        "study_id": str(task["study_id"]),
+        "version": before["version"] + 1 if before else 1,
+        "status": "amended" if before else "final",
+    }
+    document = await write_document(conn, actor, at, signer, task, heading, draft["content"], parts)
+    report = await _insert(conn, actor, at, signer, task_id, document)
+    await _complete(conn, actor, at, task)
+    return report
+
+
+async def _recording_parts(
+    conn: Connection, task: Row, content: Mapping[str, Any], analysis_id: UUID | None, edit_sequence: int
+) -> dict[str, Any]:
+    """The recording as it was read; `analysis_stale` if there is a newer analysis or edit, or one on its way."""
     analysis = await newest_analysis(conn, task["recording_id"])
     edits = await read_edits(conn, analysis["id"])
     if analysis["id"] != analysis_id or len(edits) != edit_sequence:
@@ -62,19 +87,9 @@ async def sign_report(
     if completeness["stored"] != analysis["completeness"]["stored"]:
         raise errors.error("analysis_stale")  # samples came since: the next analysis is on its way
     seen = await edited(analysis, [edit["operation"] for edit in edits])
-    before = await _newest(conn, task["study_id"])
-    heading = {
-        "id": str(ids.new(at)),
-        "study_id": str(task["study_id"]),
-        "version": before["version"] + 1 if before else 1,
-        "status": "amended" if before else "final",
-    }
-    document = await write_document(
-        conn, actor, at, signer, task, heading, draft["content"], analysis, edits, seen, completeness
+    return await recording_parts(
+        conn, task, content["included_findings"], analysis, edits, seen, completeness
     )
-    report = await _insert(conn, actor, at, signer, task_id, document)
-    await _complete(conn, actor, at, task)
-    return report
 
 
 async def withdraw_report(
@@ -144,7 +159,8 @@ async def _insert(
 async def _complete(conn: Connection, actor: Actor, at: datetime, task: Row) -> None:
     """The task and the request are done; the reader's grant ends with the claim."""
     study = await one(conn, "SELECT service_request_id FROM study WHERE id = %s", (task["study_id"],))
-    await requests.complete_request(conn, actor, at, study["service_request_id"])
+    if study["service_request_id"] is not None:
+        await requests.complete_request(conn, actor, at, study["service_request_id"])
     await run(
         conn,
         "UPDATE task SET status = 'completed', completed_at = %s, claimed_by = NULL, lease_until = NULL"
@@ -171,7 +187,8 @@ async def store_pdf(conn: Connection, actor: Actor, at: datetime, report_id: UUI
     )
     if made is not None:
         await audit.record(conn, actor, at, PAPER_MADE, "report", report_id, **made, sha256=file.sha256)
-    await jobs.enqueue(conn, at, "reading.deliver", str(report_id), {"report_id": str(report_id)})
+    for kind in ("reading.deliver", "reading.dicom"):
+        await jobs.enqueue(conn, at, kind, str(report_id), {"report_id": str(report_id)})
 
 
 async def deliver_report(conn: Connection, actor: Actor, at: datetime, report_id: UUID) -> None:

@@ -104,8 +104,9 @@ async def sign_report(request: Request) -> Any:
         report = await reports.sign_report(
             conn, request.actor, request.at, _signer(request), request.uuid("task_id"),
             revision=body.integer("revision", 0, 10**9),
-            analysis_id=body.uuid("analysis_id"),
-            edit_sequence=body.integer("edit_sequence", 0, drafts.EDITS_MAX),
+            analysis_id=body.optional_uuid("analysis_id"),
+            edit_sequence=body.integer("edit_sequence", 0, drafts.EDITS_MAX, default=0),
+            images_sha256=body.text("images_sha256", 64, required=False),
         )  # fmt: skip
     return {"report": reports.report_view(report)}
 

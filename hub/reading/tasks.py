@@ -32,7 +32,8 @@ _ORDER: dict[str, str] = {
     "done": "t.completed_at DESC, t.id",
 }
 _TASK = """
-    SELECT t.*, o.name AS from_name, o.name_en AS from_name_en, a.name AS claimed_name, s.recording_id
+    SELECT t.*, o.name AS from_name, o.name_en AS from_name_en, a.name AS claimed_name, s.recording_id,
+        s.dicom_study_id
     FROM task t JOIN study s ON s.id = t.study_id JOIN organisation o ON o.id = t.from_organisation_id
     LEFT JOIN account a ON a.id = t.claimed_by
 """
@@ -59,8 +60,6 @@ async def claim_task(conn: Connection, actor: Actor, at: datetime, task_id: UUID
     """
     task = await read_task(conn, task_id)
     await access.require(conn, actor, at, "task.claim", organisation_id=task["organisation_id"])
-    if task["recording_id"] is None:
-        raise errors.error("images_not_read_here")
     taken = await maybe(
         conn,
         "UPDATE task SET status = 'in-progress', claimed_by = %(me)s, lease_until = %(until)s"
@@ -100,7 +99,7 @@ async def claimed_task(conn: Connection, actor: Actor, at: datetime, task_id: UU
     """
     task = await maybe(
         conn,
-        "SELECT t.*, s.recording_id FROM task t JOIN study s ON s.id = t.study_id WHERE t.id = %s"
+        "SELECT t.*, s.recording_id, s.dicom_study_id FROM task t JOIN study s ON s.id = t.study_id WHERE t.id = %s"
         " AND t.status = 'in-progress' AND t.claimed_by = %s AND t.lease_until > %s FOR UPDATE OF t",
         (task_id, actor.account_id, at),
     )

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from ecg import integrity
 from hub.core import errors
-from hub.core.db import Connection, Row, maybe, one
+from hub.core.db import Connection, Row, maybe, one, rows
 from hub.core.store import Store
+from hub.imaging.instances import HUB
 from hub.reading.document import analysis_sha256, edits_sha256
 from hub.reading.drafts import read_edits
+from hub.reading.image_cases import images_sha256
 from hub.reading.reports import PAPER_MADE
 from hub.reading.signing import Signer
 from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
@@ -40,7 +42,7 @@ async def verify_report(conn: Connection, signer: Signer, store: Store, report_i
     report = await one(conn, "SELECT * FROM report WHERE id = %s", (report_id,))
     evidence = Evidence(conn, signer, store, report, _document(bytes(report["signed_content"])))
     checks = []
-    for name, check in CHECKS:
+    for name, check in CHECKS_OF_IMAGES if "images" in evidence.signed else CHECKS:
         ok, detail = await _verdict(check, evidence)
         checks.append({"name": name, "ok": ok, "detail": detail})
     return {"valid": all(check["ok"] for check in checks), "checks": checks}
@@ -139,11 +141,30 @@ def _file_fits(store: Store, sha256: str) -> bool:
         return False
 
 
-CHECKS: tuple[tuple[str, Callable[[Evidence], Awaitable[Verdict]]], ...] = (
-    ("signature", _signature),
-    ("content", _content),
+async def _images(e: Evidence) -> Verdict:
+    """Every image that was read is there with the bytes that were read; others may have come since."""
+    study_id = UUID(e.signed["images"]["id"])
+    found = await rows(
+        e.conn,
+        "SELECT file_sha256 FROM dicom_instance WHERE dicom_study_id = %s AND sent_by <> %s",
+        (study_id, HUB),
+    )
+    if await images_sha256(e.conn, study_id) != e.signed["images"]["sha256"]:
+        return False, f"{len(found)} images now, which are not those that were signed"
+    bad = [row for row in found if not await asyncio.to_thread(_file_fits, e.store, row["file_sha256"])]
+    return (
+        not bad,
+        f"{len(bad)} of {len(found)} images missing or changed" if bad else f"{len(found)} images unchanged",
+    )
+
+
+Check = tuple[str, Callable[[Evidence], Awaitable[Verdict]]]
+_SIGNED: tuple[Check, ...] = (("signature", _signature), ("content", _content))
+CHECKS: tuple[Check, ...] = (
+    *_SIGNED,
     ("samples", _samples),
     ("analysis", _analysis),
     ("edits", _edits),
     ("paper", _paper),
 )
+CHECKS_OF_IMAGES: tuple[Check, ...] = (*_SIGNED, ("images", _images), ("paper", _paper))

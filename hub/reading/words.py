@@ -5,6 +5,26 @@ needs it.
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, str]] = {
+    "title_imaging": ("影像诊断报告", "Diagnostic imaging report"),
+    "images": ("影像检查", "Images"),
+    "examination": ("检查", "Examination"),
+    "examined_at": ("检查日期", "Examined"),
+    "modality": ("设备类型", "Modality"),
+    "body_part": ("部位", "Body part"),
+    "accession": ("检查号", "Accession number"),
+    "image_count": ("影像数", "Images"),
+    "series_line": ("{modality} {description}（{count} 幅）", "{modality} {description} ({count})"),
+    "series": ("序列", "Series"),
+    "images_hash": (
+        "本报告绑定 {count} 幅影像，SHA-256：{sha256}",
+        "Binds {count} images, SHA-256: {sha256}",
+    ),
+    "key_images": ("关键图像", "Key images"),
+    "key_image_caption": ("{number}. 序列 {series} 第 {image} 幅", "{number}. Series {series}, image {image}"),
+    "key_image_frame": ("第 {frame} 帧", "frame {frame}"),
+    "key_image_window": ("窗位 {center} 窗宽 {width}", "window {center} / {width}"),
+    "not_drawn": ("此图不能打印：{reason}", "This image can't be printed: {reason}"),
+    "more_key_images": ("另有 {count} 幅关键图像未打印", "{count} more key images are not printed"),
     "title_twelve": ("十二导联心电图报告", "12-lead ECG report"),
     "whole_strips": ("心电图", "ECG"),
     "recorded_from": ("记录开始", "Recorded from"),

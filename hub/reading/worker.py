@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hub.core import actor, sandbox
 from hub.core.jobs import Context, JobKind, TimerHandler
-from hub.reading import paper_data, reports, routing, studies, tasks
+from hub.reading import paper_data, report_objects, reports, routing, studies, tasks
 from hub.reading.analyses import analyse_study
 
 PDF = "application/pdf"
@@ -85,6 +85,7 @@ JOBS: Mapping[str, JobKind] = {
     "reading.analyse": JobKind(analyse, lease_s=300, max_attempts=5),
     "reading.pdf": JobKind(make_pdf),
     "reading.deliver": JobKind(deliver),
+    report_objects.JOB: JobKind(report_objects.put_back, lease_s=300, max_attempts=5),
 }
 EVERY: Mapping[str, tuple[float, TimerHandler]] = {
     "reading.leases": (2.0, free_leases),

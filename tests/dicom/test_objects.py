@@ -32,7 +32,7 @@ KEYS = (
     ImageReference("2.25.3", ULTRASOUND_LOOP, "2.25.3.1", frame=7),
 )
 REPORT = Report(
-    sop_uid="2.25.10", series_uid="2.25.11", version=1, title="影像诊断报告", language="zh-CN",
+    sop_uid="2.25.10", series_uid="2.25.11", version=1, kind="imaging", title="影像诊断报告", language="zh-CN",
     sections=(Section("findings", "右肺上叶见结节。\n余未见异常。"), Section("impression", "右肺上叶结节"),
               Section("recommendation", "三月后复查")),
     signed_at=datetime(2026, 11, 21, 14, 5, tzinfo=timezone(timedelta(hours=8))), signer_name="李医生",

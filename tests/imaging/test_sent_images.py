@@ -125,9 +125,7 @@ async def test_what_was_not_this_patient_s_is_read_as_nobody_s_until_it_is_decid
     await read(clinic)
     assert await open_tasks(clinic) == {("ecg-12-lead", clinic.patient_id), ("imaging", clinic.patient_id)}
     (first, *_) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
-    await clinic.reader.json(
-        "POST", f"/api/tasks/{first['id']}/claim", status=200 if first["kind"] != "imaging" else 409
-    )
+    await clinic.reader.json("POST", f"/api/tasks/{first['id']}/claim")
     async with await world.connect(clinic.databases.admin_dsn) as admin:
         other = await world.patient(admin, clinic.two.own, "李四")
         await world.insert(

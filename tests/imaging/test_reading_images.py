@@ -1,0 +1,152 @@
+"""Images are read like anything else: claimed, marked, reported, signed, and the report goes back into DICOM."""
+
+import asyncio
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from hub.imaging import indexing
+from hub.imaging.instances import HUB
+from tests import world
+from tests.imaging import senders
+from tests.imaging.conftest import Clinic
+from tests.imaging.tus import Sending
+
+LATER = world.AT + timedelta(minutes=2)
+STUDY = "2.25.77"
+DRAFT = {
+    "findings_text": "右肺上叶结节。",
+    "conclusion": "右肺结节",
+    "advice": "三月后复查",
+    "included_findings": [],
+}
+
+
+async def send(clinic: Clinic, number: int) -> None:
+    """A slice of the study, indexed, and the study complete."""
+    content = senders.as_file(senders.slice_of(STUDY, f"{STUDY}.1", number, side=8))
+    await Sending(clinic.doctor, content, f"{number}.dcm").whole(clinic.request_id)
+    await clinic.run_jobs()
+    await indexing.queue_waiting(clinic.context(LATER))
+    await clinic.run_jobs(LATER)
+    await indexing.complete(clinic.context(LATER))
+    await clinic.run_jobs(LATER)
+
+
+async def opened(clinic: Clinic) -> dict[str, Any]:
+    """The one open task, claimed, and its case."""
+    (task,) = (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"]
+    await clinic.reader.json("POST", f"/api/tasks/{task['id']}/claim")
+    case: dict[str, Any] = await clinic.reader.json("GET", f"/api/tasks/{task['id']}/case")
+    return case
+
+
+async def sign(clinic: Clinic, case: dict[str, Any], status: int = 200) -> dict[str, Any]:
+    task = case["task"]["id"]
+    revision = case["draft"]["revision"] if case["draft"] else 0
+    saved = await clinic.reader.json(
+        "PUT", f"/api/tasks/{task}/draft", {"content": DRAFT, "revision": revision}
+    )
+    seen = {"revision": saved["revision"], "images_sha256": case["images"]["sha256"]}
+    answer: dict[str, Any] = await clinic.reader.json("POST", f"/api/tasks/{task}/sign", seen, status=status)
+    await clinic.run_jobs(LATER)
+    return answer.get("report", answer)
+
+
+async def objects(clinic: Clinic) -> dict[str, list[pydicom.Dataset]]:
+    """What the hub has added, by modality."""
+    found: dict[str, list[pydicom.Dataset]] = {}
+    for row in await clinic.rows(
+        f"SELECT file_sha256 FROM dicom_instance WHERE sent_by = '{HUB}' ORDER BY id"
+    ):
+        read = pydicom.dcmread(clinic.store.path(row["file_sha256"]))
+        found.setdefault(read.Modality, []).append(read)
+    return found
+
+
+async def test_a_report_on_images_goes_back_beside_them(clinic: Clinic) -> None:
+    for number in (1, 2):
+        await send(clinic, number)
+    case = await opened(clinic)
+    assert (case["images"]["instances"], case["images"]["modalities"]) == (2, ["CT"])
+    (chosen,) = await clinic.rows("SELECT id, sop_uid FROM dicom_instance WHERE number = 2")
+    study = case["images"]["id"]
+    key = f"/api/images/{study}/key-images/{chosen['id']}/1"
+    await clinic.reader.json("PUT", key, {"note": "结节", "window": {"center": -600, "width": 1500}})
+    report = await sign(clinic, case)
+    assert report["document"]["key_images"][0]["sop_uid"] == chosen["sop_uid"]
+
+    made = await objects(clinic)
+    assert {kind: len(found) for kind, found in made.items()} == {"DOC": 1, "SR": 1, "KO": 1}
+    assert {str(one.StudyInstanceUID) for found in made.values() for one in found} == {STUDY}
+    (paper,) = made["DOC"]
+    assert paper.EncapsulatedDocument[: paper.EncapsulatedDocumentLength].startswith(b"%PDF")
+    texts = [
+        part.ContentSequence[0].get("TextValue")
+        for part in made["SR"][0].ContentSequence
+        if "ContentSequence" in part
+    ]
+    assert texts[:3] == ["右肺上叶结节。", "右肺结节", "三月后复查"]
+    assert (
+        made["KO"][0].ContentSequence[-1].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        == chosen["sop_uid"]
+    )
+
+    await indexing.complete(clinic.context(LATER + timedelta(minutes=2)))
+    await clinic.run_jobs(LATER + timedelta(minutes=2))
+    assert (await clinic.reader.json("GET", "/api/tasks?view=open"))["tasks"] == []  # nothing has come late
+    told = await clinic.doctor.json("GET", f"/api/reports/{report['id']}/verify")
+    assert told["valid"] and [check["name"] for check in told["checks"]] == [
+        "signature",
+        "content",
+        "images",
+        "paper",
+    ]
+
+    await clinic.reader.json("POST", f"/api/reports/{report['id']}/withdraw", {"reason": "写错"})
+    await clinic.run_jobs(LATER)
+    first, second = sorted((await objects(clinic))["SR"], key=lambda one: int(one.InstanceNumber))
+    (before,) = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert (
+        before.ReferencedSOPInstanceUID == first.SOPInstanceUID
+        and first.SeriesInstanceUID == second.SeriesInstanceUID
+    )
+
+
+async def test_images_that_came_meanwhile_are_not_signed_unseen(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    case = await opened(clinic)
+    await send(clinic, 2)
+    refused = await sign(clinic, case, status=409)
+    assert refused["error"]["code"] == "images_stale"
+    again = await clinic.reader.json("GET", f"/api/tasks/{case['task']['id']}/case")
+    assert again["images"]["instances"] == 2
+    assert (await sign(clinic, again))["document"]["images"]["instances"] == 2
+
+
+async def test_an_image_changed_on_disk_is_named(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    report = await sign(clinic, await opened(clinic))
+    (row,) = await clinic.rows("SELECT file_sha256 FROM dicom_instance WHERE sent_by <> 'hub'")
+    path = clinic.store.path(row["file_sha256"])
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    told = await clinic.doctor.json("GET", f"/api/reports/{report['id']}/verify")
+    assert [check["name"] for check in told["checks"] if not check["ok"]] == ["images"]
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy of dicom3tools is not installed")
+async def test_a_validator_finds_the_stored_objects_sound(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    await sign(clinic, await opened(clinic))
+    for row in await clinic.rows(f"SELECT file_sha256 FROM dicom_instance WHERE sent_by = '{HUB}'"):
+        assert await asyncio.to_thread(errors_of, clinic.store.path(row["file_sha256"])) == []
+
+
+def errors_of(file: Path) -> list[str]:
+    said = subprocess.run(["dciodvfy", "-new", str(file)], capture_output=True, text=True, check=False)
+    return [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]

@@ -3,18 +3,17 @@ import { api } from '../core/api';
 import type { Instance, Layout, Manifest, Series, Slice } from './types';
 
 type Sent<T> = Partial<Omit<T, 'pixels'>> & { pixels?: Partial<Layout> | null };
-type SentSeries = Omit<Series, 'instances'> & { common?: Sent<Instance>; instances: Sent<Instance>[] };
+type SentSeries = Omit<Series, 'instances'> & { common?: Partial<Layout>; instances: Sent<Instance>[] };
 export type SentManifest = Omit<Manifest, 'series'> & { series: SentSeries[] };
 
 const UNSAID: Omit<Instance, 'id' | 'sop_uid'> = {
   sop_class_uid: '', number: null, state: 'waiting', fault: null, kind: 'other', recording_id: null, pixels: null,
 };
 
-/** An instance as the page uses it: what it says itself goes before what its series says of all. */
-function whole(sent: Sent<Instance>, common: Sent<Instance>): Instance {
-  const told = { ...UNSAID, ...common, ...sent } as Instance;
-  const pixels = sent.pixels === null ? null : { ...common.pixels, ...sent.pixels };
-  return { ...told, pixels: told.state === 'ready' && pixels !== null && 'frames' in pixels ? (pixels as Layout) : null };
+/** An instance as the page uses it: what it says itself goes before what its series says of all layouts. */
+function whole(sent: Sent<Instance>, common: Partial<Layout>): Instance {
+  const pixels = { ...common, ...sent.pixels };
+  return { ...UNSAID, ...sent, pixels: sent.state === 'ready' && 'frames' in pixels ? pixels : null } as Instance;
 }
 
 export function merged(sent: SentManifest): Manifest {

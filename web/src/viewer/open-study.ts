@@ -29,7 +29,7 @@ export class OpenStudy {
 
   /** From when it is drawn on: what changes at the hub is asked for. */
   listen(): void {
-    this.#forget ??= onChange(['uploads'], () => { if (this.waiting.peek() || this.manifest.peek()?.study.is_open) this.#soon(0); });
+    this.#forget ??= onChange(['uploads', 'images'], () => { if (this.waiting.peek() || this.manifest.peek()?.study.is_open) this.#soon(0); });
   }
 
   close(): void {

@@ -137,9 +137,10 @@ export function fit(pane: StackPane): void {
   const shown = pane.shown.value;
   const { width, height } = pane.size.value;
   if (!shown || width === 0) return;
-  const { rows, columns, aspect } = shown.pixels;
+  const { rows, columns, aspect, spacing_mm } = shown.pixels;
   const view = pane.view.peek();
-  const stretch = aspect[0] / aspect[1] || 1;
+  const [tall, wide] = spacing_mm ?? aspect; // an aspect has no meaning where the spacing is known (PS3.3 C.7.6.3.1.7)
+  const stretch = tall > 0 && wide > 0 ? tall / wide : 1;
   const turned = view.rotation % 180 !== 0;
   const [across, down] = turned ? [rows * stretch, columns] : [columns, rows * stretch];
   const scale = Math.min(width / across, height / down);

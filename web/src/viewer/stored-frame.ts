@@ -24,7 +24,8 @@ export class StoredFrame {
   constructor(readonly slice: Slice, layout: Layout) {
     const frame = layout.frames[slice.frame]!;
     this.key = keyOf(slice);
-    this.layout = layout;
+    const { offset: _offset, length: _length, cuts: _cuts, ...own } = frame;
+    this.layout = Object.keys(own).length ? { ...layout, ...own } : layout; // a frame may have its place and its values' meaning to itself
     this.cuts = frame.cuts.length ? frame.cuts : [frame.length];
     this.offset = frame.offset;
     let halvings = 0;
@@ -36,8 +37,9 @@ export class StoredFrame {
     return this.cuts.length - 1;
   }
 
+  /** By its first marker: start of image of JPEG, where JPEG 2000 has its start of codestream. */
   get jpeg(): boolean {
-    return this.layout.media_type === 'image/jpeg';
+    return this.bytes[0] === 0xff && this.bytes[1] === 0xd8;
   }
 
   /** The largest prefix that is here; -1 = none. */

@@ -5,7 +5,9 @@ export type Point = [number, number];
 export type Vector = [number, number, number];
 
 /** One frame of the serving copy: `length` bytes at `offset`; `cuts` are lengths of prefixes that decode by themselves. */
-export type Frame = { offset: number; length: number; cuts: number[]; position_mm?: Vector; orientation?: number[] };
+export type Frame = { offset: number; length: number; cuts: number[] } & Partial<OfFrame>;
+/** What a frame of an enhanced object may have to itself; it goes before what its instance says. */
+export type OfFrame = { position_mm: Vector | null; orientation: number[] | null; modality: ModalityTransform; windows: FileWindow[] };
 
 /** Stored values to those of the modality (PS3.3 C.11.1): a line or a table. */
 export type ModalityTransform =
@@ -18,8 +20,7 @@ export type Region = { x0: number; y0: number; x1: number; y1: number; spacing_m
 export type OverlayPlane = { rows: number; columns: number; origin: [number, number]; bits: string; label: string };
 export type SpacingSource = 'PixelSpacing' | 'ImagerPixelSpacing' | 'UltrasoundRegion' | 'NominalScannedPixelSpacing';
 
-export type Layout = {
-  media_type?: 'image/jphc' | 'image/jpeg';
+export type Layout = OfFrame & {
   rows: number;
   columns: number;
   samples: 1 | 3;
@@ -29,8 +30,6 @@ export type Layout = {
   frames: Frame[];
   lossy: boolean;
   lossy_ratio?: number | null;
-  modality: ModalityTransform;
-  windows: FileWindow[];
   voi_lut: LookupTable | null;
   smallest: number;
   largest: number;
@@ -39,8 +38,6 @@ export type Layout = {
   spacing_source: SpacingSource | null;
   spacing_note?: string | null;
   regions?: Region[];
-  position_mm: Vector | null;
-  orientation: number[] | null;
   frame_of_reference_uid: string | null;
   frame_time_ms: number | null;
   aspect: [number, number]; // height and width of a pixel

@@ -3,9 +3,10 @@
 A command set is implicit VR little endian, whatever was negotiated, and has no sequences.
 """
 
+import dataclasses
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from dicom import uids
@@ -57,7 +58,7 @@ class Command:
     has_data_set: bool
     sop_class_uid: str = ""  # affected, or requested
     sop_instance_uid: str = ""
-    _values: Mapping[int, bytes] = field(default_factory=dict, compare=False, repr=False)
+    _values: Mapping[int, bytes] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @property
     def destination(self) -> str:

@@ -165,4 +165,5 @@ def plan(settings: Settings) -> lifecycle.Plan:
     # Not ingest, whose ticks need the same large arrays again and again.
     jobs_part, web_part = (Part(name, name, memory.GIVES_BACK) for name in ("jobs", "web"))
     images = [Part("dimse", "dimse")] if settings.dimse_port or settings.dimse_tls_port else []
+    images += [Part("query", "query")] if settings.dimse_query_port or settings.dimse_query_tls_port else []
     return lifecycle.Plan((jobs_part, *ingest, *images, web_part), devices.broker_accounts)

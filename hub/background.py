@@ -16,7 +16,16 @@ from hub.core.db import Database
 from hub.core.jobs import JobKind, Worker
 from hub.core.role import Role
 from hub.core.settings import Settings
-from hub.imaging import copies, copying, dicom_studies, indexing, reconciling, uploads
+from hub.imaging import (
+    commitment,
+    commitment_worker,
+    copies,
+    copying,
+    dicom_studies,
+    indexing,
+    reconciling,
+    uploads,
+)
 from hub.imaging import worker as imaging_worker
 from hub.ingest import record_pass, replay
 from hub.ingest import worker as ingest_worker
@@ -39,6 +48,7 @@ JOBS: Mapping[str, JobKind] = {
     **telemetry_worker.JOBS,
     **imaging_worker.JOBS,
     **indexing.JOBS,
+    **commitment_worker.JOBS,
     **copying.JOBS,
     **alarm_worker.JOBS,
     **record_pass.JOBS,
@@ -64,6 +74,7 @@ ENQUEUED = (
     dicom_studies.COMPLETE_JOB,
     reconciling.ECG_JOB,
     reconciling.TAKEN_BACK_JOB,
+    commitment.JOB,
     commands.JOB,
     devices.ASK_JOB,
     set_asides.REPLAY_JOB,

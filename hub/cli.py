@@ -34,7 +34,7 @@ from hub.core.settings import Settings
 
 ACTOR = actor.job("cli")
 DEMO = "demo"
-DIMSE = "dimse"
+DIMSE, QUERY = "dimse", "query"
 WEB = "web"
 Arguments = argparse.Namespace
 Command = Callable[[Settings, Arguments], Coroutine[Any, Any, int | None]]
@@ -82,6 +82,10 @@ def _role(name: str) -> role.Role:
         from hub import receiver
 
         return receiver.run_dimse
+    if name == QUERY:
+        from hub import querier
+
+        return querier.run_query
     if name == WEB:
         from hub import app
 

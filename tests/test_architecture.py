@@ -29,6 +29,7 @@ COMPOSERS = {
     "demo_district",
     "demo_ecg",
     "keeping",
+    "querier",
     "receiver",
     "simulate",
 }

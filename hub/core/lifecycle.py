@@ -242,8 +242,10 @@ def _broker_ports(settings: Settings) -> list[tuple[str, int]]:
 
 
 def _dicom_ports(settings: Settings) -> list[tuple[str, int]]:
-    """Where images will come in, if they may."""
-    ports = (settings.dimse_port, settings.dimse_tls_port)
+    """Where images will come in, and be asked for, if they may."""
+    ports = (
+        settings.dimse_port, settings.dimse_tls_port, settings.dimse_query_port, settings.dimse_query_tls_port,
+    )  # fmt: skip
     return [(settings.dimse_host, port) for port in ports if port]
 
 

@@ -102,8 +102,16 @@ class Settings:
         default=0,
         metadata=_help("port of DICOM without TLS (11112 is usual), for dimse_plain_addresses only; 0: none"),
     )
+    dimse_query_tls_port: int = field(
+        default=0,
+        metadata=_help("port of DICOM query, retrieval and worklist over TLS; 0: it does not listen"),
+    )
+    dimse_query_port: int = field(
+        default=0,
+        metadata=_help("the same without TLS (11113 is usual), for dimse_plain_addresses only; 0: none"),
+    )
     dimse_plain_addresses: tuple[str, ...] = field(
-        default=(), metadata=_help("addresses or networks that may send DICOM without TLS")
+        default=(), metadata=_help("addresses or networks that may use DICOM without TLS")
     )
     shards: int = field(
         default=16, metadata=_help("broker sessions the devices are shared out to; fixed for an installation")
@@ -284,10 +292,14 @@ def check(settings: Settings) -> list[str]:
 
 def _check_dimse(settings: Settings) -> list[str]:
     problems = []
-    if settings.dimse_tls_port and (settings.tls_cert is None or settings.dimse_tls_clients is None):
-        problems.append("HUB_DIMSE_TLS_PORT needs HUB_TLS_CERT, HUB_TLS_KEY and HUB_DIMSE_TLS_CLIENTS")
-    if settings.dimse_port and not settings.dimse_plain_addresses:
-        problems.append("HUB_DIMSE_PORT is without TLS: name who may use it in HUB_DIMSE_PLAIN_ADDRESSES")
+    for name in ("dimse", "dimse_query"):
+        setting, own = f"HUB_{name.upper()}", vars(settings)
+        if own[f"{name}_tls_port"] and (settings.tls_cert is None or settings.dimse_tls_clients is None):
+            problems.append(f"{setting}_TLS_PORT needs HUB_TLS_CERT, HUB_TLS_KEY and HUB_DIMSE_TLS_CLIENTS")
+        if own[f"{name}_port"] and not settings.dimse_plain_addresses:
+            problems.append(
+                f"{setting}_PORT is without TLS: name who may use it in HUB_DIMSE_PLAIN_ADDRESSES"
+            )
     if any(not _is_network(text) for text in settings.dimse_plain_addresses):
         problems.append("HUB_DIMSE_PLAIN_ADDRESSES must be IP addresses or networks like 192.168.1.0/24")
     if not 1 <= len(settings.dimse_ae_title) <= 16 or not settings.dimse_ae_title.isascii():

@@ -1,19 +1,24 @@
-"""C-STORE to another node: stored files go out as they are, each with the status the node gave (PS3.4 annex B).
+"""C-STORE to another node: stored files go out as they are, each with the status the node gave (PS3.4 annex B); and
+what a node is told about storage commitment (annex J).
 
 pynetdicom works in a thread of its own; nothing of the database is held meanwhile.
 """
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from pynetdicom import AE, _config, build_context
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, build_context, build_role
 from pynetdicom.association import Association
 
+from dicom import services
 from hub.imaging.forwarding import Forward, Waiting
+from hub.imaging.moving import Origin
 
 CONTEXTS_MAX = 128  # of an association (PS3.8 9.3.2.2)
 CONNECT_S, ANSWER_S = 15.0, 60.0
@@ -43,8 +48,11 @@ def batch_of(instances: Sequence[Waiting]) -> list[Waiting]:
     return batch
 
 
-def send(forward: Forward, batch: Sequence[Waiting], paths: Mapping[UUID, Path], calling_ae: str) -> Sent:
-    """Send these instances over one association."""
+def send(
+    forward: Forward, batch: Sequence[Waiting], paths: Mapping[UUID, Path], calling_ae: str,
+    told: Callable[[UUID, int], bool] = lambda _id, _status: True, origin: Origin | None = None,
+) -> Sent:  # fmt: skip
+    """Send these instances over one association; `told` hears each status, and whether it goes on."""
     entity, sent = AE(ae_title=calling_ae), Sent()
     entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = CONNECT_S, ANSWER_S, ANSWER_S
     entity.connection_timeout = CONNECT_S
@@ -58,11 +66,13 @@ def send(forward: Forward, batch: Sequence[Waiting], paths: Mapping[UUID, Path],
         return sent
     try:
         for one in batch:
-            status = _stored(association, paths[one.id])
+            status = _stored(association, paths[one.id], origin)
             if status is None:
                 sent.fault = "line lost"
                 break
             sent.statuses.append((one.id, status))
+            if not told(one.id, status):
+                break
     finally:
         if association.is_established:
             association.release()
@@ -78,12 +88,44 @@ def _listens(forward: Forward) -> bool:
     return True
 
 
-def _stored(association: Association, path: Path) -> int | None:
+def _stored(association: Association, path: Path, origin: Origin | None) -> int | None:
     """The status of one C-STORE; None if the line broke."""
+    told: dict[str, Any] = {}
+    if origin is not None:
+        told = {"originator_aet": origin.ae_title, "originator_id": origin.message_id}
     try:
-        answer = association.send_c_store(path)
+        answer = association.send_c_store(path, **told)
     except ValueError:  # no accepted presentation context
         return NOT_SUPPORTED
     except RuntimeError:  # not established any more
         return None
     return int(answer.Status) if "Status" in answer else None
+
+
+def report(to: Forward, event_type: int, document: dict[str, Any], calling_ae: str) -> str | None:
+    """Tell a node, over an association of ours, what it asked of storage commitment; why it was not told, if so."""
+    entity = AE(ae_title=calling_ae)
+    entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = CONNECT_S, ANSWER_S, ANSWER_S
+    entity.connection_timeout = CONNECT_S
+    if not _listens(to):
+        return "not reached"
+    association = entity.associate(
+        to.address, to.port, [build_context(services.COMMITMENT)], to.ae_title,
+        ext_neg=[build_role(services.COMMITMENT, scp_role=True)],
+    )  # fmt: skip
+    if not association.is_established:
+        return "rejected" if association.is_rejected else "not reached"
+    try:
+        answer, _ = association.send_n_event_report(
+            Dataset.from_json(document), event_type, services.COMMITMENT, services.COMMITMENT_INSTANCE
+        )
+    except (
+        ValueError,
+        RuntimeError,
+    ) as failure:  # no accepted presentation context; not established any more
+        return type(failure).__name__
+    finally:
+        if association.is_established:
+            association.release()
+    status = int(answer.Status) if "Status" in answer else None
+    return None if status == 0 else f"status {status}"

@@ -114,6 +114,7 @@ ACTIONS: dict[str, Action] = {
     "upload.push": Action((Rule(CARE),), node="send"),
     "dicom.store": Action((Rule(CARE),), node="send"),
     "dicom.query": Action((Rule(CARE),), "patient.read", node="query"),
+    "dicom.worklist": Action(node="query"),  # what waits at its own clinic
     "dicom.read": _CARE,
     "dicom.export": _below(ADMIN),
     "images.read": _CARE_OR_GRANT,

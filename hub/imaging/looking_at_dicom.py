@@ -65,21 +65,19 @@ def _values(data_set: Dataset, place: str) -> dict[str, Any]:
     The place of a value (PS3.18 F.2.6) is its tag, behind those of the sequences around it with the item's number.
     """
     found: dict[str, Any] = {}
-    for tag in data_set.keys():
+    for tag in list(data_set.keys()):
         name = f"{tag:08X}"
         try:
-            element = data_set[tag]
-            found[name] = (
-                _sequence(element, f"{place}{name}/") if element.VR == "SQ"
-                else element.to_json_dict(lambda _, where=place + name: where, VALUE_BYTES_MAX)
-            )  # fmt: skip
+            found[name] = _element(data_set[tag], place + name)
         except Exception:  # the parser has no one error of its own
             continue
     return found
 
 
-def _sequence(element: DataElement, place: str) -> dict[str, Any]:
-    items = [_values(item, f"{place}{number}/") for number, item in enumerate(element.value)]
+def _element(element: DataElement, place: str) -> dict[str, Any]:
+    if element.VR != "SQ":
+        return element.to_json_dict(lambda _: place, VALUE_BYTES_MAX)
+    items = [_values(item, f"{place}/{number}/") for number, item in enumerate(element.value)]
     return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
 
 

@@ -211,7 +211,7 @@ async def test_metadata_are_dicom_json_and_a_file_that_kills_its_parser_stays(de
     assert len(documents) == 3
     for row in documents:
         assert row["document"]["00100010"]["Value"][0]["Alphabetic"] == "王^建国"
-        assert "7FE00010" not in row["document"]
+        assert row["document"]["7FE00010"] == {"vr": "OW", "BulkDataURI": "bulkdata/7FE00010"}
     deep = senders.as_file(senders.slice_of("1.2.3", "1.2.3.4", 1, side=2))
     bomb = deep + (b"\xe1\x7f\x10\x10SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff") * 10_000
     file = await desk.context.store.put(bomb, instances.MEDIA_TYPE)

@@ -21,6 +21,7 @@ POINTS_OF: Final = {
     "angle": (3, 4),
     "ellipse": (2, 2),
     "rectangle": (2, 2),
+    "rectangle": (2, 2),
     "arrow": (2, 2),
     "text": (1, 1),
 }  # kind: how many points, at least and at most

@@ -1,12 +1,12 @@
 // The open case in the middle: who and why, how complete, the rate, the record, findings, hours, events.
 import { useState } from 'preact/hooks';
 import { t } from '../core/i18n';
-import { formatClock } from '../core/time';
 import { useAction } from '../core/resource';
 import { Button, Dialog, ErrorBanner } from '../core/ui';
+import { CaseHead } from './case-head';
 import { CriticalValues, Ectopy, St, TwelveLead, Variability } from './figures';
 import { Events, Evidence, Findings } from './lists';
-import type { OpenCase } from './open-case';
+import type { OpenCase, Opened } from './open-case';
 import { Completeness, Figures, Hours, RateTrend, SignalOverview } from './overview';
 import { Record } from './record';
 import { Templates } from './templates';
@@ -36,40 +36,8 @@ export function CasePane({ open, help, leave }: { open: OpenCase; help: () => vo
   );
 }
 
-function CaseHead({ open, help, leave }: { open: OpenCase; help: () => void; leave: () => void }) {
-  const { patient, request } = open.data.value;
-  const release = useAction(async () => {
-    await open.draft.flush();
-    await open.claim.release();
-    leave();
-  });
-  return (
-    <header class="case-head">
-      <h2 class="case-name">{patient.name} <span class="soft">{t(`core.sex.${patient.sex}`)} · {t('core.age_years', { count: patient.age_years })}</span></h2>
-      <p class="case-question">
-        <span><strong>{t('reading.question')}</strong> {request.question}</span>
-        {request.symptoms && <span><strong>{t('reading.symptoms')}</strong> {request.symptoms}</span>}
-        {request.drugs && <span><strong>{t('reading.drugs')}</strong> {request.drugs}</span>}
-        {request.pacemaker && <strong>{t('live.paced')}</strong>}
-      </p>
-      <div class="actions">
-        {!open.signed.value && <Lease open={open} />}
-        {!open.signed.value && <Button kind="quiet" busy={release.busy} onClick={release.run}>{t('reading.release')}</Button>}
-        <Button kind="quiet" onClick={help}>{t('reading.keys.short')}</Button>
-      </div>
-      {release.error && <ErrorBanner error={release.error} />}
-    </header>
-  );
-}
-
-function Lease({ open }: { open: OpenCase }) {
-  const { state, until } = open.claim;
-  const at = until.value ? formatClock(until.value) : '';
-  return <span class="small soft" role="status" data-testid="lease" data-state={state.value}>{t(state.value === 'unsure' ? 'reading.lease.unsure' : 'reading.lease', { until: at })}</span>;
-}
-
 /** The claim is gone: nothing more is stored, but nothing typed is lost either. */
-export function LostClaim({ open, again, leave }: { open: OpenCase; again: () => Promise<void>; leave: () => void }) {
+export function LostClaim({ open, again, leave }: { open: Opened; again: () => Promise<void>; leave: () => void }) {
   const work = useAction(again);
   const [copied, setCopied] = useState(false);
   const text = open.draft.text.value;

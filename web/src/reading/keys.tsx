@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { prompt } from '../core/api';
 import { t, type MessageKey } from '../core/i18n';
 import { Dialog } from '../core/ui';
-import { keyOf, type OpenCase } from './open-case';
+import { keyOf, type OpenCase, type Opened } from './open-case';
 import { classify, page, stepBeat } from './record';
 import { calipersOn } from './sheet';
 import type { CaseFinding } from './types';
@@ -68,14 +68,15 @@ function taken(event: KeyboardEvent): boolean {
   return target.matches('input, textarea, select, [role="slider"], [role="separator"]') || (event.key === 'Enter' && target.matches('button, a'));
 }
 
-export function useKeys(open: OpenCase | null, help: () => void): void {
+export function useKeys(open: Opened | null, help: () => void): void {
   useEffect(() => {
     function pressed(event: KeyboardEvent): void {
+      if (event.defaultPrevented) return; // the viewer's
       if (event.key === 'Escape' && event.target instanceof HTMLElement && event.target.matches('input, textarea')) event.target.blur();
       if (taken(event)) return;
       if (event.key === '?') { help(); return; }
       const key = KEYS.find(({ keys }) => keys.includes(event.key));
-      if (!key || !open) return;
+      if (!key || !open || open.kind === 'images') return; // the viewer has its own, and hears them first
       event.preventDefault();
       key.run(open);
     }

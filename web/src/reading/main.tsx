@@ -7,13 +7,14 @@ import { Shell, startPage } from '../core/shell';
 import { Button, EmptyState, ErrorState, NoRight, Skeleton } from '../core/ui';
 import { CasePane, LostClaim } from './case-pane';
 import { KeysDialog, useKeys } from './keys';
-import { openCase, type OpenCase } from './open-case';
+import { ImagePane } from './image-pane';
+import { openCase, type Opened } from './open-case';
 import { Panes } from './panes';
 import { nextTask, QueuePane, useQueue, type Queue } from './queue';
 import './reading.css';
 import { ReportPane } from './report';
 
-type State = { open: OpenCase | null; error: ApiError | null };
+type State = { open: Opened | null; error: ApiError | null };
 
 /** Claims and opens the task of the address; leaving it stores the draft and gives the task back. */
 function useCase(task_id: string | null): State & { again: () => Promise<void> } {
@@ -22,7 +23,7 @@ function useCase(task_id: string | null): State & { again: () => Promise<void> }
   useEffect(() => {
     if (task_id === null) return;
     let wanted = true;
-    let opened: OpenCase | null = null;
+    let opened: Opened | null = null;
     openCase(task_id).then(
       (open) => {
         opened = open;
@@ -52,7 +53,7 @@ function useCase(task_id: string | null): State & { again: () => Promise<void> }
   return { ...state, again: state.open ? again : async () => setRound(round + 1) };
 }
 
-async function leaveCase(open: OpenCase): Promise<void> {
+async function leaveCase(open: Opened): Promise<void> {
   const held = open.claim.state.value;
   if (held === 'held' || held === 'unsure') {
     await open.draft.flush();
@@ -66,7 +67,11 @@ function ReadingPage() {
   const queue = useQueue('open');
   const { open, error, again } = useCase(task_id);
   const [help, setHelp] = useState(false);
-  useKeys(open, () => setHelp(true));
+  const showKeys = (): void => {
+    if (open?.kind === 'images') void import('../viewer/tools/bench').then(({ sheetOpen }) => { sheetOpen.value = true; });
+    else setHelp(true);
+  };
+  useKeys(open, showKeys);
   const next = nextTask(queue, task_id);
   const leave = (): void => go({});
   const goNext = next ? () => go({ task: next.id }) : null;
@@ -74,7 +79,7 @@ function ReadingPage() {
     <Shell page="reading" wide title={t('reading.title')}>
       <Panes
         left={<QueuePane open={queue} chosen={task_id} choose={(task) => go({ task: task.id })} />}
-        middle={open ? <CasePane key={open.task_id} open={open} help={() => setHelp(true)} leave={leave} /> : <NoCase task_id={task_id} error={error} queue={queue} start={goNext} retry={again} />}
+        middle={open?.kind === 'images' ? <ImagePane key={open.task_id} open={open} help={showKeys} leave={leave} /> : open ? <CasePane key={open.task_id} open={open} help={showKeys} leave={leave} /> : <NoCase task_id={task_id} error={error} queue={queue} start={goNext} retry={again} />}
         right={open && <ReportPane key={open.task_id} open={open} next={goNext} />}
       />
       {open && open.claim.state.value === 'lost' && <LostClaim open={open} again={again} leave={leave} />}

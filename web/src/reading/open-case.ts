@@ -8,13 +8,15 @@ import { Samples } from '../ecg/samples';
 import { claimTask, type Claim } from './claim';
 import { openDraft, type DraftDesk } from './draft';
 import { Line } from './line';
-import type { Case, CaseFinding, RecordingEvent, Summary } from './types';
+import { openImages, type OpenImages } from './open-images';
+import type { Case, CaseFinding, ImageCase, RecordingEvent, ReportBrief, Summary } from './types';
 
 /** An edit of all beats of a template, which is named by one of its beats. */
 export type GroupOperation = { operation: 'relabel-template' | 'merge-templates'; sample: number; beat_class?: string; into?: number };
 export type Operation = GroupOperation | { operation: 'undo'; sequence: number } | { operation: string; sample: number; beat_class?: string; rule?: string; finding?: Record<string, unknown> };
 
 export type OpenCase = {
+  kind: 'record';
   task_id: string;
   data: Signal<Case>;
   line: Line;
@@ -43,6 +45,9 @@ export type OpenCase = {
   reload: () => Promise<void>;
   /** The page anew with the newest analysis: places on the line may have moved. The claim and the draft stay. */
   startOver: () => Promise<void>;
+  /** What the signature binds besides the draft. */
+  seen: () => Record<string, unknown>;
+  addReport: (report: ReportBrief) => void;
   close: () => void;
 };
 
@@ -54,10 +59,14 @@ export function eventPlace(line: Line, event: RecordingEvent): number {
   return event.boot !== null && event.sample !== null ? line.index(event.boot, event.sample) : line.indexAt(Date.parse(event.at));
 }
 
-export async function openCase(task_id: string): Promise<OpenCase> {
+/** Whatever is read, open: what the report and the head of the page need is the same in both. */
+export type Opened = OpenCase | OpenImages;
+
+export async function openCase(task_id: string): Promise<Opened> {
   const claim = await claimTask(task_id);
   try {
-    return setUp(claim, await api.get<Case>(`/api/tasks/${task_id}/case`));
+    const found = await api.get<Case | ImageCase>(`/api/tasks/${task_id}/case`);
+    return 'images' in found ? openImages(claim, found) : setUp(claim, found);
   } catch (error) {
     claim.done();
     throw error;
@@ -148,13 +157,15 @@ function setUp(claim: Claim, found: Case): OpenCase {
   }
 
   return {
-    task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, regroup, reload,
+    kind: 'record', task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, regroup, reload,
     samples: new Samples(api.bytes, found.recording.id, found.recording.fs_hz, true),
     choose: (finding) => {
       state.finding.value = keyOf(finding);
       state.beat.value = null;
       goTo(line.index(finding.strip.boot, finding.strip.first_sample));
     },
+    seen: () => ({ analysis_id: data.value.analysis.id, edit_sequence: state.sequence.value }),
+    addReport: (report) => { data.value = { ...data.value, reports: [...data.value.reports, report] }; },
     startOver: async () => { if (await draft.flush()) location.reload(); },
     close: () => { draft.close(); claim.done(); },
   };

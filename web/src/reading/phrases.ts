@@ -4,16 +4,28 @@ import { formatInstant } from '../core/time';
 import { evidenceText, ruleName } from '../ecg/rules';
 import type { DraftText } from './draft';
 import type { Line } from './line';
-import type { Case, CaseFinding } from './types';
+import type { Case, CaseFinding, Task } from './types';
 
 export type Field = Exclude<keyof DraftText, 'critical' | 'full_disclosure' | 'language'>;
 export const FIELDS: readonly Field[] = ['findings_text', 'conclusion', 'advice'];
 
-export const PHRASES: Record<Field, readonly MessageKey[]> = {
+type Phrases = Record<Field, readonly MessageKey[]>;
+
+const ECG: Phrases = {
   findings_text: ['reading.phrase.sinus', 'reading.phrase.rare-ventricular', 'reading.phrase.frequent-ventricular', 'reading.phrase.no-pause', 'reading.phrase.symptom-none', 'reading.phrase.quality'],
   conclusion: ['reading.phrase.c.sinus', 'reading.phrase.c.brady', 'reading.phrase.c.tachy', 'reading.phrase.c.ventricular', 'reading.phrase.c.run', 'reading.phrase.c.af', 'reading.phrase.c.pause', 'reading.phrase.c.unreadable'],
   advice: ['reading.phrase.a.clinic', 'reading.phrase.a.follow', 'reading.phrase.a.echo', 'reading.phrase.a.electrolytes', 'reading.phrase.a.refer', 'reading.phrase.a.now'],
 };
+
+const IMAGES: Phrases = {
+  findings_text: ['reading.phrase.i.quality', 'reading.phrase.i.compare', 'reading.phrase.i.nothing', 'reading.phrase.i.chest'],
+  conclusion: ['reading.phrase.i.c.nothing', 'reading.phrase.i.c.unchanged', 'reading.phrase.i.c.nodule', 'reading.phrase.i.c.infection', 'reading.phrase.i.c.limited'],
+  advice: ['reading.phrase.a.clinic', 'reading.phrase.i.a.follow', 'reading.phrase.i.a.contrast', 'reading.phrase.a.now'],
+};
+
+export function phrasesOf(kind: Task['kind']): Phrases {
+  return kind === 'imaging' ? IMAGES : ECG;
+}
 
 /** Hours with three decimals, to the nearest minute: 0.333 h is 20 min; below a minute, to the second. */
 export function minutes(hours: number): string {

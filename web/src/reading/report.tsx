@@ -6,12 +6,12 @@ import { useAction } from '../core/resource';
 import { formatClock, formatInstant } from '../core/time';
 import { Banner, Button, Dialog, ErrorBanner, TextArea } from '../core/ui';
 import { ruleName } from '../ecg/rules';
-import { keyOf, type OpenCase } from './open-case';
-import { FIELDS, figuresText, PHRASES, type Field } from './phrases';
+import { keyOf, type OpenCase, type Opened } from './open-case';
+import { FIELDS, figuresText, phrasesOf, type Field } from './phrases';
 import { Signed } from './signed';
-import type { CaseFinding, Draft, ReportBrief } from './types';
+import type { CaseFinding, Draft, ReportBrief, Task } from './types';
 
-type Props = { open: OpenCase; next: (() => void) | null };
+type Props = { open: Opened; next: (() => void) | null };
 
 export function ReportPane({ open, next }: Props) {
   return (
@@ -24,7 +24,7 @@ export function ReportPane({ open, next }: Props) {
 }
 
 /** "Saved" only once the hub has it. */
-function SavedWord({ open }: { open: OpenCase }) {
+function SavedWord({ open }: { open: Opened }) {
   const saved = open.draft.saved.value;
   const words = {
     none: () => t('reading.saved.none'),
@@ -42,12 +42,12 @@ export function includedFindings(open: OpenCase): CaseFinding[] {
   return open.data.value.findings.filter((finding) => keys.has(keyOf(finding))).sort((a, b) => a.onset_at.localeCompare(b.onset_at));
 }
 
-function Writing({ open }: { open: OpenCase }) {
+function Writing({ open }: { open: Opened }) {
   const [field, setField] = useState<Field>('conclusion');
   const [signing, setSigning] = useState(false);
   const [missing, setMissing] = useState(false);
   const text = open.draft.text.value;
-  const included = includedFindings(open);
+  const included = open.kind === 'record' ? includedFindings(open) : [];
   const add = (name: Field, words: string): void => {
     if (text[name].includes(words)) return; // a phrase pressed twice is meant once
     open.draft.change({ [name]: text[name].trim() ? `${text[name].trimEnd()}\n${words}` : words });
@@ -57,7 +57,7 @@ function Writing({ open }: { open: OpenCase }) {
     <>
       {saved.kind === 'failed' && <Banner kind="error">{t('reading.saved.failed', { reason: saved.error.text })}</Banner>}
       {saved.kind === 'stale' && <StaleDraft open={open} />}
-      <Button onClick={() => add('findings_text', figuresText(open.data.value, open.line, included))}>{t('reading.figures.insert')}</Button>
+      {open.kind === 'record' && <Button onClick={() => add('findings_text', figuresText(open.data.value, open.line, included))}>{t('reading.figures.insert')}</Button>}
       {FIELDS.map((name) => (
         <div key={name} onFocusIn={() => setField(name)}>
           <TextArea label={t(`reading.field.${name}`)} rows={name === 'findings_text' ? 7 : 4} maxLength={8000} data-field={name} required={name === 'conclusion'}
@@ -70,8 +70,8 @@ function Writing({ open }: { open: OpenCase }) {
         <span>{t('reading.critical')}</span>
       </label>
       <Paper open={open} />
-      <Phrases field={field} add={add} />
-      <Included open={open} findings={included} />
+      <Phrases kind={open.data.value.task.kind} field={field} add={add} />
+      {open.kind === 'record' && <Included open={open} findings={included} />}
       <Button kind="primary" data-testid="sign" onClick={() => { if (text.conclusion.trim()) setSigning(true); else setMissing(true); }}>{t('reading.sign')}</Button>
       {signing && <SignDialog open={open} included={included} close={() => setSigning(false)} />}
     </>
@@ -79,14 +79,16 @@ function Writing({ open }: { open: OpenCase }) {
 }
 
 /** What the paper of this report will be like. */
-function Paper({ open }: { open: OpenCase }) {
+function Paper({ open }: { open: Opened }) {
   const { full_disclosure, language } = open.draft.text.value;
   return (
     <div class="stack-tight">
-      <label class="choice">
-        <input type="checkbox" data-field="full_disclosure" checked={full_disclosure} onChange={(event) => open.draft.change({ full_disclosure: event.currentTarget.checked })} />
-        <span>{t('reading.paper.full')}</span>
-      </label>
+      {open.kind === 'record' && (
+        <label class="choice">
+          <input type="checkbox" data-field="full_disclosure" checked={full_disclosure} onChange={(event) => open.draft.change({ full_disclosure: event.currentTarget.checked })} />
+          <span>{t('reading.paper.full')}</span>
+        </label>
+      )}
       <label class="choice">
         <input type="checkbox" data-field="language" checked={language === 'en'} onChange={(event) => open.draft.change({ language: event.currentTarget.checked ? 'en' : 'zh-CN' })} />
         <span>{t('reading.paper.english')}</span>
@@ -95,11 +97,11 @@ function Paper({ open }: { open: OpenCase }) {
   );
 }
 
-function Phrases({ field, add }: { field: Field; add: (field: Field, words: string) => void }) {
+function Phrases({ kind, field, add }: { kind: Task['kind']; field: Field; add: (field: Field, words: string) => void }) {
   return (
     <div class="phrases" role="group" aria-label={t('reading.phrases', { field: t(`reading.field.${field}`) })}>
       <h3>{t('reading.phrases', { field: t(`reading.field.${field}`) })}</h3>
-      <ul>{PHRASES[field].map((key) => <li key={key}><button type="button" class="phrase" onClick={() => add(field, t(key))}>{t(key)}</button></li>)}</ul>
+      <ul>{phrasesOf(kind)[field].map((key) => <li key={key}><button type="button" class="phrase" onClick={() => add(field, t(key))}>{t(key)}</button></li>)}</ul>
     </div>
   );
 }
@@ -122,7 +124,7 @@ function Included({ open, findings }: { open: OpenCase; findings: readonly CaseF
 }
 
 /** Somebody, or this reader elsewhere, wrote a newer draft: nothing is overwritten unasked. */
-function StaleDraft({ open }: { open: OpenCase }) {
+function StaleDraft({ open }: { open: Opened }) {
   const settle = async (keepMine: boolean): Promise<void> => {
     const { draft } = await api.get<{ draft: Draft | null }>(`/api/tasks/${open.task_id}/case`);
     if (draft) open.draft.settle(draft, keepMine);
@@ -140,17 +142,24 @@ function StaleDraft({ open }: { open: OpenCase }) {
   );
 }
 
-function SignDialog({ open, included, close }: { open: OpenCase; included: readonly CaseFinding[]; close: () => void }) {
+const STALE = new Set(['analysis_stale', 'images_stale']);
+
+/** What the signature holds together, in words. */
+function binds(open: Opened, strips: number): string {
+  if (open.kind === 'images') return t('reading.sign.binds.images', { count: open.data.value.images.instances });
+  return t('reading.sign.binds', { strips, version: open.data.value.analysis.version, edits: open.sequence.value });
+}
+
+function SignDialog({ open, included, close }: { open: Opened; included: readonly CaseFinding[]; close: () => void }) {
   const text = open.draft.text.value;
-  const { analysis } = open.data.value;
   const [unsaved, setUnsaved] = useState(false);
   const work = useAction(async () => {
     const stored = await open.draft.flush();
     setUnsaved(!stored);
     if (!stored) return;
-    const named = { revision: open.draft.revision.value, analysis_id: analysis.id, edit_sequence: open.sequence.value };
+    const named = { revision: open.draft.revision.value, ...open.seen() };
     const { report } = await api.post<{ report: ReportBrief }>(`/api/tasks/${open.task_id}/sign`, named);
-    open.data.value = { ...open.data.value, reports: [...open.data.value.reports, report] };
+    open.addReport(report);
     open.signed.value = true;
     open.claim.done();
     open.draft.close();
@@ -161,11 +170,11 @@ function SignDialog({ open, included, close }: { open: OpenCase; included: reado
       <p>{t('reading.sign.text', { patient: open.data.value.patient.name })}</p>
       <div class="sign-preview" tabIndex={0} role="region" aria-label={t('reading.report')}>
         {FIELDS.map((name) => <div key={name}><h3>{t(`reading.field.${name}`)}</h3><p>{text[name].trim() || t('core.none')}</p></div>)}
-        <p class="soft">{t('reading.sign.binds', { strips: included.length, version: analysis.version, edits: open.sequence.value })}</p>
+        <p class="soft">{binds(open, included.length)}</p>
       </div>
       {unsaved && <Banner kind="error">{t('reading.sign.unsaved')}</Banner>}
       {work.error && <ErrorBanner error={work.error} />}
-      {work.error?.code === 'analysis_stale' && <Button onClick={() => { void open.startOver(); }}>{t('reading.sign.reload')}</Button>}
+      {work.error && STALE.has(work.error.code) && <Button onClick={() => { void open.startOver(); }}>{t(open.kind === 'images' ? 'reading.images.reload' : 'reading.sign.reload')}</Button>}
       <div class="actions">
         <Button kind="primary" busy={work.busy} data-testid="sign-confirm" onClick={work.run}>{t('reading.sign.confirm')}</Button>
         <Button onClick={close}>{t('core.cancel')}</Button>

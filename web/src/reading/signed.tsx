@@ -3,13 +3,13 @@ import { t } from '../core/i18n';
 import { useResource } from '../core/resource';
 import { Button, ButtonLink, Time } from '../core/ui';
 import { translated } from '../ecg/rules';
-import type { OpenCase } from './open-case';
+import type { Opened } from './open-case';
 import type { ReportBrief } from './types';
 
 type ReportState = { pdf_sha256: string | null; delivered_at: string | null; opened_at: string | null };
 
 /** `next`: null = nothing waits; undefined = not the time to ask. */
-export function Signed({ open, next }: { open: OpenCase; next: (() => void) | null | undefined }) {
+export function Signed({ open, next }: { open: Opened; next: (() => void) | null | undefined }) {
   const { reports } = open.data.value;
   return (
     <div class="card signed" data-testid="signed">

@@ -49,10 +49,23 @@ export type DraftContent = { findings_text: string; conclusion: string; advice: 
 export type Draft = { content: DraftContent; revision: number; saved_at: string };
 export type ReportBrief = { id: string; version: number; status: string; signed_at: string; signed_by_name: string };
 
-export type Case = {
+/** What every case has, whatever is read. */
+export type CaseBase = {
   task: Task;
   patient: { id: string; name: string; sex: Sex; birth_date: string; age_years: number };
   request: { question: string; symptoms: string; drugs: string; pacemaker: boolean; priority: Priority };
-  recording: Recording; analysis: Analysis; timeline: Stretch[]; findings: CaseFinding[]; events: RecordingEvent[];
-  edits: { sequence: number }[]; draft: Draft | null; reports: ReportBrief[];
+  draft: Draft | null; reports: ReportBrief[];
 };
+export type Case = CaseBase & {
+  recording: Recording; analysis: Analysis; timeline: Stretch[]; findings: CaseFinding[]; events: RecordingEvent[]; edits: { sequence: number }[];
+};
+export type ReadImages = {
+  id: string; study_uid: string; description: string; study_date: string; study_time: string; accession: string; is_open: boolean;
+  series: { series_uid: string; modality: string; description: string; body_part: string; instances: number }[];
+  modalities: string[]; instances: number; sha256: string;
+};
+export type Prior = {
+  id: string; kind: Task['kind']; dicom_study_id: string | null; description: string; study_date: string | null; created_at: string;
+  report_id: string | null; report_status: string | null; signed_at: string | null; conclusion: string | null;
+};
+export type ImageCase = CaseBase & { images: ReadImages; priors: Prior[] };

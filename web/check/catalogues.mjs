@@ -60,7 +60,7 @@ for (const key of zh.keys()) {
 // A page has only the catalogues of its own sections (locales/sections.json), at once or with parts that come later, which must hold all
 // that its folders say.
 const sections = JSON.parse(readFileSync(join(SRC, 'locales', 'sections.json'), 'utf8'));
-const FOLDERS = { core: ['core'], signin: ['core'], sending: ['core'], ecg: ['core', 'live'], desk: [...sections.desk, ...sections.later.desk], live: sections.live, reading: sections.reading, viewer: sections.viewer, admin: [...sections.admin, ...sections.later.admin] };
+const FOLDERS = { core: ['core'], signin: ['core'], sending: ['core'], ecg: ['core', 'live'], desk: [...sections.desk, ...sections.later.desk], live: sections.live, reading: sections.reading, viewer: [...sections.viewer, ...sections.later.viewer], admin: [...sections.admin, ...sections.later.admin] };
 for (const [folder, allowed] of Object.entries(FOLDERS)) {
   for (const [, key] of sourceText(join(SRC, folder)).matchAll(/['"`]([a-z]+\.[\w.-]+)/g)) {
     const file = zh.get(key ?? '')?.file.replace('.json', '');

@@ -9,12 +9,13 @@ import type zhLive from '../locales/zh-CN/live.json';
 import type zhReading from '../locales/zh-CN/reading.json';
 import type zhRouting from '../locales/zh-CN/routing.json';
 import type zhViewer from '../locales/zh-CN/viewer.json';
+import type zhViewerTools from '../locales/zh-CN/viewertools.json';
 import sections from '../locales/sections.json';
 import { splitDuration } from './time';
 
 export type MessageKey =
   | keyof typeof zhCore | keyof typeof zhDesk | keyof typeof zhAdmin | keyof typeof zhLive | keyof typeof zhReading | keyof typeof zhImages
-  | keyof typeof zhRouting | keyof typeof zhViewer;
+  | keyof typeof zhRouting | keyof typeof zhViewer | keyof typeof zhViewerTools;
 export type Locale = 'zh-CN' | 'en';
 export type Params = Record<string, string | number>;
 /** Words the hub sends in both languages. */
@@ -23,19 +24,19 @@ export type Bilingual = Record<Locale, string>;
 type Catalogue = Readonly<Record<string, string>>;
 export type Section = 'core' | 'desk' | 'reading' | 'admin' | LateSection;
 /** Of parts of a page that come later (core/later). */
-export type LateSection = 'images' | 'live' | 'routing' | 'viewer';
+export type LateSection = 'images' | 'live' | 'routing' | 'viewer' | 'viewertools';
 const CATALOGUES: Record<Locale, Record<Section, () => Promise<{ default: Catalogue }>>> = {
   'zh-CN': {
     core: () => import('../locales/zh-CN/core.json'), desk: () => import('../locales/zh-CN/desk.json'), live: () => import('../locales/zh-CN/live.json'),
     reading: () => import('../locales/zh-CN/reading.json'), admin: () => import('../locales/zh-CN/admin.json'),
     images: () => import('../locales/zh-CN/images.json'), routing: () => import('../locales/zh-CN/routing.json'),
-    viewer: () => import('../locales/zh-CN/viewer.json'),
+    viewer: () => import('../locales/zh-CN/viewer.json'), viewertools: () => import('../locales/zh-CN/viewertools.json'),
   },
   en: {
     core: () => import('../locales/en/core.json'), desk: () => import('../locales/en/desk.json'), live: () => import('../locales/en/live.json'),
     reading: () => import('../locales/en/reading.json'), admin: () => import('../locales/en/admin.json'),
     images: () => import('../locales/en/images.json'), routing: () => import('../locales/en/routing.json'),
-    viewer: () => import('../locales/en/viewer.json'),
+    viewer: () => import('../locales/en/viewer.json'), viewertools: () => import('../locales/en/viewertools.json'),
   },
 };
 const PAGE = location.pathname.split('/')[1] || 'index';

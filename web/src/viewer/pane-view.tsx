@@ -1,5 +1,6 @@
 // One pane: the picture, what is said of it in its corners, and how far it has come.
 import { effect } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { say, t } from '../core/i18n';
 import { Button } from '../core/ui';
@@ -10,9 +11,10 @@ import { slicesOf } from './manifest';
 import type { OpenStudy } from './open-study';
 import type { StackPane } from './panes';
 
-type Props = { pane: StackPane; study: OpenStudy; active: boolean; many: boolean };
+/** `children`: what the tools lay over it. */
+type Props = { pane: StackPane; study: OpenStudy; active: boolean; many: boolean; children?: ComponentChildren };
 
-export function PaneView({ pane, study, active, many }: Props) {
+export function PaneView({ pane, study, active, many, children }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => listen(box.current!, pane, study.panes), [pane]);
@@ -26,6 +28,7 @@ export function PaneView({ pane, study, active, many }: Props) {
     >
       <canvas ref={canvas} class="pane-canvas" data-testid="image" />
       <Corners pane={pane} />
+      {children}
       <PaneState pane={pane} study={study} />
     </div>
   );

@@ -8,7 +8,7 @@ import type { Instance, Manifest, Series } from './types';
 
 const EDGE_PX = 128;
 
-export function Strip({ study, decorate }: { study: OpenStudy; decorate?: (series: Series) => ComponentChildren }) {
+export function Strip({ study, decorate }: { study: OpenStudy; decorate?: ((series: Series) => ComponentChildren) | undefined }) {
   const own = study.manifest.value;
   if (!own) return null;
   const beside = study.beside.value;

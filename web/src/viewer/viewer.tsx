@@ -11,6 +11,8 @@ import { OpenStudy } from './open-study';
 import { PaneView } from './pane-view';
 import { Strip } from './strip';
 import { Toolbar } from './toolbar';
+import { mostAlike } from './tools/alike';
+import { useTools } from './tools/late';
 import './viewer.css';
 
 export type ViewerProps = {
@@ -33,23 +35,28 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
     study.listen();
     return () => { cine.stop(); study.close(); };
   }, [study]);
-  useEffect(() => { if (prior) void study.openBeside(prior); }, [study, prior]);
+  useEffect(() => { if (prior) void study.openBeside(prior, (found) => mostAlike(study.panes.active.peek().series.peek(), found)); }, [study, prior]);
   useLayoutEffect(() => root.current?.querySelector<HTMLElement>('.pane')?.focus({ preventScroll: true }), [study]);
-  const keys = (event: KeyboardEvent): void => { if (!onKey?.(event)) press(event, study.panes, cine); };
+  const { late, failed, retry } = useTools(study, write);
+  const keys = (event: KeyboardEvent): void => { if (!onKey?.(event) && !late?.pressTool(event, late.tools)) press(event, study.panes, cine); };
   const { panes, error, manifest } = study;
   if (manifest.value === null && error.value !== null) {
     return error.value.status === 403 ? <NoRight /> : <ErrorState error={error.value} retry={() => { void study.reload(); }} />;
   }
   return (
     <div class="viewer" data-theme="dark" ref={root} onKeyDown={keys} data-write={write}>
-      <Toolbar panes={panes} cine={cine} />
+      <Toolbar panes={panes} cine={cine}>{late && <late.MarksBar tools={late.tools} />}</Toolbar>
+      {late && <late.KeyList tools={late.tools} />}
       <div class="viewer-body">
-        {manifest.value === null ? <Skeleton rows={5} /> : <Strip study={study} />}
+        {manifest.value === null ? <Skeleton rows={5} /> : <Strip study={study} decorate={late ? (series) => <late.SeriesStars tools={late.tools} series={series} /> : undefined} />}
         <div class={`viewer-panes viewer-panes-${panes.layout.value}`}>
-          {panes.open.value.map((pane) => <PaneView key={pane.id} pane={pane} study={study} active={pane === panes.active.value} many={panes.open.value.length > 1} />)}
+          {panes.open.value.map((pane) => <PaneView key={pane.id} pane={pane} study={study} active={pane === panes.active.value} many={panes.open.value.length > 1}>{late && <late.Overlay pane={pane} tools={late.tools} />}</PaneView>)}
         </div>
       </div>
       <Line study={study} />
+      {late && <late.SavedLine study_id={study.id} />}
+      {failed && <Banner kind="error" action={{ label: t('core.retry'), run: retry }}>{t('core.part_missing')}</Banner>}
+      {late && <late.ToolDialogs tools={late.tools} />}
     </div>
   );
 }

@@ -110,6 +110,7 @@ function openMarks(study: string): Marks {
     outbox.put(key, { path: `${base}/${path}`, body }, () => { storedAt.value = new Date(); });
   }
 
+  void reload();
   return {
     study,
     list: computed(() => kept.value && laidOver(kept.value.annotations, ownMarks.value, ({ id }) => id)),
@@ -143,27 +144,23 @@ function unsentOf(entries: readonly [string, Pending<ApiError>][], away: boolean
   return { count: entries.length, away, refused };
 }
 
-// --- One for all panes that show a study; what is not stored yet outlives them.
+// --- One for all panes that show a study; what is not stored yet outlives the page's part that showed it.
 
-const opened = new Map<string, { marks: Marks; users: number }>();
-const hasUnsent = ({ marks }: { marks: Marks }): boolean => marks.unsent.value.count > 0;
+const opened = new Map<string, Marks>();
+const hasUnsent = (marks: Marks): boolean => marks.unsent.peek().count > 0;
 
-export function holdMarks(study: string): Marks {
-  const held = opened.get(study) ?? { marks: openMarks(study), users: 0 };
-  opened.set(study, held);
-  held.users += 1;
-  held.marks.reload();
-  return held.marks;
+/** The marks of a study, on their way from when they are first asked for. */
+export function marksOf(study: string): Marks {
+  let marks = opened.get(study);
+  if (!marks) opened.set(study, (marks = openMarks(study)));
+  return marks;
 }
 
-export function releaseMarks(study: string): void {
-  const held = opened.get(study)!;
-  held.users -= 1;
-  if (held.users === 0 && !hasUnsent(held)) opened.delete(study);
+/** The viewer was closed. */
+export function forgetMarks(): void {
+  for (const [study, marks] of opened) if (!hasUnsent(marks)) opened.delete(study);
 }
 
 addEventListener('beforeunload', (event) => { if ([...opened.values()].some(hasUnsent)) event.preventDefault(); });
-addEventListener('online', () => { for (const { marks } of opened.values()) marks.retry(); });
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) for (const { marks, users } of opened.values()) if (users > 0) marks.reload();
-});
+addEventListener('online', () => { for (const marks of opened.values()) marks.retry(); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) for (const marks of opened.values()) marks.reload(); });

@@ -1,0 +1,83 @@
+// The tools that measure, mark and compare, in the page's row of tools; and whether the marks are stored.
+import type { ComponentChildren } from 'preact';
+import { t } from '../../core/i18n';
+import { Time } from '../../core/ui';
+import { Group, Tool } from '../toolbar';
+import { marksOf } from './annotations';
+import { graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
+import { keyPlaces, toggleKey, type Tools } from './deeds';
+import type { Tool as Name } from './marks';
+import { KEY_OF } from './tool-keys';
+
+const NAMES: readonly Name[] = ['length', 'angle', 'cobb', 'ellipse', 'rectangle', 'arrow', 'text'];
+
+export function MarksBar({ tools }: { tools: Tools }) {
+  const { panes, linking, write } = tools;
+  const many = panes.open.value.length > 1;
+  return (
+    <>
+      {write && (
+        <Group label={t('tools.measure')}>
+          {NAMES.map((name) => <Tool key={name} press={() => take(name)} pressed={tool.value === name} hint={KEY_OF[name]}>{t(`tools.${name}`)}</Tool>)}
+        </Group>
+      )}
+      <Group label={t('tools.key-images')}>
+        {write && <KeyTool tools={tools} />}
+        <Tool press={() => { keysOpen.value = !keysOpen.peek(); }} pressed={keysOpen.value} hint="y">{t('tools.key-images.count', { count: keyPlaces(tools).length })}</Tool>
+      </Group>
+      <Group label={t('tools.compare')}>
+        <Tool press={() => { priorsOpen.value = true; }} hint="p">{t('tools.priors')}</Tool>
+        <Tool press={() => linking.toggle()} pressed={linking.on.value} disabled={!many} hint="l">{t('tools.link')}</Tool>
+        {many && linking.on.value && <Tool press={() => linking.link(false)} hint="L">{t('tools.link.here')}</Tool>}
+      </Group>
+      <Group label={t('tools.shown')}>
+        <Tool press={() => { marksOn.value = !marksOn.peek(); }} pressed={!marksOn.value} hint="v">{t('tools.hide')}</Tool>
+        {hasGraphics(tools) && <Tool press={() => { graphicsOn.value = !graphicsOn.peek(); }} pressed={graphicsOn.value} hint="o">{t('tools.graphics')}</Tool>}
+        <Tool press={() => { sheetOpen.value = true; }} hint="?">{t('tools.sheet')}</Tool>
+      </Group>
+    </>
+  );
+}
+
+function hasGraphics({ panes }: Tools): boolean {
+  return panes.open.value.some((pane) => (pane.shown.value?.pixels.overlays?.length ?? 0) > 0);
+}
+
+function KeyTool({ tools }: { tools: Tools }) {
+  const pane = tools.panes.active.value;
+  const shown = pane.shown.value;
+  const marks = pane.study.value && marksOf(pane.study.value.id);
+  const isKey = shown !== null && (marks?.isKey(shown.instance.id, shown.frame + 1) ?? false);
+  return <Tool press={() => toggleKey(tools)} pressed={isKey} disabled={shown === null} hint="k">{`${isKey ? '★' : '☆'} ${t('tools.key-image')}`}</Tool>;
+}
+
+/** What the hub has of the marks of a study, in words; nothing where nothing was done. */
+export function SavedLine({ study_id }: { study_id: string }) {
+  const marks = marksOf(study_id);
+  const { fault, unsent: { value: { count, away, refused } }, storedAt } = marks;
+  if (fault.value && marks.list.value === null) return <Line action={{ label: t('core.retry'), run: marks.reload }}>{t('tools.not_loaded', { reason: fault.value.text })}</Line>;
+  if (refused.length > 0) {
+    return (
+      <>
+        {refused.map(({ key, fault: why }) => (
+          <Line key={key} action={{ label: t('core.retry'), run: marks.retry }} other={{ label: t('tools.give_up'), run: () => marks.giveUp(key) }}>
+            {t('tools.refused', { reason: why.text })}
+          </Line>
+        ))}
+      </>
+    );
+  }
+  if (count > 0) return <Line>{t(away ? 'tools.unsent.away' : 'tools.unsent', { count })}</Line>;
+  return storedAt.value && <Line>{t('tools.stored')} <Time at={storedAt.value.toISOString()} /></Line>;
+}
+
+type Deed = { label: string; run: () => void };
+
+function Line({ children, action, other }: { children: ComponentChildren; action?: Deed; other?: Deed }) {
+  return (
+    <span class="marks-saved" role="status" data-test="marks-saved">
+      {children}
+      {[action, other].map((deed) => deed && <button key={deed.label} type="button" class="tool" onClick={deed.run}>{deed.label}</button>)}
+    </span>
+  );
+}

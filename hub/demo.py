@@ -23,7 +23,7 @@ from devices.control import Ack, Command
 from devices.simulator.holter import Holter
 from devices.simulator.publish import Publish
 from ecg.synthetic import Synthesiser
-from hub import demo_ecg, simulate
+from hub import demo_ecg, demo_images, simulate
 from hub.core import clock, db
 from hub.core.actor import Actor, job
 from hub.core.db import Connection, Database
@@ -267,9 +267,11 @@ async def _seed_recordings(settings: Settings, database: Database, now: datetime
         ended = began + finished.began + timedelta(seconds=finished.seconds + 60)
         if finished.conclusion is not None:
             await _read(settings, database, ended, recording, finished.conclusion)
-    last, person = UUID(kept["value"]["residents"][-1]), RESIDENTS[-1]
-    sender = people[DOCTORS[person.town]]
-    await demo_ecg.send(database, Store(settings.data_dir / "files"), ACTOR, sender, now, last, person)
+    store = Store(settings.data_dir / "files")
+    for number, send in ((-1, demo_ecg.send), (-2, demo_images.send)):
+        person = RESIDENTS[number]
+        resident, sender = UUID(kept["value"]["residents"][number]), people[DOCTORS[person.town]]
+        await send(database, store, ACTOR, sender, now, resident, person)
     async with database.transaction(ACTOR, now) as conn:
         await _finish_stage(conn, f"{SEEDED}-recordings", {})
 

@@ -4,13 +4,13 @@ What comes is read by its lengths only, to a depth and a number of elements that
 goes out is written in the character set that was asked for, or in UTF-8 if that can't hold it.
 """
 
+import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydicom import charset, datadict
-from pydicom.valuerep import PersonName
 
 from dicom import text, uids
 from dicom.errors import InvalidInstance
@@ -36,6 +36,9 @@ _NUMBERS: Final = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q",
 }  # fmt: skip
 _ZERO_PADDED: Final = frozenset({"UI", "OB", "UN"})
+_DELIMITERS: Final = {ord(c) for c in "^=\\\r\n\t\f"}
+_PART: Final = re.compile(r"([\^=\\\r\n\t\f])")
+_GB2312, _TO_GB2312 = "iso_ir_58", b"\x1b$)A"  # PS3.3 table C.12-4
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")  # of a person name (PS3.5 6.2.1)
 
 
@@ -203,11 +206,23 @@ def _encodes(value: str, codecs: Sequence[str]) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # pydicom warns of what it replaces
         try:
-            return (
-                charset.decode_bytes(charset.encode_string(value, list(codecs)), list(codecs), set()) == value
-            )
+            read = charset.decode_bytes(_encode(value, codecs), list(codecs), _DELIMITERS)
+            return read.replace(_TO_GB2312.decode(), "") == value
         except (UserWarning, UnicodeError, LookupError, ValueError):
             return False
+
+
+def _encode(value: str, codecs: Sequence[str]) -> bytes:
+    """Each part by itself: behind a delimiter the first character set is in use again (PS3.5 6.1.2.5.3)."""
+    return b"".join(_encode_part(part, codecs) for part in _PART.split(value))
+
+
+def _encode_part(part: str, codecs: Sequence[str]) -> bytes:
+    if part.isascii():
+        return part.encode()
+    if _GB2312 in codecs[1:]:  # pydicom 3.0 leaves the escape sequence out, and in what it reads in
+        return _TO_GB2312 + part.encode(_GB2312)
+    return charset.encode_string(part, list(codecs))
 
 
 def _write_data_set(
@@ -250,10 +265,8 @@ def _write_value(vr: str, values: Sequence[Any], codecs: Sequence[str]) -> bytes
     except (ValueError, TypeError, struct.error):
         return b""
     parts = ["" if value is None else _text(value) for value in values]
-    if vr == "PN":
-        return b"\\".join(PersonName(part).encode(list(codecs)) for part in parts)
     if vr in _CHARACTERS:
-        return b"\\".join(charset.encode_string(part, list(codecs)) if part else b"" for part in parts)
+        return b"\\".join(_encode(part, codecs) for part in parts)
     return "\\".join(parts).encode("ascii", "replace")
 
 

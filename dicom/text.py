@@ -16,6 +16,7 @@ _ALONE: Final = {
     "ISO_IR 138": "iso8859_8", "ISO_IR 144": "iso8859_5", "ISO_IR 148": "iso8859_9", "ISO_IR 166": "tis_620",
     "ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gbk",
 }  # fmt: skip
+_TO_GB2312: Final = "\x1b$)A"  # pydicom 3.0 leaves this escape sequence in what it reads
 
 
 def decode(value: bytes, specific_character_set: bytes = b"") -> str:
@@ -37,7 +38,8 @@ def _extended(value: bytes, names: list[str]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of what it replaces; the bytes are kept
         try:
-            return charset.decode_bytes(value, charset.convert_encodings(names), {ord("="), ord("^")})
+            read = charset.decode_bytes(value, charset.convert_encodings(names), {ord("="), ord("^")})
+            return read.replace(_TO_GB2312, "")
         except (LookupError, UnicodeError, ValueError):
             return _guessed(value)
 

@@ -1,8 +1,8 @@
 """Whose images these are: a sender's patient and accession numbers held against our patients and requests.
 
-By itself only what is certain: our own accession number, or an issuer's patient id that a person has assigned before;
-never against birth date or sex, never when instances of one study name several patients. Everything else waits for a
-person, who sees candidates, decides, and can take it back.
+By itself only what is certain: our own accession number, the study UID of our worklist, or an issuer's patient id that
+a person has assigned before; never against birth date or sex, never when instances of one study name several patients.
+Everything else waits for a person, who sees candidates, decides, and can take it back.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from dicom import uids
 from hub.core import db, errors, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
-from hub.imaging import dicom_studies
+from hub.imaging import dicom_studies, worklist
 from hub.people import access, audit
 
 ECG_JOB: Final = "intake.ecg"
@@ -36,7 +36,8 @@ async def resolve(conn: Connection, actor: Actor, at: datetime, study_id: UUID) 
     """Give a study its patient, if that is certain (job); whether it has one now."""
     study = await db.one(conn, "SELECT * FROM dicom_study WHERE id = %s FOR UPDATE", (study_id,))
     if study["patient_id"] is None and not study["identity_differs"]:
-        for how, find in (("accession", _by_accession), ("identifier", _by_identifier)):
+        ways = (("accession", _by_accession), ("worklist", _by_study_uid), ("identifier", _by_identifier))
+        for how, find in ways:
             found = await find(conn, at, study)
             if found is not None and _agrees(study, found):
                 await _set(conn, study_id, found["patient_id"], found["request_id"], how)
@@ -62,6 +63,20 @@ async def _by_accession(conn: Connection, at: datetime, study: Row) -> Row | Non
             FROM service_request q JOIN patient p ON p.id = q.patient_id
             WHERE q.accession = %(accession)s AND {_OPEN} AND {_REACHED}""",
         {"accession": study["accession"], "organisation": study["organisation_id"], "at": at},
+    )
+
+
+async def _by_study_uid(conn: Connection, at: datetime, study: Row) -> Row | None:
+    """The UID our worklist gave: a machine that lost the accession number may have kept it."""
+    request_id = worklist.request_of(study["study_uid"])
+    if request_id is None:
+        return None
+    return await db.maybe(
+        conn,
+        f"""SELECT q.id AS request_id, p.id AS patient_id, p.birth_date, p.sex
+            FROM service_request q JOIN patient p ON p.id = q.patient_id
+            WHERE q.id = %(request)s AND {_OPEN} AND {_REACHED}""",
+        {"request": request_id, "organisation": study["organisation_id"], "at": at},
     )
 
 

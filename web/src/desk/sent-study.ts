@@ -5,7 +5,7 @@ import type { DicomStudy } from './types';
 
 /** As its sender describes it, and whose it is. */
 export type SentStudy = DicomStudy & Sent & {
-  patient_id: string | null; patient_name: string | null; resolved_by: 'accession' | 'identifier' | 'person' | null;
+  patient_id: string | null; patient_name: string | null; resolved_by: 'accession' | 'worklist' | 'identifier' | 'person' | null;
   description: string; study_date: string; first_at: string; sender_name: string | null;
 };
 

@@ -33,7 +33,7 @@ from hub.core.http import Bytes, Request, Route
 from hub.core.lifecycle import Part
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicomweb, image_routes, mark_routes, nodes
+from hub.imaging import dicomweb, image_routes, mark_routes, nodes, rendering
 from hub.imaging import routes as imaging_routes
 from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
@@ -102,8 +102,9 @@ def web_application(
         people_routes.SWEEPERS: RETENTION,
         live_feed.FEED: feed,
         operations_live.WATCH: watch,
+        image_routes.RENDERER: rendering.resident(),
     }
-    return http.application(
+    application = http.application(
         (*ROUTES, changes_route, *pages.routes(WEB_FOLDER)),
         GUARD,
         db=database,
@@ -113,6 +114,8 @@ def web_application(
         listeners=[changes_listeners, alarm_live.LISTENERS],
         resources=resources,
     )
+    application.on_cleanup.append(image_routes.close)
+    return application
 
 
 def require_dsn(settings: Settings) -> str:

@@ -13,18 +13,21 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom import uids
 from dicom.pixels import layout
 from dicom.pixels.codestreams import Stream, coding_of
 from dicom.pixels.colour import is_transformed
 from dicom.pixels.decoding import stored_frame
 from dicom.pixels.faults import PixelFault
 from dicom.pixels.frames import Pixels, raw_frames
+from dicom.pixels.shape import GREY
 from dicom.pixels.showing import Showing
 
 Array = NDArray[Any]
 Write = Callable[[bytes], object]
 HTJ2K: Final = "image/jphc"
 JPEG: Final = "image/jpeg"
+PLAIN: Final = (uids.IMPLICIT_LITTLE, uids.EXPLICIT_LITTLE, uids.EXPLICIT_BIG)  # not deflated
 _SOT, _EOC = 0xFF90, 0xFFD9
 # Adobe's APP14 (T.872 6.5.3), transform 0: what a decoder must know of RGB where no marker tells.
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
@@ -36,6 +39,7 @@ class Copy:
 
     media_type: str
     layout: dict[str, Any]
+    native: dict[str, Any] | None = None  # where the frames lie in the file, if they are plain grey words
 
 
 def make(pixels: Pixels, write: Write) -> Copy:
@@ -58,7 +62,23 @@ def make(pixels: Pixels, write: Write) -> Copy:
         at += len(encoded)
     if len(frames) != pixels.shape.frames:
         raise PixelFault("cut", f"{len(frames)} frames of {pixels.shape.frames}")
-    return Copy(media_type, layout.of(pixels, frames, showing.shown()))
+    return Copy(media_type, layout.of(pixels, frames, showing.shown()), _native(pixels))
+
+
+def _native(pixels: Pixels) -> dict[str, Any] | None:
+    """Where uncompressed grey words of 8 or 16 bits begin, and how they hold their values."""
+    shape = pixels.shape
+    is_plain = pixels.syntax in PLAIN and pixels.length is not None and shape.photometric in GREY
+    is_in_words = shape.bits_allocated == 16 or pixels.is_little or pixels.vr != "OW"
+    if not (is_plain and is_in_words) or shape.is_float or shape.bits_allocated not in (8, 16):
+        return None
+    return {
+        "at": pixels.at,
+        "bits": shape.bits_allocated,
+        "bits_stored": shape.bits_stored,
+        "high_bit": shape.high_bit,
+        "little": pixels.is_little,
+    }
 
 
 def encode(picture: Array) -> tuple[bytes, list[int]]:

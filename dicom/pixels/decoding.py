@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom.pixels.codestreams import SEGMENTS_MAX, Coding, Stream, coding_of, require_agreement
+from dicom.pixels.codestreams import SEGMENTS_MAX, Coding, Stream, coding_of, jpeg, require_agreement
 from dicom.pixels.faults import PixelFault
 from dicom.pixels.frames import Pixels, raw_frames
 from dicom.pixels.shape import Shape
@@ -56,14 +56,20 @@ def stored_frame(pixels: Pixels, coding: Coding, data: bytes, number: int) -> tu
 
 def _jpeg(data: bytes) -> Array:
     """Components as they are coded: a colour transform, if any, is undone by `colour`, which knows the data set."""
-    return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=0, outcolorspace=0))
+    as_it_is = imagecodecs.JPEG8.CS.RGB if jpeg(data).samples == 3 else None  # from RGB to RGB: no transform
+    return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=as_it_is, outcolorspace=as_it_is))
+
+
+def _jpeg_2000(data: bytes) -> Array:
+    """Also HTJ2K of strangers: OpenJPH as it is called here wraps values that loss has brought past the ends."""
+    return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1))
 
 
 _DECODERS: Final[Mapping[Coding, Callable[[bytes], Array]]] = {
     "jpeg": _jpeg,
     "jpeg-ls": lambda data: np.asarray(imagecodecs.jpegls_decode(data)),
-    "jpeg-2000": lambda data: np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1)),
-    "htj2k": lambda data: np.asarray(imagecodecs.htj2k_decode(data)),
+    "jpeg-2000": _jpeg_2000,
+    "htj2k": _jpeg_2000,
 }
 
 
@@ -152,9 +158,6 @@ def _values(values: Array, shape: Shape, stream: Stream | None) -> Array:
     """Stored values in their type: the bits above the high bit away, the sign extended."""
     if shape.is_float:
         return values.astype(np.float32 if shape.bits_allocated == 32 else np.float64)
-    if stream is not None and stream.is_signed is not None and stream.is_signed != shape.is_signed:
-        # The codestream knows better how its values were coded (as pydicom and others have it).
-        return values.astype(_type(max(stream.bits, shape.bits_stored), stream.is_signed))
     width = max(8, values.dtype.itemsize * 8)
     unsigned = values.astype(f"u{width // 8}", copy=False) if values.dtype.kind != "u" else values
     low = shape.high_bit + 1 - shape.bits_stored if stream is None else 0

@@ -58,6 +58,10 @@ class NotFound(HubError):
     status = 404
 
 
+class NotAcceptable(HubError):
+    status = 406
+
+
 class Gone(NotFound):
     status = 410
 
@@ -194,6 +198,19 @@ ERRORS: dict[str, _Row] = {
         Conflict,
         "分析或编辑已更新，请重新核对后再签名。",
         "The analysis or its edits have changed; look again before you sign.",
+    ),
+    "not_acceptable": _Row(
+        NotAcceptable, "无法以所要求的格式提供。", "It can't be given in the form that was asked for."
+    ),
+    "image_waiting": _Row(
+        Unavailable, "影像正在准备，请稍候。", "The image is being prepared; try again in a moment."
+    ),
+    "no_picture": _Row(NotAcceptable, "该对象不含影像像素。", "This object holds no pixels to show."),
+    "image_unreadable": _Row(
+        NotAcceptable, "影像无法显示：原因见提示。", "The image can't be shown, for the reason given."
+    ),
+    "image_too_hard": _Row(
+        Unavailable, "影像处理超时，请稍后再试。", "Making the picture took too long; try again in a moment."
     ),
     "images_stale": _Row(
         Conflict,

@@ -50,7 +50,7 @@ async def run(function_path: str, payload: bytes, timeout_s: float, memory_mb: i
             stdout=PIPE,
             stderr=PIPE,
             cwd=empty,
-            env=_environ(),
+            env=environ(),
             preexec_fn=process.tied_to_us(),
         )
         try:
@@ -99,12 +99,14 @@ async def _read(child: Process, pipe: asyncio.StreamReader, max_bytes: int) -> b
     return bytes(said)
 
 
-def _environ() -> dict[str, str]:
+def environ() -> dict[str, str]:
+    """Of a confined child: nothing of ours."""
     root = Path(__file__).parents[2]
     return {"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _confine(cpu_s: int, memory_mb: int) -> None:
+def confine(cpu_s: int, memory_mb: int) -> None:
+    """Take network, calls and room away from this process, for good."""
     libc = ctypes.CDLL(None)
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         libc.unshare(_CLONE_NEWNET)  # as root without user namespaces
@@ -122,7 +124,7 @@ def _confine(cpu_s: int, memory_mb: int) -> None:
 def main() -> None:
     """In the child: confine, read, run, write."""
     function_path, cpu_s, memory_mb = sys.argv[1:]
-    _confine(int(cpu_s), int(memory_mb))
+    confine(int(cpu_s), int(memory_mb))
     payload = sys.stdin.buffer.read()
     module, _, name = function_path.partition(":")
     try:

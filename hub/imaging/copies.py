@@ -53,14 +53,15 @@ async def keep(
             "file": file.sha256 if file is not None else None,
             "media_type": told.get("media_type"),
             "layout": told.get("layout"),
+            "native": told.get("native"),
         }
         for instance_id, told, file in made
     ]
     await db.run(
         conn,
-        """INSERT INTO dicom_pixels (dicom_instance_id, state, fault, file_sha256, media_type, layout, made_at)
-           SELECT id, state, fault, file, media_type, layout, %s FROM json_to_recordset(%s::json) AS f
-             (id uuid, state text, fault text, file text, media_type text, layout jsonb) ORDER BY id
+        """INSERT INTO dicom_pixels (dicom_instance_id, state, fault, file_sha256, media_type, layout, native, made_at)
+           SELECT id, state, fault, file, media_type, layout, native, %s FROM json_to_recordset(%s::json) AS f
+             (id uuid, state text, fault text, file text, media_type text, layout jsonb, native jsonb) ORDER BY id
            ON CONFLICT (dicom_instance_id) DO NOTHING""",
         (at, json.dumps(rows)),
     )

@@ -21,6 +21,7 @@ from hub.imaging.looking_at_pixels import records
 ACTOR: Final = actor.job(copies.JOB)
 BATCH_BYTES: Final = 32 << 20
 MEMORY_MB: Final = 448  # of code, a batch as it was sent and its copies
+LARGEST_BYTES: Final = 128 << 20
 LARGE_MB: Final = 8  # a frame from which on the limit grows
 FRAME_TIMES: Final = 10  # as much memory as a decoded frame, decoding and encoding take at most
 START_S: Final = 20.0  # with the decoders loaded on a busy machine
@@ -78,12 +79,12 @@ def _fault(failure: Exception) -> str:
 def _frame_bytes(row: Row) -> int:
     """Of a decoded frame, at most: three samples of two bytes, or one of eight."""
     size: int = (row["rows"] or 0) * (row["columns"] or 0) * 8
-    return min(size, 128 << 20)
+    return min(size, LARGEST_BYTES)
 
 
 def _memory_mb(batch: Sequence[Row]) -> int:
     largest = max(_frame_bytes(row) for row in batch) >> 20
-    sent = sum(row["size_bytes"] for row in batch) >> 20
+    sent: int = sum(row["size_bytes"] for row in batch) >> 20
     extra = largest * FRAME_TIMES if largest > LARGE_MB else 0
     return MEMORY_MB + extra + max(0, 2 * sent - (BATCH_BYTES >> 20))
 

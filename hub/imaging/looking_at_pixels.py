@@ -47,7 +47,8 @@ def _copy(path: Path) -> tuple[dict[str, Any], bytearray]:
         return {"state": "failed", "fault": "damaged", "detail": type(failure).__name__}, bytearray()
     except (Exception, RecursionError) as failure:  # the parser has no one error of its own
         return {"state": "failed", "fault": "damaged", "detail": type(failure).__name__}, bytearray()
-    return {"state": "ready", "media_type": made.media_type, "layout": made.layout}, copy
+    told = {"state": "ready", "media_type": made.media_type, "layout": made.layout, "native": made.native}
+    return told, copy
 
 
 def records(answer: bytes) -> list[tuple[dict[str, Any], memoryview]]:

@@ -125,16 +125,31 @@ CALLS: dict[str, Call] = {
     ),
     "PUT /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(
         lambda c: {
-            "instance_id": str(c.ids["dicom_instance_id"]), "frame": 1, "kind": "length", "points": [[0, 0], [1, 1]],
+            "instance_id": str(c.ids["dicom_instance_id"]),
+            "frame": 1,
+            "kind": "length",
+            "points": [[0, 0], [1, 1]],
         },
         names=("dicom_instance_id",),
         prepare=_WITH_PATIENT,
-    ),  # fmt: skip
+    ),
     "DELETE /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}/marks": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}/priors": Call(prepare=_WITH_PATIENT),
     "GET /api/images/instances/{dicom_instance_id}/pixels": Call(prepare=_WITH_PATIENT),
+    **dict.fromkeys(
+        (
+            "GET /api/images/instances/{dicom_instance_id}/frames/{number}/thumbnail",
+            "GET /dicom-web/studies/{study}/thumbnail",
+            "GET /dicom-web/studies/{study}/series/{series}/thumbnail",
+            "GET /dicom-web/studies/{study}/series/{series}/instances/{instance}/thumbnail",
+            "GET /dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered",
+            "GET /dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{number}/thumbnail",
+            "GET /dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{number}/rendered",
+        ),
+        Call(prepare=_WITH_PATIENT),
+    ),
     "DELETE /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(prepare=_WITH_PATIENT),
     "PUT /api/images/{dicom_study_id}/key-images/{dicom_instance_id}/{frame}": Call(
         lambda _: {"note": "x"}, prepare=_WITH_PATIENT

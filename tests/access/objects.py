@@ -8,8 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from io import BytesIO
+from typing import Any
 from uuid import UUID, uuid4
 
+from dicom.pixels import copying
+from dicom.pixels.frames import open_pixels
 from ecg import holter
 from ecg.analysis import Edit
 from ecg.record import Lead, Record
@@ -99,7 +103,6 @@ async def _upload(admin: Admin, case: Case) -> UUID:
 
 
 STUDY_UID = "1.2.3"
-COPY_SHA256 = hashlib.sha256(b"frame").hexdigest()  # of the serving copy of an image
 FRAMES = 70_001  # of the one instance; its last is named by paths
 SERIES_UID = "1.2.3.4"
 
@@ -108,6 +111,32 @@ SERIES_UID = "1.2.3.4"
 def an_instance() -> bytes:
     """A DICOM file of the study that paths name."""
     return senders.as_file(senders.slice_of(STUDY_UID, SERIES_UID, 1, side=2))
+
+
+@cache
+def a_copy() -> tuple[dict[str, Any], bytes]:
+    """A serving copy of it."""
+    made = bytearray()
+    copy = copying.make(open_pixels(BytesIO(an_instance())), made.extend)
+    return copy.layout, bytes(made)
+
+
+async def _known_study(admin: Admin, case: Case) -> str:
+    """The UID of the study that is there."""
+    return f"2.25.{UUID(str(await make(admin, case, 'dicom_study_id'))).int}"
+
+
+async def _known_series(admin: Admin, case: Case) -> str:
+    return f"{await make(admin, case, 'study')}.2"
+
+
+async def _known_instance(admin: Admin, case: Case) -> str:
+    return f"{await make(admin, case, 'study')}.1"
+
+
+async def _number(_admin: Admin, _case: Case) -> str:
+    """Of the first frame; written so that it stands in no other text by chance."""
+    return "0000000001"
 
 
 async def _study_uid(_admin: Admin, _case: Case) -> str:
@@ -144,23 +173,23 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
         study_date="", first_at=AT, **dict.fromkeys(told, ""),
     )  # fmt: skip
     await world.insert(
-        admin, "dicom_series", id=series, dicom_study_id=made, series_uid="1", modality="CT", description="",
-        body_part="",
+        admin, "dicom_series", id=series, dicom_study_id=made, series_uid=f"2.25.{made.int}.2", modality="CT",
+        description="", body_part="",
     )  # fmt: skip
     await world.insert(
         admin, "dicom_instance", id=instance, organisation_id=place, dicom_study_id=made, dicom_series_id=series,
         sop_uid=f"2.25.{made.int}.1", sop_class_uid=senders.CT, transfer_syntax="1.2.840.10008.1.2.1",
-        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT, frames=FRAMES,
+        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT, rows=2, columns=2, frames=FRAMES,
     )  # fmt: skip
     await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document={})
-    copy = await case.files.put(b"frame", "application/octet-stream") if case.files else None
-    await admin.execute(
-        "INSERT INTO stored_file VALUES (%s, 5, 'application/octet-stream', %s) ON CONFLICT DO NOTHING",
-        (copy.sha256 if copy else COPY_SHA256, AT),
-    )
+    layout, frame = a_copy()
+    copy = hashlib.sha256(frame).hexdigest()
+    if case.files:
+        await case.files.put(frame, "application/octet-stream")
+    await admin.execute("INSERT INTO stored_file VALUES (%s, 1, 'x', %s) ON CONFLICT DO NOTHING", (copy, AT))
     await world.insert(
-        admin, "dicom_pixels", dicom_instance_id=instance, state="ready", media_type="image/jphc", layout={},
-        file_sha256=copy.sha256 if copy else COPY_SHA256, made_at=AT,
+        admin, "dicom_pixels", dicom_instance_id=instance, state="ready", media_type="image/jphc", layout=layout,
+        file_sha256=copy, made_at=AT,
     )  # fmt: skip
     await world.insert(
         admin, "dicom_set_aside", id=uuid4(), organisation_id=place, reason="no-file", detail="x", size_bytes=1,
@@ -185,10 +214,22 @@ async def _dicom_instance(admin: Admin, case: Case) -> UUID:
 async def _annotation(admin: Admin, case: Case) -> UUID:
     """A mark on it, and the image chosen, by a doctor of the clinic."""
     made, study = uuid4(), await make(admin, case, "dicom_study_id")
-    on = {"dicom_study_id": study, "dicom_instance_id": await make(admin, case, "dicom_instance_id"), "frame": 1}
+    on = {
+        "dicom_study_id": study,
+        "dicom_instance_id": await make(admin, case, "dicom_instance_id"),
+        "frame": 1,
+    }
     by = {"account_id": case.tenant.accounts["village_doctor"], "at": AT}
     await world.insert(
-        admin, "image_annotation", id=made, kind="length", points="[[0, 0], [1, 1]]", text="", changed_at=AT, **on, **by
+        admin,
+        "image_annotation",
+        id=made,
+        kind="length",
+        points="[[0, 0], [1, 1]]",
+        text="",
+        changed_at=AT,
+        **on,
+        **by,
     )
     await world.insert(admin, "key_image", note="", **on, **by)
     return made
@@ -423,6 +464,10 @@ MAKERS: dict[str, Maker] = {
     "study_uid": _study_uid,
     "dicom_node_id": _dicom_node,
     "dicom_study_id": _dicom_study,
+    "study": _known_study,
+    "series": _known_series,
+    "instance": _known_instance,
+    "number": _number,
     "dicom_forward_id": _dicom_forward,
     "dicom_instance_id": _dicom_instance,
     "annotation_id": _annotation,

@@ -11,6 +11,8 @@ from hub.app import RETENTION, web_application
 from hub.core import http
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging import rendering
+from hub.imaging.image_routes import RENDERER
 from hub.operations.live import WATCH, Watch
 from hub.people import access
 from hub.people.routes import SWEEPERS
@@ -38,9 +40,10 @@ async def hub(two: World, database: Databases, tmp_path: Path) -> AsyncIterator[
     settings = Settings(data_dir=tmp_path)
     feed = Feed(settings, lambda: world.AT)  # without a broker: nothing comes
     watch = Watch(settings, database.app, feed, lambda: world.AT)
-    parts = routes(), (), {FEED: feed, WATCH: watch, SWEEPERS: RETENTION}
-    async with serving.serve(database.app, tmp_path, lambda: world.AT, *parts) as served:
-        yield served
+    async with rendering.resident() as renderer:
+        parts = routes(), (), {FEED: feed, WATCH: watch, SWEEPERS: RETENTION, RENDERER: renderer}
+        async with serving.serve(database.app, tmp_path, lambda: world.AT, *parts) as served:
+            yield served
 
 
 @pytest.fixture

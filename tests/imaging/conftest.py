@@ -13,7 +13,7 @@ from hub.core import db, ids, jobs
 from hub.core.actor import job
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import copying, dicomweb, image_routes, indexing, mark_routes
+from hub.imaging import copying, dicomweb, image_routes, indexing, mark_routes, rendering
 from hub.imaging import routes as imaging
 from hub.imaging import worker as imaging_worker
 from hub.orders import routes as orders
@@ -92,6 +92,12 @@ async def clinic(database: Databases, tmp_path: Path) -> AsyncIterator[Clinic]:
         (ids.new(world.AT), own.organisations["hospital"]),
     )
     await admin.close()
-    routes = [*imaging.ROUTES, *dicomweb.ROUTES, *image_routes.ROUTES, *mark_routes.ROUTES, *orders.ROUTES, *reading.ROUTES]
-    async with serving.serve(database.app, tmp_path, lambda: world.AT, routes) as served:
+    of_images = (*imaging.ROUTES, *dicomweb.ROUTES, *image_routes.ROUTES, *mark_routes.ROUTES)
+    routes = [*of_images, *orders.ROUTES, *reading.ROUTES]
+    async with (
+        rendering.resident() as renderer,
+        serving.serve(
+            database.app, tmp_path, lambda: world.AT, routes, resources={image_routes.RENDERER: renderer}
+        ) as served,
+    ):
         yield Clinic(database, served, two, tmp_path, request_id, patient_id)

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from dicom.pixels import copying as pixel_copies
 from hub.core.actor import job
@@ -76,3 +78,34 @@ async def test_a_study_is_listed_at_once_and_its_copies_are_the_pixels_that_were
         headers = {"Range": f"bytes=0-{frame['cuts'][0] - 1}"}
         async with await clinic.doctor.call("GET", path, headers=headers) as part:
             assert (part.status, await part.read()) == (206, data[: frame["cuts"][0]])
+
+
+async def test_a_frame_is_rendered_as_the_window_says(clinic: Clinic) -> None:
+    sent = a_slice(1, 0.0, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=40, WindowWidth=400)
+    study_id = await received(clinic, senders.as_file(sent))
+    await prepared(clinic)
+    path = f"/dicom-web/studies/{STUDY}/series/{sent.SeriesInstanceUID}/instances/{sent.SOPInstanceUID}"
+    for query, window in (("", (40, 400, "LINEAR")), ("?window=-200,3000,sigmoid", (-200, 3000, "SIGMOID"))):
+        async with await clinic.doctor.call(
+            "GET", f"{path}/frames/1/rendered{query}", headers={"Accept": "image/png"}
+        ) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/png"), await answer.text()
+            shown = imagecodecs.png_decode(await answer.read())
+        sent.WindowCenter, sent.WindowWidth, sent.VOILUTFunction = window
+        assert np.array_equal(shown, as_pydicom_shows(sent)), query
+    (series,) = (await manifest(clinic, study_id))["series"]
+    thumbnail = f"/api/images/instances/{series['instances'][0]['id']}/frames/1/thumbnail?edge=32"
+    async with await clinic.doctor.call("GET", thumbnail) as answer:
+        assert imagecodecs.jpeg8_decode(await answer.read()).shape == (32, 32)
+    for refused, status in (("?window=1,0,linear", 400), ("?accept=image/gif", 406), ("?viewport=0,1", 400)):
+        async with await clinic.doctor.call("GET", f"{path}/rendered{refused}") as answer:
+            assert answer.status == status, refused
+
+
+def as_pydicom_shows(data_set: pydicom.Dataset) -> Any:
+    """The referee: its modality and VOI transforms, their output range brought to 8 bits, rounded half up."""
+    values = apply_voi_lut(apply_modality_lut(data_set.pixel_array, data_set), data_set)
+    slope, intercept = float(data_set.RescaleSlope), float(data_set.RescaleIntercept)
+    half = 1 << (data_set.BitsStored - 1)
+    low, high = -half * slope + intercept, (half - 1) * slope + intercept
+    return np.floor(np.round((values - low) / (high - low) * 255, 9) + 0.5).astype(np.uint8)

@@ -1,4 +1,5 @@
 // The images of a study: strip of series, panes, tools. Alone on /viewer, and beside the report in the reading room.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { reach } from '../core/connection';
 import { t } from '../core/i18n';
@@ -45,7 +46,8 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
   }
   return (
     <div class="viewer" data-theme="dark" ref={root} onKeyDown={keys} data-write={write}>
-      <Toolbar panes={panes} cine={cine}>{late && <late.MarksBar tools={late.tools} />}</Toolbar>
+      <Toolbar panes={panes} cine={cine} />
+      {late ? <late.MarksBar tools={late.tools} /> : <div class="tools marks-bar" />}
       {late && <late.KeyList tools={late.tools} />}
       <div class="viewer-body">
         {manifest.value === null ? <Skeleton rows={5} /> : <Strip study={study} decorate={late ? (series) => <late.SeriesStars tools={late.tools} series={series} /> : undefined} />}
@@ -53,8 +55,7 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
           {panes.open.value.map((pane) => <PaneView key={pane.id} pane={pane} study={study} active={pane === panes.active.value} many={panes.open.value.length > 1}>{late && <late.Overlay pane={pane} tools={late.tools} />}</PaneView>)}
         </div>
       </div>
-      <Line study={study} />
-      {late && <late.SavedLine study_id={study.id} />}
+      <Line study={study}>{late && <late.SavedLine tools={late.tools} />}</Line>
       {failed && <Banner kind="error" action={{ label: t('core.retry'), run: retry }}>{t('core.part_missing')}</Banner>}
       {late && <late.ToolDialogs tools={late.tools} />}
     </div>
@@ -62,7 +63,7 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
 }
 
 /** What is still coming, and how the line is. */
-function Line({ study }: { study: OpenStudy }) {
+function Line({ study, children }: { study: OpenStudy; children: ComponentChildren }) {
   const { panes } = study;
   void panes.loader.came.value;
   const trouble = panes.loader.trouble.value;
@@ -71,6 +72,7 @@ function Line({ study }: { study: OpenStudy }) {
   const seconds = trouble ? Math.max(0, Math.ceil((trouble.retry_at - now.value) / 1000)) : 0;
   return (
     <div class="viewer-line figures">
+      {children}
       {trouble && <Banner kind="notice" action={{ label: t('core.retry'), run: () => panes.loader.retry() }}>{t('viewer.line.cut', { seconds })}</Banner>}
       {!trouble && reach.value === 'away' && <Banner kind="notice">{t('viewer.line.away')}</Banner>}
       {study.error.value && study.manifest.value && <Banner kind="notice" action={{ label: t('core.retry'), run: () => { void study.reload(); } }}>{t('core.stale', { reason: study.error.value.text })}</Banner>}

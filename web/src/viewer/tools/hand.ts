@@ -8,7 +8,7 @@ import type { Point } from '../types';
 import type { KeptMark, Marks } from './annotations';
 import { chosen, newId } from './bench';
 import { screenWays } from './geometry';
-import { begun, evened, followed, isEmpty, isWhole, kindOf, movedBy, placedAt, released, WITH_TEXT, type Draft, type Mark, type Tool } from './marks';
+import { evened, followed, isEmpty, isWhole, kindOf, movedBy, placedAt, pressed, released, WITH_TEXT, type Draft, type Mark, type Tool } from './marks';
 
 /** A mark being moved: all of it, or the point `only`. */
 type Move = { mark: KeptMark; only: number | null; from: Point; points: readonly Point[] };
@@ -45,9 +45,8 @@ export class Hand {
     (event.currentTarget as Element).setPointerCapture(event.pointerId);
     this.#first = event;
     const { screen, image } = this.#at(event);
-    const draft = this.draft.peek();
     chosen.value = null;
-    this.draft.value = draft ? { ...this.#follow(draft, image, event.shiftKey), pressed: screen } : begun(held, image, screen);
+    this.draft.value = pressed(this.draft.peek(), held, image, screen);
   }
 
   moved(event: PointerEvent): void {

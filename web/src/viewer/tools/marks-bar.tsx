@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { t } from '../../core/i18n';
 import { Time } from '../../core/ui';
 import { Group, Tool } from '../toolbar';
-import { marksOf } from './annotations';
+import { marksOf, type Marks } from './annotations';
 import { graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
 import { keyPlaces, toggleKey, type Tools } from './deeds';
 import type { Tool as Name } from './marks';
@@ -15,7 +15,7 @@ export function MarksBar({ tools }: { tools: Tools }) {
   const { panes, linking, write } = tools;
   const many = panes.open.value.length > 1;
   return (
-    <>
+    <div class="tools marks-bar" role="toolbar" aria-label={t('tools.marks')}>
       {write && (
         <Group label={t('tools.measure')}>
           {NAMES.map((name) => <Tool key={name} press={() => take(name)} pressed={tool.value === name} hint={KEY_OF[name]}>{t(`tools.${name}`)}</Tool>)}
@@ -35,7 +35,7 @@ export function MarksBar({ tools }: { tools: Tools }) {
         {hasGraphics(tools) && <Tool press={() => { graphicsOn.value = !graphicsOn.peek(); }} pressed={graphicsOn.value} hint="o">{t('tools.graphics')}</Tool>}
         <Tool press={() => { sheetOpen.value = true; }} hint="?">{t('tools.sheet')}</Tool>
       </Group>
-    </>
+    </div>
   );
 }
 
@@ -51,9 +51,13 @@ function KeyTool({ tools }: { tools: Tools }) {
   return <Tool press={() => toggleKey(tools)} pressed={isKey} disabled={shown === null} hint="k">{`${isKey ? '★' : '☆'} ${t('tools.key-image')}`}</Tool>;
 }
 
-/** What the hub has of the marks of a study, in words; nothing where nothing was done. */
-export function SavedLine({ study_id }: { study_id: string }) {
-  const marks = marksOf(study_id);
+/** What the hub has of the marks of all studies that are open, in words; nothing where nothing was done. */
+export function SavedLine({ tools: { study } }: { tools: Tools }) {
+  const ids = [study.id, ...study.beside.value.map(({ study: { id } }) => id)];
+  return <span class="marks-saved" role="status" data-test="marks-saved">{ids.map((id) => <Saved key={id} marks={marksOf(id)} />)}</span>;
+}
+
+function Saved({ marks }: { marks: Marks }) {
   const { fault, unsent: { value: { count, away, refused } }, storedAt } = marks;
   if (fault.value && marks.list.value === null) return <Line action={{ label: t('core.retry'), run: marks.reload }}>{t('tools.not_loaded', { reason: fault.value.text })}</Line>;
   if (refused.length > 0) {
@@ -75,7 +79,7 @@ type Deed = { label: string; run: () => void };
 
 function Line({ children, action, other }: { children: ComponentChildren; action?: Deed; other?: Deed }) {
   return (
-    <span class="marks-saved" role="status" data-test="marks-saved">
+    <span class="marks-line">
       {children}
       {[action, other].map((deed) => deed && <button key={deed.label} type="button" class="tool" onClick={deed.run}>{deed.label}</button>)}
     </span>

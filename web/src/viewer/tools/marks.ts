@@ -16,12 +16,16 @@ export function kindOf(tool: Tool): Kind {
 
 // --- Drawing: press, drag and release, or click by click
 
-/** `fixed` of the points stand; the one after them follows the pointer. */
-export type Draft = { tool: Tool; points: Point[]; fixed: number; pressed: Point | null };
+/** `fixed` of the points stand; the one after them follows the pointer. `fresh`: the press set the first point of a line. */
+export type Draft = { tool: Tool; points: Point[]; fixed: number; press: { at: Point; fresh: boolean } | null };
 
-/** The first press of a mark, at a screen point `at`. */
-export function begun(tool: Tool, point: Point, at: Point): Draft {
-  return { tool, points: POINTS[tool] === 1 ? [point] : [point, point], fixed: 1, pressed: at };
+const LINE_FROM = 2; // Cobb's second line begins with this point
+
+/** A press at the screen point `at`: the first of a mark, or a later one. */
+export function pressed(draft: Draft | null, tool: Tool, point: Point, at: Point): Draft {
+  if (draft === null) return { tool, points: POINTS[tool] === 1 ? [point] : [point, point], fixed: 1, press: { at, fresh: true } };
+  if (tool === 'cobb' && draft.fixed === LINE_FROM) return { ...draft, points: [...draft.points.slice(0, LINE_FROM), point, point], fixed: LINE_FROM + 1, press: { at, fresh: true } };
+  return { ...followed(draft, point), press: { at, fresh: false } };
 }
 
 export function followed(draft: Draft, point: Point): Draft {
@@ -30,12 +34,13 @@ export function followed(draft: Draft, point: Point): Draft {
 
 const CLICK_PX = 4; // a hand's tremor between press and release
 
-/** The pointer was let go at `at`: a drag fixes the point, the click that began the mark doesn't, any later one does. */
+/** The pointer was let go at `at`: a drag fixes the point, the click that began a line doesn't, any later one does. */
 export function released(draft: Draft, at: Point): Draft {
-  const clicked = draft.pressed !== null && Math.hypot(at[0] - draft.pressed[0], at[1] - draft.pressed[1]) < CLICK_PX;
-  if (isWhole(draft) || (clicked && draft.fixed === 1)) return { ...draft, pressed: null };
-  const fixed = draft.points.length;
-  return { ...draft, fixed, pressed: null, points: fixed < POINTS[draft.tool] ? [...draft.points, draft.points[fixed - 1]!] : draft.points };
+  const { press, tool, points } = draft;
+  if (press === null || isWhole(draft)) return { ...draft, press: null };
+  if (press.fresh && Math.hypot(at[0] - press.at[0], at[1] - press.at[1]) < CLICK_PX) return { ...draft, press: null };
+  const fixed = points.length;
+  return { ...draft, fixed, press: null, points: fixed < POINTS[tool] ? [...points, points[fixed - 1]!] : points };
 }
 
 /** All its points stand. */

@@ -1,5 +1,5 @@
 // Everything over the picture of a pane: marks with their figures, handles, letters of the edges, cut lines, the file's graphics.
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { t } from '../../core/i18n';
 import type { Panes, StackPane } from '../panes';
 import type { Shown } from '../viewport';
@@ -8,7 +8,7 @@ import { marksOf, type KeptMark, type Marks } from './annotations';
 import { chosen, graphicsOn, marksOn, tool } from './bench';
 import type { Tools } from './deeds';
 import { CutLine, EdgeLetters, FileGraphics } from './graphics';
-import { Hand, isOn, setHand } from './hand';
+import { Hand, isOn, setHand, type Writing } from './hand';
 import { boxOf, kindOf, labelPlace, type Box, type Kind, type Tool } from './marks';
 import { LinkedWord, StudyBanner } from './priors';
 import { Probe } from './probe';
@@ -64,21 +64,23 @@ function Sheet({ hand }: { hand: Hand }) {
 type Seen = { mark: KeptMark; points: Point[]; lines: string[]; label: Box | null };
 
 function Drawn({ hand, shown }: { hand: Hand; shown: Shown }) {
-  const taken: Box[] = [];
   const own = hand.marks.list.value?.filter((mark) => isOn(mark, shown)) ?? [];
-  const seen = own.map((mark): Seen => {
+  const placed = own.map((mark) => {
     const moved = { ...mark, points: [...hand.pointsOf(mark)] };
-    const points = moved.points.map((point) => hand.toPane(point));
-    const lines = [...linesOf(moved, shown, figuresOf(moved, shown)), ...about(hand.marks, mark)];
-    const label = placeOf(hand, points, lines, taken);
-    if (label) taken.push(label);
-    return { mark, points, lines, label };
+    return { mark, points: moved.points.map((point) => hand.toPane(point)), lines: [...linesOf(moved, shown, figuresOf(moved, shown)), ...about(hand.marks, mark)] };
+  });
+  const things = placed.map(({ points }) => boxOf(points));
+  const labels: Box[] = [];
+  const seen = placed.map((each, n): Seen => {
+    const label = placeOf(hand, each.points, each.lines, [...labels, ...things.filter((_, other) => other !== n)]);
+    if (label) labels.push(label);
+    return { ...each, label };
   });
   return (
     <>
       {seen.map((each) => <MarkView key={each.mark.id} {...each} hand={hand} />)}
       {seen.filter(({ mark }) => mark.id === chosen.value && hand.marks.mine(mark)).map((each) => <Handles key={each.mark.id} {...each} hand={hand} />)}
-      <Drafted hand={hand} shown={shown} taken={taken} />
+      <Drafted hand={hand} shown={shown} taken={labels} />
     </>
   );
 }
@@ -89,11 +91,22 @@ function about(marks: Marks, mark: KeptMark): string[] {
   return marks.stateOf(mark.id) === 'stored' ? [] : [t('tools.unstored')];
 }
 
+/** Who worked on something that goes away goes on with the pane's own keys. */
+function useFocusBack<E extends Element>() {
+  const ref = useRef<E>(null);
+  useLayoutEffect(() => {
+    const element = ref.current!;
+    return () => { if (element.contains(document.activeElement)) element.closest<HTMLElement>('.pane')?.focus({ preventScroll: true }); };
+  }, []);
+  return ref;
+}
+
 function MarkView({ mark, points, lines, label, hand }: Seen & { hand: Hand }) {
+  const ref = useFocusBack<SVGGElement>();
   const kinds = t(`tools.${kindName(mark.kind, points)}`);
   return (
     <>
-      <g class={mark.id === chosen.value ? 'mark mark-chosen' : 'mark'} data-mark={mark.id} data-kind={mark.kind} tabIndex={0} role="button"
+      <g ref={ref} class={mark.id === chosen.value ? 'mark mark-chosen' : 'mark'} data-mark={mark.id} data-kind={mark.kind} tabIndex={0} role="button"
         aria-label={[kinds, ...lines].join(t('tools.comma'))} aria-pressed={mark.id === chosen.value}
         onFocus={() => { chosen.value = mark.id; }} onPointerDown={(event) => hand.grabbed(event, mark, null)} onPointerMove={(event) => hand.dragged(event)}
         onPointerUp={() => hand.dropped()} onPointerCancel={() => hand.abandon()} onKeyDown={(event) => stopIf(event, hand.key(event, mark, null))}
@@ -116,8 +129,9 @@ function stopIf(event: KeyboardEvent, used: boolean): void {
 }
 
 function Handles({ mark, points, hand }: Seen & { hand: Hand }) {
+  const ref = useFocusBack<SVGGElement>();
   return (
-    <>
+    <g ref={ref}>
       {points.map(([x, y], n) => (
         <g key={n} class="handle" data-test="handle" tabIndex={0} role="button" aria-label={t('tools.point', { number: n + 1 })}
           onPointerDown={(event) => hand.grabbed(event, mark, n)} onPointerMove={(event) => hand.dragged(event)} onPointerUp={() => hand.dropped()}
@@ -126,7 +140,7 @@ function Handles({ mark, points, hand }: Seen & { hand: Hand }) {
           <circle class="handle-dot" cx={x} cy={y} r={5} />
         </g>
       ))}
-    </>
+    </g>
   );
 }
 
@@ -186,19 +200,25 @@ function Label({ box, lines, points }: { box: Box; lines: readonly string[]; poi
 /** The words of an arrow or text, written where they will stand. */
 function TextEntry({ hand }: { hand: Hand }) {
   const writing = hand.writing.value;
+  return writing && <Entry key={writing.mark.id} writing={writing} hand={hand} />;
+}
+
+const ENTRY_PX = { width: 220, height: 44 };
+
+function Entry({ writing: { mark }, hand }: { writing: Writing; hand: Hand }) {
+  const ref = useFocusBack<HTMLInputElement>();
   const done = useRef(false);
-  useEffect(() => { done.current = false; }, [writing]);
-  if (!writing) return null;
-  const [x, y] = hand.toPane(writing.mark.points.at(-1)!);
+  useLayoutEffect(() => ref.current!.focus({ preventScroll: true }), []);
+  const [x, y] = hand.toPane(mark.points.at(-1)!);
   const { width, height } = hand.pane.size.value;
   const finish = (text: string | null): void => {
-    if (done.current) return;
+    if (done.current) return; // going away takes the focus, too
     done.current = true;
     hand.wrote(text);
   };
   return (
-    <input class="mark-entry" data-test="mark-text" aria-label={t('tools.words')} placeholder={t('tools.words')} value={writing.mark.text} maxLength={200}
-      ref={(element) => element?.focus()} style={{ left: `${Math.min(Math.max(x, 0), Math.max(0, width - 220))}px`, top: `${Math.min(Math.max(y - 22, 0), height - 44)}px` }}
+    <input ref={ref} class="mark-entry" data-test="mark-text" aria-label={t('tools.words')} placeholder={t('tools.words')} defaultValue={mark.text} maxLength={200}
+      style={{ left: `${Math.min(Math.max(x, 0), Math.max(0, width - ENTRY_PX.width))}px`, top: `${Math.min(Math.max(y - ENTRY_PX.height / 2, 0), height - ENTRY_PX.height)}px` }}
       onPointerDown={(event) => event.stopPropagation()} onBlur={(event) => finish(event.currentTarget.value)}
       onKeyDown={(event) => {
         event.stopPropagation();

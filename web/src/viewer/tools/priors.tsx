@@ -1,5 +1,5 @@
 // Earlier studies of the same person, to be opened beside; and on the panes which is which, so large that nobody mistakes them.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../core/api';
 import { t } from '../../core/i18n';
 import { Loaded, useResource } from '../../core/resource';
@@ -31,7 +31,7 @@ export function PriorsDialog({ tools }: { tools: Tools }) {
       <Loaded from={priors}>
         {({ priors: found }) => (found.length === 0 ? <EmptyState title={t('tools.priors.none')} /> : (
           <ul class="priors">
-            {found.map((prior) => <li key={prior.id}><PriorButton prior={prior} tools={tools} open={() => { void open(prior.id); }} /></li>)}
+            {found.map((prior, n) => <li key={prior.id}><PriorButton prior={prior} tools={tools} first={n === 0} open={() => { void open(prior.id); }} /></li>)}
           </ul>
         ))}
       </Loaded>
@@ -39,12 +39,14 @@ export function PriorsDialog({ tools }: { tools: Tools }) {
   );
 }
 
-function PriorButton({ prior, tools, open }: { prior: Prior; tools: Tools; open: () => void }) {
+function PriorButton({ prior, tools, first, open }: { prior: Prior; tools: Tools; first: boolean; open: () => void }) {
+  const ref = useRef<HTMLButtonElement>(null);
+  useEffect(() => { if (first) ref.current!.focus(); }, []);
   const { study_date, description, modalities, body_parts, instances } = prior;
   const own = tools.study.manifest.value?.study;
   const about = [modalities.join('/'), description, body_parts.join(', ')].filter(Boolean).join(' · ');
   return (
-    <button type="button" class="prior" data-test="prior" onClick={open}>
+    <button ref={ref} type="button" class="prior" data-test="prior" onClick={open}>
       <strong class="figures">{dateOf({ study_date } as Study)}</strong>
       {own && <span>{apartText(own.study_date, study_date)}</span>}
       <span>{about}</span>

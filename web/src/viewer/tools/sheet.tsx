@@ -19,13 +19,18 @@ export function KeySheet({ write }: { write: boolean }) {
   );
 }
 
+/** A row of figures by its ends. */
+function shortened(keys: readonly string[]): readonly string[] {
+  return keys.length > 4 ? [`${keys[0]} – ${keys.at(-1)}`] : keys;
+}
+
 function Keys({ title, rows }: { title: string; rows: readonly { keys: readonly string[]; says: MessageKey }[] }) {
   return (
     <section class="key-sheet">
       <h3>{title}</h3>
       <dl>
         {rows.map(({ keys, says }) => (
-          <div key={says}><dt>{keys.map((key) => <kbd key={key}>{key === ' ' ? t('viewer.key.space') : NAMES[key] ?? key}</kbd>)}</dt><dd>{t(says)}</dd></div>
+          <div key={says}><dt>{shortened(keys).map((key) => <kbd key={key}>{key === ' ' ? t('viewer.key.space') : NAMES[key] ?? key}</kbd>)}</dt><dd>{t(says)}</dd></div>
         ))}
       </dl>
     </section>

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -19,6 +19,7 @@ from pydicom.uid import UID
 
 from dicom import uids
 
+Array = NDArray[Any]
 CT_CLASS: Final = "1.2.840.10008.5.1.4.1.1.2"
 INTERCEPT: Final = -1024
 FIELD_MM: Final = 360.0
@@ -82,7 +83,7 @@ def hounsfield(chest: Chest, number: int) -> NDArray[np.int16]:
 
 
 def _ellipse(
-    image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32], centre: tuple[float, float],
+    image: Array, x: Array, y: Array, centre: tuple[float, float],
     half: tuple[float, float], value: float,
 ) -> None:  # fmt: skip
     inside = ((x - centre[0]) / max(half[0], 1e-3)) ** 2 + ((y - centre[1]) / max(half[1], 1e-3)) ** 2 <= 1
@@ -90,7 +91,7 @@ def _ellipse(
 
 
 def _vessels(
-    image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32], chest: Chest, side: int,
+    image: Array, x: Array, y: Array, chest: Chest, side: int,
     number: int, size: float,
 ) -> None:  # fmt: skip
     """Each keeps its course through the slices."""
@@ -103,7 +104,7 @@ def _vessels(
         _ellipse(image, x, y, place, (radius, radius), 30)
 
 
-def _bones(image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32], number: int) -> None:
+def _bones(image: Array, x: Array, y: Array, number: int) -> None:
     _ellipse(image, x, y, (0, 66), (20, 17), 420)
     _ellipse(image, x, y, (0, 66), (16, 13), 180)
     _ellipse(image, x, y, (0, 82), (7, 6), 20)  # spinal canal
@@ -113,9 +114,7 @@ def _bones(image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.flo
         _ellipse(image, x, y, (128 * np.cos(angle), 5 + 80 * np.sin(angle)), (7, 5), 380)
 
 
-def _nodule(
-    image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32], chest: Chest, number: int
-) -> None:
+def _nodule(image: Array, x: Array, y: Array, chest: Chest, number: int) -> None:
     """A ball at a third of the way down."""
     away_mm = (number - chest.slices // 3) * SLICE_MM
     square = (chest.nodule_mm / 2) ** 2 - away_mm**2
@@ -124,7 +123,7 @@ def _nodule(
         _ellipse(image, x, y, (-78, -24), (radius, radius), 35)
 
 
-def _noise(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
+def _noise(rng: np.random.Generator, side: int) -> Array:
     """Averaged over 2 x 2 neighbours, of the standard deviation NOISE_HU."""
     white = rng.standard_normal((side + 1, side + 1), np.float32)
     return (white[:-1, :-1] + white[1:, :-1] + white[:-1, 1:] + white[1:, 1:]) * np.float32(NOISE_HU / 2)

@@ -6,7 +6,7 @@ The sandbox that draws has no database; everything it needs is in these bytes.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +26,24 @@ EVENTS_MAX = 30  # strips of button and diary events; the paper says how many mo
 EXTREMES = ("lowest_rate", "highest_rate", "longest_rr")
 
 
-async def pack_report(conn: Connection, report_id: UUID, locale: str | None = None) -> bytes:
-    """The bytes `hub.reading.paper:draw` takes; in the language the reader chose unless one is given."""
+async def signed_key_images(conn: Connection, report_id: UUID) -> list[dict[str, Any]]:
+    """Of a report on images; of others there are none."""
+    report = await one(
+        conn, "SELECT content -> 'key_images' AS chosen FROM report WHERE id = %s", (report_id,)
+    )
+    return list(report["chosen"] or ())
+
+
+async def pack_report(
+    conn: Connection,
+    report_id: UUID,
+    locale: str | None = None,
+    pictures: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    """The bytes `hub.reading.paper:draw` takes; in the language the reader chose unless one is given.
+
+    `pictures`: of the key images, which are made outside a transaction (`paper_pictures`).
+    """
     report = await one(conn, "SELECT study_id, signed_content FROM report WHERE id = %s", (report_id,))
     signed = bytes(report["signed_content"])
     document = json.loads(signed)
@@ -37,7 +53,7 @@ async def pack_report(conn: Connection, report_id: UUID, locale: str | None = No
         "locale": locale or document["content"].get("language", LOCALES[0]),
     }
     if study_kind(document) == "imaging":
-        return cbor2.dumps({**given, "strips": [], "events_left_out": 0})
+        return cbor2.dumps({**given, "strips": list(pictures), "events_left_out": 0})
     recording = await one(conn, "SELECT * FROM recording WHERE id = %s", (UUID(document["recording"]["id"]),))
     timeline = await read_timeline(conn, recording["id"])
     return cbor2.dumps(

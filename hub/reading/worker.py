@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hub.core import actor, sandbox
 from hub.core.jobs import Context, JobKind, TimerHandler
-from hub.reading import paper_data, report_objects, reports, routing, studies, tasks
+from hub.reading import paper_data, paper_pictures, report_objects, reports, routing, studies, tasks
 from hub.reading.analyses import analyse_study
 
 PDF = "application/pdf"
@@ -46,7 +46,10 @@ async def make_pdf(context: Context, payload: dict[str, Any]) -> None:
     """`reading.pdf`: draw the paper in the sandbox, keep it, send it on."""
     job, report_id = actor.job("reading.pdf"), UUID(payload["report_id"])
     async with context.db.transaction(job, context.at) as conn:
-        drawing = await paper_data.pack_report(conn, report_id)
+        chosen = await paper_data.signed_key_images(conn, report_id)
+    pictures = await paper_pictures.pictures(context, job, chosen) if chosen else []
+    async with context.db.transaction(job, context.at) as conn:
+        drawing = await paper_data.pack_report(conn, report_id, pictures=pictures)
     pdf = await sandbox.run("hub.reading.paper:draw", drawing, PAPER_TIMEOUT_S, PAPER_MEMORY_MB)
     file = await context.store.put(pdf, PDF)
     async with context.db.transaction(job, context.at) as conn:

@@ -6,11 +6,15 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pydicom
+import pypdf
 import pytest
 
-from hub.imaging import indexing
+from dicom.objects.writing import PDF_CLASS, TEXT_SR_CLASS
+from hub.core.actor import job
+from hub.imaging import forwarding, indexing
 from hub.imaging.instances import HUB
 from tests import world
 from tests.imaging import senders
@@ -54,7 +58,7 @@ async def sign(clinic: Clinic, case: dict[str, Any], status: int = 200) -> dict[
     )
     seen = {"revision": saved["revision"], "images_sha256": case["images"]["sha256"]}
     answer: dict[str, Any] = await clinic.reader.json("POST", f"/api/tasks/{task}/sign", seen, status=status)
-    await clinic.run_jobs(LATER)
+    await clinic.run_jobs(LATER, later=(forwarding.JOB,))
     return answer.get("report", answer)
 
 
@@ -80,6 +84,10 @@ async def test_a_report_on_images_goes_back_beside_them(clinic: Clinic) -> None:
     await clinic.reader.json("PUT", key, {"note": "结节", "window": {"center": -600, "width": 1500}})
     report = await sign(clinic, case)
     assert report["document"]["key_images"][0]["sop_uid"] == chosen["sop_uid"]
+
+    stored = clinic.store.path((await clinic.rows("SELECT pdf_sha256 FROM report"))[0]["pdf_sha256"])
+    (drawn,) = [found for page in pypdf.PdfReader(stored).pages for found in page.images]
+    assert drawn.image is not None and drawn.image.size[0] == drawn.image.size[1]  # the one key image, square
 
     made = await objects(clinic)
     assert {kind: len(found) for kind, found in made.items()} == {"DOC": 1, "SR": 1, "KO": 1}
@@ -116,6 +124,30 @@ async def test_a_report_on_images_goes_back_beside_them(clinic: Clinic) -> None:
         before.ReferencedSOPInstanceUID == first.SOPInstanceUID
         and first.SeriesInstanceUID == second.SeriesInstanceUID
     )
+
+
+async def test_the_report_is_forwarded_like_the_images(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    case = await opened(clinic)
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        node, closed = (
+            uuid4(),
+            {"send_from_hour": (LATER.hour + 5) % 24, "send_until_hour": (LATER.hour + 6) % 24},
+        )
+        await world.insert(
+            admin, "dicom_node", id=node, organisation_id=clinic.two.own.organisations["hospital"], name="PACS",
+            ae_title="PACS", address="192.0.2.1", port=104, may_receive=True, created_at=world.AT, **closed,
+        )  # fmt: skip
+        await admin.execute(
+            "INSERT INTO forward_rule (id, position, name, conditions, to_node_id) VALUES (%s, 0, 'all', '[]', %s)",
+            (uuid4(), node),
+        )
+    await sign(clinic, case)
+    (queued,) = await clinic.rows("SELECT id, dicom_node_id FROM dicom_forward WHERE state = 'waiting'")
+    async with clinic.databases.app.transaction(job("test"), LATER) as conn:
+        due = await forwarding.waiting(conn, LATER, queued["id"])
+    assert queued["dicom_node_id"] == node and due is not None
+    assert {one.sop_class_uid for one in due.instances} == {senders.CT, PDF_CLASS, TEXT_SR_CLASS}
 
 
 async def test_images_that_came_meanwhile_are_not_signed_unseen(clinic: Clinic) -> None:

@@ -86,7 +86,7 @@ function CineTools({ pane, cine }: { pane: StackPane; cine: Cine }) {
   const rate_hz = cine.rate_hz.value;
   return (
     <Group label={t('viewer.cine')}>
-      <Tool press={() => cine.toggle(pane)} pressed={playing} disabled={slicesOf(pane.series.value).length < 2} label={t(playing ? 'viewer.cine.stop' : 'viewer.cine.play')} hint={t('viewer.key.space')}>
+      <Tool press={() => cine.toggle(pane)} pressed={playing} disabled={slicesOf(pane.series.value).length < 2} hint={t('viewer.key.space')}>
         {t(playing ? 'viewer.cine.stop' : 'viewer.cine.play')}
       </Tool>
       {playing && (

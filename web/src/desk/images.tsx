@@ -1,7 +1,7 @@
 // The images of a request as the hub has them, however they came: sent here, or by the modality itself.
 import { t } from '../core/i18n';
 import { useResource } from '../core/resource';
-import { State } from '../core/ui';
+import { ButtonLink, State } from '../core/ui';
 import type { DicomStudy, ServiceRequest } from './types';
 
 const REFRESH_S = 15;
@@ -10,7 +10,7 @@ export function ImagesOf({ request }: { request: ServiceRequest }) {
   const found = useResource<{ studies: DicomStudy[] }>('/api/dicom/studies', ['uploads', 'requests'], REFRESH_S);
   const own = found.data?.studies.filter((study) => study.service_request_id === request.id) ?? [];
   if (own.length === 0) return null;
-  return <ul class="plain-list stack-tight">{own.map((study) => <li key={study.id}><Images study={study} expected={request.expected_instances} /></li>)}</ul>;
+  return <ul class="plain-list stack-tight">{own.map((study) => <li key={study.id} class="card-head"><Images study={study} expected={request.expected_instances} /><ButtonLink href={`/viewer#${study.id}`} target="_blank">{t('desk.images.open')}</ButtonLink></li>)}</ul>;
 }
 
 function Images({ study, expected }: { study: DicomStudy; expected: number | null }) {

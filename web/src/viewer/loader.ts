@@ -8,7 +8,7 @@ import { interleaved, outward } from './order';
 import { keyOf, StoredFrame } from './stored-frame';
 import type { Slice } from './types';
 
-const IN_FLIGHT = 6; // what a browser opens to one host
+const IN_FLIGHT = 5; // of the six lines a browser has to one host: one stays for thumbnails, marks and the rest of the page
 const REST_MS = 150;
 const NEIGHBOURS = 4;
 const SMALL_BYTES = 32_768; // a request with no more to come is not worth cutting

@@ -78,7 +78,7 @@ function Line({ study, children }: { study: OpenStudy; children: ComponentChildr
       {study.error.value && study.manifest.value && <Banner kind="notice" action={{ label: t('core.retry'), run: () => { void study.reload(); } }}>{t('core.stale', { reason: study.error.value.text })}</Banner>}
       {total > 0 && (
         <span class="viewer-progress" data-test="progress" data-small={small} data-full={full} data-total={total}>
-          <progress max={total} value={small + full} aria-label={t('viewer.progress')} hidden={full === total} />
+          <progress max={2 * total} value={small + full} aria-label={t('viewer.progress')} hidden={full === total} />
           {full === total ? t('viewer.progress.all', { total }) : t('viewer.progress.some', { small, full, total })}
         </span>
       )}

@@ -1,5 +1,5 @@
 // Earlier studies of the same person, to be opened beside; and on the panes which is which, so large that nobody mistakes them.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../core/api';
 import { t } from '../../core/i18n';
 import { Loaded, useResource } from '../../core/resource';
@@ -68,9 +68,19 @@ export function StudyBanner({ pane, tools }: { pane: StackPane; tools: Tools }) 
   const [study, own] = [pane.study.value, tools.study.manifest.value?.study];
   const studies = new Set(tools.panes.open.value.map((each) => each.study.value?.id).filter(Boolean));
   if (!study || !own || (studies.size < 2 && study.id === own.id)) return null;
+  return <Banner study={study} own={own} />;
+}
+
+function Banner({ study, own }: { study: Study; own: Study }) {
+  const ref = useRef<HTMLParagraphElement>(null);
+  useLayoutEffect(() => {
+    const { dataset } = ref.current!.closest<HTMLElement>('.pane')!;
+    dataset.named = ''; // the corners make room
+    return () => { delete dataset.named; };
+  }, []);
   const isOwn = study.id === own.id;
   return (
-    <p class={isOwn ? 'study-banner' : 'study-banner study-banner-other'} data-test="study-banner">
+    <p ref={ref} class={isOwn ? 'study-banner' : 'study-banner study-banner-other'} data-test="study-banner">
       <span>{isOwn ? t('tools.this_study') : t('tools.other_study')}</span> <strong class="figures">{dateOf(study)}</strong>
       {!isOwn && <span> {apartText(own.study_date, study.study_date)}</span>}
     </p>

@@ -51,6 +51,7 @@ class Stream:
     has_jfif: bool = False
     component_ids: bytes = b""
     is_jpeg: bool = False
+    tiles: int = 1
 
 
 def coding_of(syntax: str) -> Coding:
@@ -69,7 +70,7 @@ def require_agreement(coding: Coding, data: bytes, shape: Shape) -> Stream | Non
         return None
     try:
         stream = read(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise PixelFault("cut", f"{coding} header") from None
     if (stream.rows, stream.columns, stream.samples) != (shape.rows, shape.columns, shape.samples):
         raise PixelFault(
@@ -77,6 +78,8 @@ def require_agreement(coding: Coding, data: bytes, shape: Shape) -> Stream | Non
             f"{stream.rows} x {stream.columns} x {stream.samples} in the codestream,"
             f" {shape.rows} x {shape.columns} x {shape.samples} in the data set",
         )
+    if not 0 < stream.tiles <= TILES_MAX:
+        raise PixelFault("too-large", f"{stream.tiles} tiles")
     if not 0 < stream.bits <= max(shape.bits_allocated, 8):
         raise PixelFault("differs", f"{stream.bits} bits in the codestream, {shape.bits_allocated} allocated")
     return stream
@@ -120,13 +123,11 @@ def jpeg_2000(data: bytes) -> Stream:
     x1, y1, x0, y0, tile_x, tile_y, tile_x0, tile_y0, samples = struct.unpack_from(">8IH", data, start + 8)
     if not (0 < samples <= COMPONENTS_MAX and x0 < x1 and y0 < y1 and tile_x and tile_y):
         raise PixelFault("differs", f"{samples} components from {x0},{y0} to {x1},{y1}")
-    if -(-(x1 - tile_x0) // tile_x) * -(-(y1 - tile_y0) // tile_y) > TILES_MAX:
-        raise PixelFault("too-large", f"tiles of {tile_x} x {tile_y}")
     components = [struct.unpack_from(">BBB", data, start + 42 + 3 * number) for number in range(samples)]
     if len(set(components)) != 1 or components[0][1:] != (1, 1):
         raise PixelFault("kind", "components of different kind")
-    depth = components[0][0]
-    return Stream(y1 - y0, x1 - x0, samples, (depth & 0x7F) + 1, depth >> 7 == 1)
+    depth, tiles = components[0][0], -(-(x1 - tile_x0) // tile_x) * -(-(y1 - tile_y0) // tile_y)
+    return Stream(y1 - y0, x1 - x0, samples, (depth & 0x7F) + 1, depth >> 7 == 1, tiles=tiles)
 
 
 def _in_jp2(data: bytes) -> int:

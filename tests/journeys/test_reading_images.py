@@ -37,7 +37,7 @@ async def open_the_case(page: Page, hub: Hub) -> None:
 
 async def compare_and_choose(page: Page) -> None:
     """Last year's lies beside it; a slice in the middle, in the lung window, is chosen as key image."""
-    await page.locator(".prior").get_by_role("button", name="并排对比").click()
+    await page.locator(".case-prior").get_by_role("button", name="并排对比").click()
     await expect(page.locator('[data-test^="pane-"]')).to_have_count(2)
     await expect(page.locator('[data-test="study-banner"]')).to_have_count(2, timeout=PATIENCE_MS)
     first = page.locator('[data-test^="pane-"]').first

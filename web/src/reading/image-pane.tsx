@@ -44,7 +44,7 @@ function Priors({ open }: { open: OpenImages }) {
     <section class="stack-tight">
       <h2>{t('reading.priors', { count: priors.length })}</h2>
       {priors.length === 0 && <p class="soft">{t('reading.priors.none')}</p>}
-      <ul class="priors">{priors.map((prior) => <PriorRow key={prior.id} prior={prior} open={open} />)}</ul>
+      <ul class="case-priors">{priors.map((prior) => <PriorRow key={prior.id} prior={prior} open={open} />)}</ul>
     </section>
   );
 }
@@ -52,9 +52,9 @@ function Priors({ open }: { open: OpenImages }) {
 function PriorRow({ prior, open }: { prior: Prior; open: OpenImages }) {
   const here = open.beside.value?.id === prior.id;
   return (
-    <li class="prior" data-study={prior.id}>
-      <span class="prior-what"><strong>{t(`reading.kind.${prior.kind}`)}</strong> {prior.description} <span class="figures">{prior.study_date ? dicomDate(prior.study_date) : <Time at={prior.created_at} />}</span></span>
-      {prior.conclusion && <span class="prior-conclusion">{prior.report_status === 'entered-in-error' ? <s>{prior.conclusion}</s> : prior.conclusion}</span>}
+    <li class="case-prior" data-study={prior.id}>
+      <span class="case-prior-what"><strong>{t(`reading.kind.${prior.kind}`)}</strong> {prior.description} <span class="figures">{prior.study_date ? dicomDate(prior.study_date) : <Time at={prior.created_at} show="date" />}</span></span>
+      {prior.conclusion && <span class="case-prior-conclusion">{prior.report_status === 'entered-in-error' ? <s>{prior.conclusion}</s> : prior.conclusion}</span>}
       {prior.report_status === 'entered-in-error' && <strong class="small">{t('reading.status.entered-in-error')}</strong>}
       <span class="actions">
         {prior.report_id && <ButtonLink kind="quiet" href={`/api/reports/${prior.report_id}/pdf`} target="_blank">{t('reading.pdf')}</ButtonLink>}

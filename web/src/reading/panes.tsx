@@ -31,11 +31,11 @@ export function Panes({ left, middle, right }: Props) {
   const style = { '--left': `${widths.value.left}px`, '--right': `${widths.value.right}px` };
   return (
     <div class={right === null ? 'panes panes-two' : 'panes'} style={style}>
-      <section class="pane" aria-label={t('reading.pane.queue')}>{left}</section>
+      <section class="room-part" aria-label={t('reading.pane.queue')}>{left}</section>
       <Bar side="left" label={t('reading.pane.bar.queue')} />
-      <section class="pane pane-case" aria-label={t('reading.pane.case')}>{middle}</section>
+      <section class="room-part" aria-label={t('reading.pane.case')}>{middle}</section>
       {right !== null && <Bar side="right" label={t('reading.pane.bar.report')} />}
-      {right !== null && <section class="pane" aria-label={t('reading.pane.report')}>{right}</section>}
+      {right !== null && <section class="room-part" aria-label={t('reading.pane.report')}>{right}</section>}
     </div>
   );
 }

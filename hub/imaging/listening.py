@@ -6,20 +6,25 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime
 
-from hub.core import tls
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.imaging import storing
 from hub.imaging.dimse import CONNECTIONS, Association, Server
+from hub.imaging.spares import Spares
 
 
 async def run(
     settings: Settings, database: Database, store: Store, clock: Callable[[], datetime], stop: asyncio.Event
 ) -> None:
     """Listen until told to stop; what is being stored then is stored."""
-    async with storing.running(database, store, clock) as way_in, asyncio.TaskGroup() as tasks:
-        server = Server(settings, database, store.incoming, way_in, clock)
+    spares = Spares(store.incoming)
+    async with (
+        contextlib.aclosing(spares),
+        storing.running(database, store, clock) as way_in,
+        asyncio.TaskGroup() as tasks,
+    ):
+        server = Server(settings, database, spares.take, way_in, clock)
         watching = tasks.create_task(server.watch())
         async with contextlib.AsyncExitStack() as listening:
             for port, layer in (
@@ -48,5 +53,6 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     assert (
         settings.tls_cert and settings.tls_key and settings.dimse_tls_clients
     )  # settings.check has seen to it
+    from hub.core import tls  # 9 MB that a receiver without TLS has no use for
 
     return tls.mutual(settings.tls_cert, settings.tls_key, settings.dimse_tls_clients)

@@ -1,12 +1,13 @@
 """From received bytes to acknowledged instances: durable files first, then one transaction, then the answers.
 
-Many senders share a commit: what arrives while one is under way goes with the next. Nothing is told to a sender
-before PostgreSQL has the row and the disk has the file; a failure is told as one, and sending again is always right.
+Many senders share each of the two steps: what arrives while one is under way goes with the next, and files become
+durable while the rows of those before them are committed. Nothing is told to a sender before PostgreSQL has the row and
+the disk has the file; a failure is told as one, and sending again is always right.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -49,35 +50,44 @@ class _Waiting:
     done: asyncio.Future[Outcome]
 
 
+Step = Callable[[Sequence[_Waiting]], Awaitable[Sequence[Outcome | None]]]
+
+
 class Storing:
     """The one way in for what comes by DIMSE."""
 
     def __init__(self, database: Database, store: Store, clock: Callable[[], datetime]) -> None:
         self._database, self._store, self._clock = database, store, clock
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING_MAX)
+        self._arrived: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING_MAX)
+        self._durable: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING_MAX)
         self._places: dict[dicom_studies.Key, Place] = {}
 
     async def store(self, arrived: Arrived) -> Outcome:
         """What became of it, once it is for good; HubError or OSError if it could not be stored now."""
         waiting = _Waiting(arrived.file, await _received(arrived), asyncio.get_running_loop().create_future())
-        await self._waiting.put(waiting)
+        await self._arrived.put(waiting)
         return await waiting.done
 
     async def run(self) -> None:
-        """Commit what waits, for ever."""
-        while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < BATCH and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            await self._settle(batch)
+        """Store what waits, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._serve(self._arrived, self._keep))
+            tasks.create_task(self._serve(self._durable, self._commit))
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _serve(self, waiting: asyncio.Queue[_Waiting], step: Step) -> None:
+        while True:
+            batch = [await waiting.get()]
+            while len(batch) < BATCH and not waiting.empty():
+                batch.append(waiting.get_nowait())
+            await self._settle(batch, step)
+
+    async def _settle(self, batch: Sequence[_Waiting], step: Step) -> None:
         try:
-            outcomes = await self._commit(batch)
+            outcomes = await step(batch)
         except Exception as failure:  # whatever it is: the others of the batch must not suffer from one
             if len(batch) > 1 and not isinstance(failure, (HubError, OSError)):
                 for one in batch:
-                    await self._settle([one])
+                    await self._settle([one], step)
                 return
             if not isinstance(failure, (HubError, OSError)):
                 log("dicom.bug", error=failure_place(failure))
@@ -86,11 +96,16 @@ class Storing:
                     waiting.done.set_exception(failure)
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                if not waiting.done.cancelled():
+                if outcome is not None and not waiting.done.cancelled():
                     waiting.done.set_result(outcome)
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> list[Outcome]:
+    async def _keep(self, batch: Sequence[_Waiting]) -> Sequence[None]:
         await asyncio.to_thread(self._store.keep, [waiting.file for waiting in batch], instances.MEDIA_TYPE)
+        for waiting in batch:
+            await self._durable.put(waiting)
+        return [None] * len(batch)
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> Sequence[Outcome]:
         at, received = self._clock(), [waiting.received for waiting in batch]
         known = await instances.store_known(self._database, ACTOR, at, received, self._places)
         if known is not None:

@@ -19,16 +19,16 @@ function ViewerPage() {
     addEventListener('hashchange', moved);
     return () => removeEventListener('hashchange', moved);
   }, []);
-  const name = early?.manifest.value?.study.patient?.name;
-  useEffect(() => { document.title = `${t('viewer.title')} · Telehub`; }, [name]);
+  const title = t('viewer.title');
+  useEffect(() => { document.title = `${title} · Telehub`; }, [title]);
   return (
     <div class="viewer-page" data-theme="dark">
       <header class="viewer-head">
         <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
-        <h1 class="viewer-title">{t('viewer.title')}</h1>
         <span class="viewer-own"><LanguageAndTheme /><Connection /></span>
       </header>
       <main class="viewer-main" id="main">
+        <h1 class="unseen">{t('viewer.title')}</h1>
         <Boundary>
           {study ? <Viewer key={study} study={study} write opened={early} /> : <EmptyState title={t('viewer.none')}><p>{t('viewer.none.text')}</p></EmptyState>}
         </Boundary>

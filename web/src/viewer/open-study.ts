@@ -81,12 +81,12 @@ export class OpenStudy {
   }
 }
 
-/** The same slice of the same series as it is told now; more may have come before it. */
+/** The same slice of the same series as it is told now; more may have come before it. Before anything is seen it stays the first place. */
 function renew(pane: StackPane, { study, series }: Manifest): void {
   const now = series.find(({ id }) => id === pane.series.peek()!.id);
   if (!now) return;
   const here = slicesOf(pane.series.peek())[pane.index.peek()];
-  const index = here ? slicesOf(now).findIndex((slice) => keyOf(slice) === keyOf(here)) : 0;
+  const index = here && pane.picture.peek() !== null ? slicesOf(now).findIndex((slice) => keyOf(slice) === keyOf(here)) : pane.index.peek();
   pane.study.value = study;
   pane.series.value = now;
   pane.index.value = Math.max(0, index);

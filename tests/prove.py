@@ -62,6 +62,15 @@ PROOFS: Mapping[str, Proof] = {
         environ=FULL_COUNTS | {"TELEHUB_KILLS": "50", "TELEHUB_MUTANTS": "10000"},
     ),
     "intake": Proof(["tests/imaging"], environ=FULL_COUNTS | {"TELEHUB_CUTS": "100"}),
+    "query": Proof(
+        [
+            "tests/imaging/test_query.py",
+            "tests/imaging/test_query_worklist.py",
+            "tests/imaging/test_query_commitment.py",
+            "tests/imaging/test_query_hostile.py",
+        ],
+        environ={"TELEHUB_IDENTIFIERS": "1000"},
+    ),
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     "ecg": Proof(program=["tests.ecg.prove"]),

@@ -43,6 +43,9 @@ ACTIONS: Final[dict[str, str]] = {
     "dicom.bug": "error",
     "dicom.association": "info",
     "dicom.refused": "warning",
+    "dicom.query-failed": "warning",
+    "dicom.move": "warning",
+    "dicom.not-told": "warning",
     "library": "warning",
 }
 _LEVELS: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -31,6 +31,7 @@ async def tell(context: Context, payload: dict[str, Any]) -> None:
         scu.report, way, said.event_type, document, context.settings.dimse_ae_title
     )
     if fault is not None:
+        log("dicom.not-told", commitment=str(commitment_id), error=fault)
         raise ConnectionError(fault)
     async with context.db.transaction(commitment.ACTOR, clock.now()) as conn:
         await commitment.told(conn, clock.now(), commitment_id, said)

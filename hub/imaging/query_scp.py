@@ -106,9 +106,9 @@ class Server:
 
 
 def _one_gives_way(own: Sequence["Association"]) -> bool:
-    """Whether one of a peer's own is idle, and was ended for its next."""
-    longest = max(own, key=lambda one: one.idle_s())
-    if longest.idle_s() < EVICTED_AFTER_S:
+    """Whether one of a peer's own is over or idle, and was ended for its next."""
+    longest = max(own, key=lambda one: (one.is_over, one.idle_s()))
+    if not longest.is_over and longest.idle_s() < EVICTED_AFTER_S:
         return False
     longest.drop()
     return True
@@ -129,7 +129,7 @@ class Association:
         self._acceptor = Acceptor()
         self._max_pdu = 0  # that the peer takes
         self._heard_s = asyncio.get_running_loop().time()
-        self._is_over = False
+        self.is_over = False
         self._incoming: tuple[int, Command] | None = None
         self._data_set = bytearray()
         self._asked: dict[int, asyncio.Future[int]] = {}  # our own requests that wait for their status
@@ -145,7 +145,7 @@ class Association:
     async def run(self) -> None:
         """Read until the end."""
         try:
-            while not self._is_over and (data := await self._reader.read(READ_BYTES)):
+            while not self.is_over and (data := await self._reader.read(READ_BYTES)):
                 self._heard_s = asyncio.get_running_loop().time()
                 for event in self._acceptor.feed(memoryview(data)):
                     await self._on(event)
@@ -201,7 +201,7 @@ class Association:
             await self._end_task()
             await self._end(pdus.write_release())
         elif isinstance(event, Aborted):
-            self._is_over = True
+            self.is_over = True
 
     def _take(self, view: memoryview) -> None:
         assert self._incoming is not None  # the acceptor has seen to the order
@@ -303,7 +303,7 @@ class Association:
 
     async def send(self, data: bytes) -> None:
         """OSError if the peer has gone, or takes nothing for too long."""
-        if self._is_over or self._writer.is_closing():
+        if self.is_over or self._writer.is_closing():
             raise ConnectionResetError
         self._writer.write(data)
         async with asyncio.timeout(SEND_S):
@@ -347,7 +347,7 @@ class Association:
         """Say the last thing, and give the peer the time to hear it and to close."""
         with contextlib.suppress(OSError):
             await self.send(last_words)
-            self._is_over = True
+            self.is_over = True
             async with asyncio.timeout(ARTIM_S):
                 while await self._reader.read(READ_BYTES):
                     pass
@@ -355,7 +355,7 @@ class Association:
     def _abort(self, reason: int) -> None:
         if not self._writer.is_closing():
             self._writer.write(pdus.write_abort(reason))
-        self._is_over = True
+        self.is_over = True
 
     # time
 

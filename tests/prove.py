@@ -61,6 +61,10 @@ PROOFS: Mapping[str, Proof] = {
         ],
         environ=FULL_COUNTS | {"TELEHUB_KILLS": "50", "TELEHUB_MUTANTS": "10000"},
     ),
+    "pixels": Proof(
+        ["tests/dicom/test_pixels.py", "tests/dicom/test_pixels_files.py", "tests/imaging/test_images_hostile.py"],
+        environ=FULL_COUNTS,
+    ),
     "intake": Proof(["tests/imaging"], environ=FULL_COUNTS | {"TELEHUB_CUTS": "100"}),
     "query": Proof(
         [

@@ -36,7 +36,7 @@ async def make(context: Context, payload: dict[str, Any]) -> None:
     async with context.db.transaction(ACTOR, context.at) as conn:
         waiting = await copies.waiting(conn, wanted)
     for batch in _batches(waiting):
-        told = await _looked_at(context.store, batch)
+        told = await looked_at(context.store, batch)
         files = await asyncio.to_thread(_stored, context.store, told)
         made = [(row["id"], one, file) for row, (one, _), file in zip(batch, told, files, strict=True)]
         async with context.db.transaction(ACTOR, context.at) as conn:
@@ -54,7 +54,7 @@ def _batches(waiting: Sequence[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-async def _looked_at(store: Store, batch: Sequence[Row]) -> list[Told]:
+async def looked_at(store: Store, batch: Sequence[Row]) -> list[Told]:
     """What the sandbox says of each, with its copy."""
     asked = json.dumps({"paths": [str(store.path(row["file_sha256"])) for row in batch]}).encode()
     try:
@@ -65,7 +65,7 @@ async def _looked_at(store: Store, batch: Sequence[Row]) -> list[Told]:
     except (SandboxFailed, ValueError) as failure:
         if len(batch) == 1:
             return [({"state": "failed", "fault": _fault(failure)}, b"")]
-        return [(await _looked_at(store, [row]))[0] for row in batch]
+        return [(await looked_at(store, [row]))[0] for row in batch]
     if len(found) != len(batch):
         return [({"state": "failed", "fault": "damaged"}, b"")] * len(batch)
     return [(told, copy) for told, copy in found]

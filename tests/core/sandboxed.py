@@ -71,3 +71,10 @@ def connect(payload: bytes) -> bytes:
     except OSError:
         return b"unreachable"
     return b"reached"
+
+
+def obey(payload: bytes) -> bytes:
+    """Run the function above that is named, with the word behind it: a resident child has only one."""
+    name, _, word = payload.partition(b" ")
+    known = {"refuse": refuse, "loop": loop, "die": die, "devour": devour, "escape": escape}
+    return known[name.decode()](word) if name.decode() in known else str(os.getpid()).encode()

@@ -1,0 +1,152 @@
+"""Pixels written in every way: what comes out is what went in, exactly, and the layout says what a viewer must know."""
+
+import base64
+from io import BytesIO
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from dicom.pixels import copying, rendering
+from dicom.pixels.codestreams import coding_of
+from dicom.pixels.decoding import stored_frame
+from dicom.pixels.faults import CODES, PixelFault
+from dicom.pixels.frames import Pixels, open_pixels, raw_frames
+from tests.dicom import made_pixels
+from tests.dicom.made_pixels import COLUMNS, ROWS
+
+EVERY = {made.name: made for made in made_pixels.every()}
+
+
+def copied(file: bytes) -> tuple[copying.Copy, list[bytes]]:
+    frames: list[bytes] = []
+    return copying.make(open_pixels(BytesIO(file)), frames.append), frames
+
+
+def stored(pixels: Pixels) -> Any:
+    coding = coding_of(pixels.syntax)
+    return np.stack([stored_frame(pixels, coding, data, k)[0] for k, data in enumerate(raw_frames(pixels))])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_values_come_out_as_they_went_in(name: str) -> None:
+    made = EVERY[name]
+    found = stored(open_pixels(BytesIO(made.file)))
+    if made.values is not None:
+        assert np.array_equal(found, made.values, equal_nan=made.values.dtype.kind == "f")
+    copy, frames = copied(made.file)
+    assert [frame["length"] for frame in copy.layout["frames"]] == [len(frame) for frame in frames]
+    if copy.media_type == copying.HTJ2K:
+        shown = np.stack([copying.decode(frame) for frame in frames])
+        step, modality = copy.layout.get("step", 1.0), copy.layout["modality"]
+        if copy.layout["photometric"] == "MONOCHROME2":
+            values = rendering.modality_values(shown.astype(float), modality)
+            known = np.isfinite(found)
+            assert np.abs(values - found)[known].max() <= (0 if step == 1.0 else 0.51 * step)
+        elif made.values is not None and made.values.ndim == 4:
+            assert np.array_equal(shown, made.values)
+
+
+def test_each_prefix_of_a_copy_is_a_smaller_picture() -> None:
+    values = np.add.outer(np.arange(256), np.arange(320)).astype(np.int16)
+    data, cuts = copying.encode(values)
+    assert cuts[-1] == len(data) and sorted(cuts) == cuts and len(cuts) == 6
+    for level, cut in enumerate(reversed(cuts)):
+        smaller = np.asarray(imagecodecs.htj2k_decode(data[:cut], skipres=level or None, resilient=True))
+        rows, columns = smaller.shape
+        assert (rows, columns) == (-(-256 >> level), -(-320 >> level))
+        assert np.abs(smaller - values[:: 1 << level, :: 1 << level][:rows, :columns]).max() <= (1 << level)
+
+
+def test_an_overlay_in_unused_bits_is_kept_apart_from_the_values() -> None:
+    copy, _ = copied(EVERY["high-bit"].file)
+    (plane,) = copy.layout["overlays"]
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(plane["bits"]), np.uint8), bitorder="little")
+    assert np.array_equal(bits[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)[:, 0], np.arange(ROWS) % 2 == 0)
+
+
+def test_values_that_are_no_number_are_padding_and_the_step_is_told() -> None:
+    copy, frames = copied(EVERY["float"].file)
+    assert copy.layout["padding"] == [0, 0] and copy.layout["step"] < 1e-6
+    assert copying.decode(frames[0])[0, 0] == 0 and copy.layout["smallest"] == 1
+
+
+def test_a_layout_says_what_the_data_set_says() -> None:
+    made = made_pixels.instance(
+        1, made_pixels.grey(12, False), 12,
+        PixelSpacing=[0.5, 0.25], ImagePositionPatient=[1, 2, 3], ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        WindowCenter=[40, 400], WindowWidth=[400, 0], WindowCenterWidthExplanation=["SOFT", "NONE"],
+        RescaleSlope=2, RescaleIntercept=-1024, PixelPaddingValue=0, PatientOrientation=["L", "P"],
+        LossyImageCompression="01", LossyImageCompressionRatio=8, BurnedInAnnotation="NO", Laterality="R",
+    )  # fmt: skip
+    made.PixelData = made_pixels.grey(12, False).tobytes()
+    copy, _ = copied(made_pixels.senders.as_file(made))
+    told = copy.layout
+    assert (told["spacing_mm"], told["spacing_source"], told["spacing_note"]) == (
+        [0.5, 0.25],
+        "PixelSpacing",
+        None,
+    )
+    assert told["windows"] == [{"center": 40.0, "width": 400.0, "label": "SOFT", "function": "LINEAR"}]
+    assert told["modality"] == {"slope": 2.0, "intercept": -1024.0, "unit": "HU"}
+    assert (told["position_mm"], told["orientation"]) == ([1, 2, 3], [1, 0, 0, 0, 1, 0])
+    assert (told["padding"], told["patient_orientation"], told["laterality"]) == ([0, 0], ["L", "P"], "R")
+    assert (told["lossy"], told["lossy_ratio"], told["burned_in"]) == (True, 8.0, False)
+    assert told["smallest"] > 0
+
+
+def _fault(file: bytes) -> PixelFault:
+    with pytest.raises(PixelFault) as caught:
+        copied(file)
+    assert caught.value.code in CODES
+    return caught.value
+
+
+def test_a_codestream_that_contradicts_its_data_set_meets_no_decoder() -> None:
+    """Each codestream is sound in itself, and so large that a decoder would make much room for it."""
+    whole = made_pixels.grey(8, False)[0]
+    large = np.zeros((2000, 3000), np.uint8)
+    for syntax, encode in (
+        ("4.50", imagecodecs.jpeg8_encode),
+        ("4.80", imagecodecs.jpegls_encode),
+        ("4.201", imagecodecs.htj2k_encode),
+        ("4.90", lambda one: imagecodecs.jpeg2k_encode(one, reversible=True, codecformat="j2k")),
+    ):
+        file = made_pixels.encapsulated(made_pixels.instance(1, whole[None], 8), [encode(large)], syntax)
+        assert _fault(file).code == "differs", syntax
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Rows": 60_000, "Columns": 60_000}, "too-large"),
+        ({"NumberOfFrames": 2_147_483_647}, "too-large"),
+        ({"NumberOfFrames": -1}, "description"),
+        ({"Rows": 0}, "size"),
+        ({"BitsAllocated": 24}, "description"),
+        ({"BitsStored": 17}, "description"),
+        ({"HighBit": 3}, "description"),
+        ({"SamplesPerPixel": 4}, "description"),
+        ({"PhotometricInterpretation": "ARGB"}, "kind"),
+        ({"NumberOfFrames": 3}, "cut"),
+    ],
+)
+def test_what_a_data_set_tells_is_bounded(changes: dict[str, Any], code: str) -> None:
+    values = made_pixels.grey(12, False)
+    made = made_pixels.instance(1, values, 12)
+    made.PixelData = values.tobytes()
+    for keyword, value in changes.items():
+        setattr(made, keyword, value)
+    assert _fault(made_pixels.senders.as_file(made)).code == code
+
+
+def test_fragments_are_held_against_the_file() -> None:
+    """No fragments, empty ones, one that says it has four gigabytes, none at the end."""
+    file = EVERY["jpeg-2000"].file
+    at = file.index(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff") + 12
+    table = 8 + int.from_bytes(file[at + 4 : at + 8], "little")
+    begin, end = file[: at + table], b"\xfe\xff\xdd\xe0\0\0\0\0"
+    empty, endless = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\xfe\xff\xff\xff"
+    for rest in (end, empty * 2 + end, endless, empty, b""):
+        assert _fault(begin + rest).code in ("cut", "damaged"), rest

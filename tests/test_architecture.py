@@ -58,8 +58,8 @@ IMPURE = {
 }
 
 EDGES = {
-    "routes", "mark_routes", "image_routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "scu", "signalling",
-    "relay",
+    "routes", "mark_routes", "image_routes", "worker", "live", "feed", "links", "dimse", "dicomweb", "qido",
+    "wado", "scu", "signalling", "relay",
 }  # fmt: skip
 # Sockets, which services must not know.
 SOCKETS = ("aiohttp", "paho", "aiortc", "pynetdicom", "hub.core.http", "hub.core.streams", "hub.core.mqtt")

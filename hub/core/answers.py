@@ -1,8 +1,8 @@
 """What goes back over HTTP: JSON, bytes and files, errors in both languages, headers that keep pages safe."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from hub.core import clock, errors
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
+from hub.core.store import Slice
 
 # Pages load only what the hub itself serves; `blob:` for images and workers made by the page. 'wasm-unsafe-eval' lets a page
 # compile WebAssembly that the hub served (the decoder of images); strings stay no code.
@@ -28,6 +29,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
+SENT_AT_ONCE_BYTES = 1 << 20
+STALLED_S = 120.0  # a line that takes so long for a piece is given up
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SWITCHING = 101  # status of an upgrade to a WebSocket
 CALLS = Counter("hub_http_calls_total", "calls answered", ["method", "status"])
@@ -55,7 +58,9 @@ class Bytes:
     cache: Literal["no-store", "revalidate", "immutable"] = "no-store"
     download: bool = False
     status: int = 200
-    compress: bool = False  # as the caller accepts it; never of what holds a secret beside what a caller chose
+    compress: bool = (
+        False  # as the caller accepts it; never of what holds a secret beside what a caller chose
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,49 @@ class Empty:
 
     status: int
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An answer in pieces, of a size that is known before the first; its makers hold no connection meanwhile."""
+
+    pieces: AsyncIterable[bytes | Slice]
+    size_bytes: int
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+async def stream(raw: web.Request, value: Streamed) -> web.StreamResponse:
+    """Send it; once it has begun, a failure can only be told by cutting the line."""
+    answer = web.StreamResponse(headers={"Content-Type": value.media_type, **value.headers})
+    answer.content_length = value.size_bytes
+    await answer.prepare(raw)
+    try:
+        async for piece in value.pieces:
+            if isinstance(piece, Slice):
+                await _send_slice(raw, piece)
+            else:
+                async with asyncio.timeout(STALLED_S):
+                    await answer.write(piece)
+        await answer.write_eof()
+    except (OSError, TimeoutError, RuntimeError) as cut:
+        if not isinstance(cut, (ConnectionError, TimeoutError)):
+            log_bug(raw, cut)
+        if raw.transport is not None:
+            raw.transport.abort()
+    return answer
+
+
+async def _send_slice(raw: web.Request, piece: Slice) -> None:
+    loop = asyncio.get_running_loop()
+    with piece.path.open("rb") as file:
+        for start in range(piece.offset, piece.offset + piece.size, SENT_AT_ONCE_BYTES):
+            count = min(SENT_AT_ONCE_BYTES, piece.offset + piece.size - start)
+            if raw.transport is None or raw.transport.is_closing():
+                raise ConnectionResetError("the line was cut")
+            async with asyncio.timeout(STALLED_S):
+                if await loop.sendfile(raw.transport, file, start, count) != count:
+                    raise OSError("a stored file is shorter than it was")
 
 
 def response(value: Any) -> web.StreamResponse:

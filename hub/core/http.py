@@ -26,6 +26,7 @@ from hub.core import answers, errors
 from hub.core.actor import ANONYMOUS, Actor
 from hub.core.answers import Bytes as Bytes
 from hub.core.answers import Empty as Empty
+from hub.core.answers import Streamed as Streamed
 from hub.core.db import Connection, Database
 from hub.core.fields import Fields
 from hub.core.settings import Settings
@@ -214,7 +215,10 @@ async def _serve(route: Route, raw: web.Request) -> web.StreamResponse:
     request = await _admit(route, raw)
     if route.kind == "socket":
         return await _serve_socket(request)
-    response = answers.response(await route.handler(request))
+    value = await route.handler(request)
+    if isinstance(value, Streamed):
+        return await answers.stream(raw, value)
+    response = answers.response(value)
     if request.session_token is not None:
         _set_session(response, request)
     return response

@@ -36,6 +36,15 @@ class StoredFile:
     media_type: str
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Bytes of a stored file, which go from the disk to the line without passing through memory."""
+
+    path: Path
+    offset: int
+    size: int
+
+
 class Store:
     """A folder of files; later perhaps a bucket, behind the same three functions."""
 

@@ -1,4 +1,7 @@
-"""DICOMweb: storing (STOW-RS, PS3.18 10.5), and who may; by a session, or by the token of a DICOM node."""
+"""DICOMweb: storing (STOW-RS, PS3.18 10.5), and who may; by a session, or by the token of a DICOM node.
+
+Searching is in `qido`, fetching in `wado`.
+"""
 
 from typing import Any, Final
 
@@ -7,12 +10,12 @@ from dicom.multipart import parameters
 from hub.core import disk, errors
 from hub.core.fields import to_json
 from hub.core.http import Bytes, Request, Route
-from hub.imaging import dicom_studies, forwarding, nodes, reconciling, set_asides, stow
+from hub.imaging import dicom_studies, forwarding, nodes, qido, reconciling, set_asides, stow, wado
+from hub.imaging.retrieving import ROOT
 from hub.people import access
 
 NAME_CHARS: Final = 80
 REASON_CHARS: Final = 500
-ROOT: Final = "/dicom-web"
 
 
 async def store(request: Request) -> Bytes:
@@ -147,6 +150,8 @@ async def list_set_asides(request: Request) -> dict[str, Any]:
 
 _STUDY: Final = "/api/dicom/studies/{dicom_study_id}"
 ROUTES = [
+    *qido.ROUTES,
+    *wado.ROUTES,
     Route("POST", f"{ROOT}/studies", store, "dicom.store", kind="bytes"),
     Route("POST", f"{ROOT}/studies/{{study_uid}}", store_study, "dicom.store", kind="bytes"),
     Route("GET", "/api/dicom/nodes", list_nodes, "dicom-node.read"),

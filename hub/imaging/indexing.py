@@ -13,7 +13,7 @@ from hub.core import actor, db, jobs, sandbox
 from hub.core.db import Row
 from hub.core.jobs import Context, Every, JobKind
 from hub.core.sandbox import SandboxFailed
-from hub.imaging import copies, dicom_studies, reconciling, summaries
+from hub.imaging import copies, dicom_studies, reconciling, retrieving, summaries
 
 INDEX_JOB: Final = "imaging.index"
 BATCH: Final = 100
@@ -22,6 +22,7 @@ TIMEOUT_S: Final = 120.0
 TIMEOUT_ALONE_S: Final = 20.0
 MEMORY_MB: Final = 512
 FAULT_CHARS: Final = 100
+PACKED_AT_ONCE: Final = 20
 ACTOR: Final = actor.job(INDEX_JOB)
 
 Result = Mapping[str, Any]  # {"document"} or {"fault"}; and {"data_set_sha256"} if it has a data set
@@ -48,6 +49,7 @@ async def index(context: Context, payload: dict[str, Any]) -> None:
             await _keep(conn, context, waiting, results)
             await copies.queue(conn, context.at, [row["id"] for row in waiting])
     async with context.db.transaction(ACTOR, context.at) as conn:
+        await retrieving.unpack(conn, series_id)
         await summaries.refresh(conn, series_id)
         series = await db.one(conn, "SELECT dicom_study_id FROM dicom_series WHERE id = %s", (series_id,))
         await reconciling.resolve(conn, ACTOR, context.at, series["dicom_study_id"])
@@ -106,6 +108,16 @@ async def _keep(
     )
 
 
+async def pack(context: Context) -> None:
+    """A timer: metadata of the series of complete studies are made ready to be sent."""
+    for _ in range(PACKED_AT_ONCE):
+        async with context.db.transaction(ACTOR, context.at) as conn:
+            waiting = await retrieving.series_to_pack(conn, 1)
+            if not waiting:
+                return
+            await retrieving.pack_one(conn, waiting[0])
+
+
 async def complete(context: Context) -> None:
     """A timer: studies from which no more is to be expected now."""
     job = actor.job("dicom.complete")
@@ -114,4 +126,8 @@ async def complete(context: Context) -> None:
 
 
 JOBS: Mapping[str, JobKind] = {INDEX_JOB: JobKind(index, lease_s=300, max_attempts=5)}
-EVERY: Every = {"imaging.index": (2.0, queue_waiting), "dicom.complete": (5.0, complete)}
+EVERY: Every = {
+    "imaging.index": (2.0, queue_waiting),
+    "dicom.complete": (5.0, complete),
+    "imaging.pack": (5.0, pack),
+}

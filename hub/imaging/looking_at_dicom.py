@@ -3,6 +3,7 @@
 import json
 import struct
 import warnings
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -11,13 +12,14 @@ import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
-from dicom import InvalidInstance, part10, uids
+from dicom import InvalidInstance, locating, part10, uids
 from dicom.header import scan_deflated
 from dicom.part10 import data_set_hash
 
 VALUE_BYTES_MAX: Final = 1024  # longer values are bulk data, which the document only points to
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 DEFERRED_BYTES: Final = 65_536  # of an element that is not even read
+INFLATED_BYTES_MAX: Final = 192 << 20
 _PIXELS: Final = {(0x7FE0, 0x0008): "OF", (0x7FE0, 0x0009): "OD", (0x7FE0, 0x0010): "OW"}
 _DEFLATED: Final = frozenset(uid for uid, encoding in uids.TRANSFER_SYNTAXES.items() if encoding.is_deflated)
 
@@ -141,3 +143,18 @@ def _written(values: dict[str, Any], bulk: dict[str, str]) -> bytes:
     written = BytesIO()
     pydicom.dcmwrite(written, data_set, enforce_file_format=True)
     return written.getvalue()
+
+
+def inflated_value(payload: bytes) -> bytes:
+    """`{"path", "place"}`: a value of a deflated data set behind a byte of 1; a byte of 0 if it isn't there."""
+    asked = json.loads(payload)
+    data = Path(asked["path"]).read_bytes()
+    meta = part10.read_meta(data)
+    encoding = uids.TRANSFER_SYNTAXES[meta.transfer_syntax]
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(
+        memoryview(data)[meta.data_set_at :], INFLATED_BYTES_MAX
+    )
+    found = locating.locate(inflated, encoding, asked["place"])
+    if found is None or found.size is None:
+        return b"\0"
+    return b"\1" + inflated[found.start : found.start + found.size]

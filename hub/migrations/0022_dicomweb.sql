@@ -41,6 +41,22 @@ ALTER TABLE dicom_series ADD COLUMN document jsonb, ADD COLUMN listed text;
 ALTER TABLE dicom_metadata ADD COLUMN listed text;
 GRANT UPDATE ON dicom_series TO hub_app;
 
+-- DICOM JSON of all instances of a series in their order, as they are asked for together: between the brackets of one
+-- list, zstandard. Made when its study is complete; taken away when another instance comes.
+CREATE TABLE dicom_series_metadata (
+    dicom_series_id uuid PRIMARY KEY REFERENCES dicom_series,
+    instances int NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE dicom_series_metadata ALTER COLUMN body SET STORAGE EXTERNAL; -- it is compressed
+ALTER TABLE dicom_series_metadata ENABLE ROW LEVEL SECURITY;
+ALTER TABLE dicom_series_metadata FORCE ROW LEVEL SECURITY;
+CREATE POLICY reach ON dicom_series_metadata
+    USING ((SELECT hub_is_job()) OR EXISTS (SELECT FROM dicom_series e WHERE e.id = dicom_series_id));
+GRANT SELECT, INSERT, DELETE ON dicom_series_metadata TO hub_app;
+ALTER TABLE dicom_series ADD COLUMN is_packed boolean NOT NULL DEFAULT false; -- such a row is there
+CREATE INDEX dicom_series_unpacked ON dicom_series (dicom_study_id) WHERE NOT is_packed;
+
 -- The newest first, within an organisation and for who sees several.
 CREATE INDEX dicom_study_newest ON dicom_study
     (organisation_id, study_date COLLATE "C" DESC, study_time COLLATE "C" DESC, id DESC);

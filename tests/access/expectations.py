@@ -141,6 +141,20 @@ CALLS: dict[str, Call] = {
     **dict.fromkeys(
         (
             "GET /api/images/instances/{dicom_instance_id}/frames/{number}/thumbnail",
+            *(
+                f"GET /dicom-web/studies/{{study}}{path}"
+                for series in ("/series/{series}",)
+                for one in (f"{series}/instances/{{instance}}",)
+                for path in (
+                    *("", series, one, "/metadata", f"{series}/metadata", f"{one}/metadata", "/series"),
+                    *(
+                        "/instances",
+                        f"{series}/instances",
+                        f"{one}/frames/{{frames}}",
+                        f"{one}/bulkdata/{{bulkdata:.+}}",
+                    ),
+                )
+            ),
             "GET /dicom-web/studies/{study}/thumbnail",
             "GET /dicom-web/studies/{study}/series/{series}/thumbnail",
             "GET /dicom-web/studies/{study}/series/{series}/instances/{instance}/thumbnail",

@@ -139,6 +139,11 @@ async def _number(_admin: Admin, _case: Case) -> str:
     return "0000000001"
 
 
+async def _bulkdata(_admin: Admin, _case: Case) -> str:
+    """Where the pixels stand."""
+    return "7FE00010"
+
+
 async def _study_uid(_admin: Admin, _case: Case) -> str:
     """A UID in an address names nobody's object: whose study it becomes is said elsewhere."""
     return STUDY_UID
@@ -159,6 +164,10 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
     place, patient_id = case.tenant.organisations["village"], await make(admin, case, "patient_id")
     doctor = case.tenant.accounts["village_doctor"]
     await admin.execute("INSERT INTO stored_file VALUES (%s, 1, 'application/dicom', %s)", (made.hex * 2, AT))
+    file = hashlib.sha256(an_instance()).hexdigest()
+    if case.files:
+        await case.files.put(an_instance(), "application/dicom")
+    await admin.execute("INSERT INTO stored_file VALUES (%s, 1, 'x', %s) ON CONFLICT DO NOTHING", (file, AT))
     told = (
         "sent_patient_id",
         "sent_issuer",
@@ -179,9 +188,11 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
     await world.insert(
         admin, "dicom_instance", id=instance, organisation_id=place, dicom_study_id=made, dicom_series_id=series,
         sop_uid=f"2.25.{made.int}.1", sop_class_uid=senders.CT, transfer_syntax="1.2.840.10008.1.2.1",
-        file_sha256=made.hex * 2, size_bytes=1, sent_by="x", received_at=AT, rows=2, columns=2, frames=FRAMES,
+        file_sha256=file, size_bytes=len(an_instance()), sent_by="x", received_at=AT, rows=2, columns=2, frames=FRAMES,
     )  # fmt: skip
-    await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document={})
+    document = {"00280010": {"Value": [2]}, "00280011": {"Value": [2]}, "00280100": {"Value": [16]}}
+    await world.insert(admin, "dicom_metadata", dicom_instance_id=instance, document=document)
+    await world.insert(admin, "dicom_series_metadata", dicom_series_id=series, instances=2, body=b"")
     layout, frame = a_copy()
     copy = hashlib.sha256(frame).hexdigest()
     if case.files:
@@ -468,6 +479,8 @@ MAKERS: dict[str, Maker] = {
     "series": _known_series,
     "instance": _known_instance,
     "number": _number,
+    "frames": _number,
+    "bulkdata": _bulkdata,
     "dicom_forward_id": _dicom_forward,
     "dicom_instance_id": _dicom_instance,
     "annotation_id": _annotation,

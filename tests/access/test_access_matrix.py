@@ -68,7 +68,7 @@ async def _call(admin: Admin, client: Client, route: http.Route, case: objects.C
     call = CALLS.get(key(route), Call())
     if call.prepare:
         await admin.execute(call.prepare, case.ids | case.tenant.accounts)  # type: ignore[call-overload]
-    path = route.path
+    path = re.sub(r":[^}]*}", "}", route.path)
     for name, value in case.ids.items():
         path = path.replace(f"{{{name}}}", str(value))
     assert "{" not in path, f"say in MAKERS how to make what {route.path} names"

@@ -7,6 +7,10 @@ import { load, random } from './rows.mjs';
 const geometry = await load('viewer/tools/geometry.ts');
 const measure = await load('viewer/tools/measure.ts');
 const marks = await load('viewer/tools/marks.ts');
+/** What the modules of a page ask of a browser when they are loaded. */
+Object.assign(globalThis, { navigator: { onLine: true }, location: { pathname: '/viewer' }, addEventListener: () => undefined });
+const { mostAlike } = await load('viewer/tools/alike.ts');
+const { apartOf } = await load('viewer/tools/apart.ts');
 const { follow } = await load('viewer/tools/link.ts');
 const { openOutbox } = await load('viewer/tools/outbox.ts');
 const { toImage, toScreen } = await load('viewer/viewport.ts');
@@ -207,6 +211,44 @@ test('linked here, two examinations go on by the same millimetres towards the sa
     const across = stack({ ...of, orientation: [...of.orientation.slice(3), ...led.planes[0].normal] }, 9, 1, 0);
     assert.deepEqual(follow(led, { planes: across, index: 4 }, { led: 0, other: 0 }, true), { index: 4, way: 'apart' });
   }
+});
+
+test('the prior series of the same kind of machine and direction is opened, whatever their order', () => {
+  const next = random(13);
+  const of = layout(next);
+  const across = { ...of, orientation: [...of.orientation.slice(3), ...geometry.planeOf(of).normal] };
+  const series = (id, modality, description, pixels, count) => ({
+    id, modality, description, body_part: 'CHEST', instances: Array.from({ length: count }, (_, n) => ({ id: `${id}${n}`, kind: 'image', pixels })),
+  });
+  const today = series('today', 'CT', 'Chest axial 1.0 B70', of, 200);
+  const candidates = [
+    ['same', 'CT', 'axial CHEST 1.0 b70', of, 180], ['soft', 'CT', 'Chest axial 5.0 B30', of, 40], ['across', 'CT', 'Chest axial 1.0 B70', across, 200],
+    ['scout', 'CT', 'Topogram', across, 1], ['mr', 'MR', 'Chest axial 1.0 B70', of, 200], ['none', 'CT', 'Chest axial 1.0 B70', of, 0],
+  ].map((each) => series(...each));
+  const shuffled = (list) => list.map((each) => [next(), each]).sort(([a], [b]) => a - b).map(([, each]) => each);
+  for (let n = 0; n < 20; n++) {
+    assert.equal(mostAlike(today, { series: shuffled(candidates) }).id, 'same');
+    assert.equal(mostAlike(today, { series: shuffled(candidates.slice(1)) }).id, 'soft');
+    assert.equal(mostAlike(today, { series: shuffled(candidates.slice(3, 5)) }).id, 'scout');
+    assert.equal(mostAlike(today, { series: shuffled(candidates.slice(4)) }).id, 'mr');
+    assert.equal(mostAlike(null, { series: shuffled(candidates.slice(1, 4)) }).id, 'across');
+  }
+  assert.equal(mostAlike(today, { series: [candidates[5]] }), null);
+});
+
+test('how far dates are apart is the same both ways, in the unit one would say', () => {
+  const next = random(14);
+  for (let n = 0; n < 300; n++) {
+    const [a, b] = [0, 0].map(() => new Date(Date.UTC(2020, 0, 1) + Math.floor(next() * 3000) * 86_400_000).toISOString().slice(0, 10));
+    const [there, back] = [apartOf(a, b), apartOf(b.replaceAll('-', ''), a)];
+    assert.deepEqual({ ...there, later: null }, { ...back, later: null });
+    assert.equal(there.unit === 'same' ? a : there.later, there.unit === 'same' ? b : b > a);
+    const days = Math.abs(Date.parse(a) - Date.parse(b)) / 86_400_000;
+    const least = { same: 0, days: 1, months: 27.9, years: 365 }[there.unit] * Math.max(1, there.count);
+    assert.ok(days >= least - 1 && days <= { same: 0, days: there.count, months: (there.count + 1) * 31, years: (there.count + 1) * 366 }[there.unit], JSON.stringify([a, b, there]));
+  }
+  assert.equal(apartOf(null, '2020-01-01'), null);
+  assert.deepEqual(apartOf('20260302', '2025-01-14'), { later: false, count: 13, unit: 'months' });
 });
 
 test('a mark drawn by dragging, by clicks, or by both is the same', () => {

@@ -72,7 +72,7 @@ function PaneState({ pane, study }: { pane: StackPane; study: OpenStudy }) {
   if (state === 'none') return <p class="pane-state" role="status">{t('viewer.state.none')}</p>;
   void study.panes.loader.came.value;
   const frame = pane.frame.value;
-  if (!frame || frame.picture) return null;
+  if (!frame || pane.picture.value) return null;
   const refused = frame.refusal?.text ?? (frame.isSpoilt ? t('viewer.state.spoilt') : null);
   if (refused === null) return <p class="pane-state pane-coming">{t('viewer.state.coming')}</p>;
   return <p class="pane-state" role="alert">{refused} <Button onClick={() => study.panes.loader.retry()}>{t('core.retry')}</Button></p>;

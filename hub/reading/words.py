@@ -11,7 +11,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "examined_at": ("检查日期", "Examined"),
     "modality": ("设备类型", "Modality"),
     "body_part": ("部位", "Body part"),
-    "accession": ("检查号", "Accession number"),
+    "accession": ("检查号", "Accession"),
     "image_count": ("影像数", "Images"),
     "series_line": ("{modality} {description}（{count} 幅）", "{modality} {description} ({count})"),
     "series": ("序列", "Series"),

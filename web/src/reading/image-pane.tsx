@@ -1,7 +1,7 @@
 // Images in the middle: who and why, what was sent, what came before, and the viewer.
 import { t } from '../core/i18n';
 import { later } from '../core/later';
-import { Banner, Button, ButtonLink, Time } from '../core/ui';
+import { Banner, Button, ButtonLink, EmptyState, Time } from '../core/ui';
 import type { ViewerProps } from '../viewer/viewer';
 import { CaseHead } from './case-head';
 import type { OpenImages } from './open-images';
@@ -27,7 +27,9 @@ export function ImagePane({ open, help, leave }: { open: OpenImages; help: () =>
       {open.changed.value && (
         <Banner kind="notice" action={{ label: t('reading.images.reload'), run: () => { void open.startOver(); } }}>{t('reading.images.changed')}</Banner>
       )}
-      <div class="case-viewer"><Viewer study={images.id} prior={beside} write={!open.signed.value} /></div>
+      {open.signed.value
+        ? <EmptyState title={t('reading.images.closed')}><p>{t('reading.images.closed.text')}</p></EmptyState>
+        : <div class="case-viewer"><Viewer study={images.id} prior={beside} write /></div>}
       <Priors open={open} />
     </div>
   );

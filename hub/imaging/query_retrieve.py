@@ -29,8 +29,10 @@ class Progress:
     completed: int = 0
     warned: int = 0
     failed: list[str] = field(default_factory=list)
+    _done: set[str] = field(default_factory=set)
 
     def note(self, sop_uid: str, status: int) -> None:
+        self._done.add(sop_uid)
         if status == commands.SUCCESS:
             self.completed += 1
         elif 0xB000 <= status < 0xC000:  # stored, with a remark (PS3.4 B.2.3)
@@ -39,13 +41,14 @@ class Progress:
             self.failed.append(sop_uid)
 
     @property
-    def left(self) -> Sequence[Wanted]:
-        """What nobody has answered for; it goes in order."""
-        return self.wanted[self.completed + self.warned + len(self.failed) :]
+    def left(self) -> list[str]:
+        """Of what nobody has answered for."""
+        return [one.sop_uid for one in self.wanted if one.sop_uid not in self._done]
 
     @property
     def counts(self) -> Counts:
-        return Counts(len(self.left), self.completed, len(self.failed), self.warned)
+        left = len(self.wanted) - len(self._done)
+        return Counts(left, self.completed, len(self.failed), self.warned)
 
 
 async def _wanted(asked: Asked, operation: str) -> list[Wanted]:
@@ -156,9 +159,10 @@ async def move(asked: Asked) -> None:
     async with contextlib.aclosing(work):
         async for sop_uid, status in work:
             progress.note(sop_uid, status)
-            if progress.left:
+            if progress.counts.remaining:
                 await asked.respond(commands.PENDING, counts=progress.counts)
-    was_cancelled = line.is_cancelled and bool(progress.left)
+    was_cancelled = line.is_cancelled and progress.counts.remaining > 0
     if not was_cancelled:  # the destination is not reached, or went away
-        progress.failed += [unsent.sop_uid for unsent in progress.left]
+        for unsent in progress.left:
+            progress.note(unsent, commands.PROCESSING_FAILURE)
     await _finish(asked, progress, was_cancelled)

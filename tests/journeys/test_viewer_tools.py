@@ -123,7 +123,7 @@ async def test_two_readers_measure_mark_and_compare(browser: Browser, hub: Hub) 
 async def open_study(page: Page, hub: Hub, sent: Sent) -> None:
     await page.goto(f"{hub.base}/viewer#{sent.ids[DATES[0]]}")
     await page.locator('[data-test="pane-0"] canvas[data-complete="true"]').wait_for()
-    await page.get_by_role("button", name="长度").wait_for()
+    await page.get_by_role("button", name="长度", exact=True).wait_for()
 
 
 def marks_on(page: Page) -> Any:
@@ -264,7 +264,7 @@ async def look_on_a_phone(page: Page, hub: Hub, sent: Sent) -> None:
     assert [each["text"] for each in await kept(page, hub, sent)] == ["", "", "可疑结节"]
     await marks_on(page).first.press("Delete")
     await expect(marks_on(page)).to_have_count(3)
-    await page.get_by_role("button", name="矩形").click()
+    await page.get_by_role("button", name="矩形", exact=True).click()
     await drag(page, (0.3, 0.6), (0.7, 0.8))
     await expect(marks_on(page)).to_have_count(4)
     assert await faults_on(page) == []

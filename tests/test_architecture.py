@@ -28,6 +28,7 @@ COMPOSERS = {
     "demo",
     "demo_district",
     "demo_ecg",
+    "demo_images",
     "keeping",
     "querier",
     "receiver",

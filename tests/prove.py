@@ -69,9 +69,11 @@ PROOFS: Mapping[str, Proof] = {
     "query": Proof(
         [
             "tests/imaging/test_query.py",
+            "tests/imaging/test_query_retrieve.py",
             "tests/imaging/test_query_worklist.py",
             "tests/imaging/test_query_commitment.py",
             "tests/imaging/test_query_hostile.py",
+            "tests/dicom/test_recoding.py",
         ],
         environ={"TELEHUB_IDENTIFIERS": "1000"},
     ),

@@ -1,13 +1,13 @@
-"""C-MOVE and C-GET (PS3.4 C.4.2, C.4.3): stored files go out as they are; counts are of what the receiver answered."""
+"""C-MOVE and C-GET (PS3.4 C.4.2, C.4.3): files go out as they are; counts are of what the receiver answered."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import BinaryIO, Final
 
-from dicom import commands, identifiers, part10, services, uids
+from dicom import commands, identifiers, part10, recoding, services, uids
 from dicom.commands import Counts
 from dicom.errors import InvalidInstance
 from dicom.identifiers import Document
@@ -19,6 +19,11 @@ from hub.imaging.query_request import Asked, Refused, bound
 
 FAILED_UIDS_MAX: Final = 1000  # that a response lists
 CHUNK_BYTES: Final = 1 << 18
+RECODED_BYTES_MAX: Final = 128 << 20
+_OTHER: Final = {
+    uids.EXPLICIT_LITTLE: uids.IMPLICIT_LITTLE,
+    uids.IMPLICIT_LITTLE: uids.EXPLICIT_LITTLE,
+}
 
 
 @dataclass
@@ -98,7 +103,9 @@ async def get(asked: Asked) -> None:
         if asked.line.is_cancelled:
             was_cancelled = True
             break
-        context = contexts.get((one.sop_class_uid, one.transfer_syntax))
+        context = contexts.get((one.sop_class_uid, one.transfer_syntax)) or contexts.get(
+            (one.sop_class_uid, _OTHER.get(one.transfer_syntax, ""))
+        )
         progress.note(one.sop_uid, await _store_back(asked, context, one))
         await asked.respond(commands.PENDING, counts=progress.counts)
     await _finish(asked, progress, was_cancelled)
@@ -109,7 +116,7 @@ async def _store_back(asked: Asked, context: Context | None, one: Wanted) -> int
     if context is None:
         return commands.SOP_CLASS_NOT_SUPPORTED
     try:
-        parts = _parts(asked, one)
+        parts = _parts(asked, one, context.transfer_syntax)
         first = await anext(parts)
     except (OSError, InvalidInstance):
         return commands.PROCESSING_FAILURE
@@ -125,13 +132,19 @@ async def _chained(
         yield part
 
 
-async def _parts(asked: Asked, one: Wanted) -> AsyncIterator[tuple[bytes, bool]]:
-    """The data set of a stored file as it is, piece by piece; each with whether it is the last."""
+async def _parts(asked: Asked, one: Wanted, syntax: str) -> AsyncIterator[tuple[bytes, bool]]:
+    """The data set of a stored file, piece by piece; each with whether it is the last.
+
+    As it is, unless the peer has taken only the other uncompressed syntax.
+    """
     file = await asyncio.to_thread(asked.hub.store.open, one.file_sha256)
     try:
         beginning = await asyncio.to_thread(file.read, part10.META_BYTES_MAX)
         position = part10.read_meta(beginning).data_set_at
         await asyncio.to_thread(file.seek, position)
+        if syntax != one.transfer_syntax:
+            yield await asyncio.to_thread(_recoded, file, one, syntax), True
+            return
         while True:
             part = await asyncio.to_thread(file.read, CHUNK_BYTES)
             position += len(part)
@@ -143,6 +156,12 @@ async def _parts(asked: Asked, one: Wanted) -> AsyncIterator[tuple[bytes, bool]]
                 return
     finally:
         file.close()
+
+
+def _recoded(file: BinaryIO, one: Wanted, syntax: str) -> bytes:
+    if one.size_bytes > RECODED_BYTES_MAX:
+        raise InvalidInstance("too large to be written anew")
+    return b"".join(recoding.recoded(memoryview(file.read()), syntax == uids.EXPLICIT_LITTLE))
 
 
 async def move(asked: Asked) -> None:

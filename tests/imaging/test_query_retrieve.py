@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.sop_class import (
     CTImageStorage,
@@ -218,7 +218,14 @@ async def test_nothing_is_retrieved_of_another_clinic_or_without_its_key(hub: As
     assert heard[-1][0] == 0 and len(received) == 1
 
 
-async def test_images_go_in_the_syntax_that_was_accepted_or_are_told_as_failed(hub: Asking) -> None:
-    await hub.series("1.2.1", 1)
-    heard, got = await get(hub, study(), syntaxes=(JPEGBaseline8Bit, ImplicitVRLittleEndian))
-    assert heard[-1][0] in (0x0000, 0xA702) and len(got) == (heard[-1][0] == 0)
+@pytest.mark.parametrize("stored", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+async def test_images_go_in_the_uncompressed_syntax_that_was_accepted(hub: Asking, stored: str) -> None:
+    made = senders.slice_of("1.2.1", "1.2.1.1", 0, 8)
+    await hub.put(made, syntax=stored)
+    for accepted in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        heard, (got,) = await get(hub, study(), syntaxes=(accepted,))
+        assert heard[-1][0] == 0x0000
+        assert (got.PixelData, got.PatientName, got.Rows) == (made.PixelData, made.PatientName, 8)
+    heard, nothing = await get(hub, study(), syntaxes=(JPEGBaseline8Bit,))
+    assert heard[-1] == (0xA702, {"Completed": 0, "Failed": 1, "Warning": 0}, [made.SOPInstanceUID])
+    assert not nothing

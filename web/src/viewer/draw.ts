@@ -28,7 +28,9 @@ export class Painter {
 
   #place(pen: CanvasRenderingContext2D, { level }: StoredFrame, view: View, size: Size, ratio: number): void {
     const step = 2 ** level;
-    pen.setTransform(...canvasTransform(view, size, ratio));
+    const [a, b, c, d, e, f] = canvasTransform(view, size, ratio);
+    const is_exact = view.scale * ratio === 1 && (view.stretch ?? 1) === 1; // then no pixel may be mixed with its neighbour
+    pen.setTransform(a, b, c, d, is_exact ? Math.round(e) : e, is_exact ? Math.round(f) : f);
     // A wavelet's small picture has its pixels on every 2^level-th of the large one (ISO/IEC 15444-1, annex F): their centres must meet.
     pen.translate((1 - step) / 2, (1 - step) / 2);
     pen.scale(step, step);

@@ -64,7 +64,7 @@ function Windows({ pane }: { pane: StackPane }) {
     const window = value.startsWith('file-') ? own[Number(value.slice(5))] : undefined;
     if (preset) setWindow(pane, preset, 'LINEAR');
     else if (window) setWindow(pane, window, window.function);
-    else if (value === 'all' && layout) setWindow(pane, fullWindow(layout), 'LINEAR');
+    else if (value === 'all' && layout) setWindow(pane, fullWindow(layout), 'LINEAR_EXACT');
     else if (value === 'file') pane.windowOfFile.value = true;
   };
   return (

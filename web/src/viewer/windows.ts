@@ -11,7 +11,12 @@ const WHITE = 255;
 
 /** A table's entry; below its first value the first, above its last the last (C.11.1.1, C.11.2.1.1). */
 function looked({ first, data }: LookupTable, value: number): number {
-  return data[Math.min(Math.max(Math.round(value) - first, 0), data.length - 1)] ?? 0;
+  return data[Math.min(Math.max(Math.trunc(value) - first, 0), data.length - 1)] ?? 0;
+}
+
+/** Half up, after nine decimals: the hub rounds what it renders so (dicom/pixels/rendering.py), and it is the same on every machine. */
+function rounded(grey: number): number {
+  return Math.floor(Math.round(grey * 1e9) / 1e9 + 0.5);
 }
 
 export function modalityValue(modality: ModalityTransform, stored: number): number {
@@ -46,24 +51,23 @@ export function greyTable(layout: Layout, tone: Tone): Uint8Array {
     const stored = layout.signed && index >= count / 2 ? index - count : index;
     const value = modalityValue(layout.modality, stored);
     const grey = tone.voi === 'LUT' && lut ? (looked(lut, value) / white) * WHITE : voiValue(tone.voi === 'LUT' ? 'LINEAR' : tone.voi, tone.window, value);
-    const rounded = Math.floor(grey + 0.5);
-    table[index] = turned ? WHITE - rounded : rounded;
+    table[index] = turned ? WHITE - rounded(grey) : rounded(grey);
   }
   return table;
 }
 
-/** The window of all values there are: nothing is cut off. */
+/** The window of all values there are, for LINEAR_EXACT: nothing is cut off. */
 export function fullWindow(layout: Layout): Window {
   const ends = [modalityValue(layout.modality, layout.smallest), modalityValue(layout.modality, layout.largest)];
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
-  return { center: (low + high + 1) / 2, width: Math.max(1, high - low + 1) };
+  return high > low ? { center: (low + high) / 2, width: high - low } : { center: low + 0.5, width: 1 };
 }
 
 /** What the file asks for first: its table, its window, else all values. */
 export function defaultTone(layout: Layout): Omit<Tone, 'invert'> {
   const [own] = layout.windows;
   if (layout.voi_lut) return { voi: 'LUT', window: own ?? fullWindow(layout) };
-  return own ? { voi: own.function, window: own } : { voi: 'LINEAR', window: fullWindow(layout) };
+  return own ? { voi: own.function, window: own } : { voi: 'LINEAR_EXACT', window: fullWindow(layout) };
 }
 
 // Usual windows of CT in HU (e.g. Prokop and Galanski, Spiral and Multislice Computed Tomography of the Body, 2003).

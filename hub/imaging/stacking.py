@@ -11,6 +11,7 @@ PARALLEL: Final = 1e-3  # cosines that differ by less are the same direction
 def in_order(instances: Sequence[Row]) -> list[Row]:
     """Along the normal of the slices, if all are parallel and have a place (PS3.3 C.7.6.2.1.1); else as numbered.
 
+    Which end comes first is what the numbers say: a chest is scrolled from the neck down because it is numbered so.
     Slices of one place (phases, echoes) stay as numbered. What has no pixels comes last.
     """
     slices = [row for row in instances if row["state"] in (None, "ready")]
@@ -20,8 +21,15 @@ def in_order(instances: Sequence[Row]) -> list[Row]:
         directions = [place[1] for place in placed if place is not None]
         if all(_parallel(directions[0], one) for one in directions):
             heights = [_height(place[0], directions[0]) for place in placed if place is not None]
-            slices = [slices[k] for k in sorted(range(len(slices)), key=lambda k: round(heights[k], 3))]
+            slices = _by_height(slices, [round(height, 3) for height in heights])
     return [*slices, *others]
+
+
+def _by_height(slices: Sequence[Row], heights_mm: Sequence[float]) -> list[Row]:
+    places = range(len(slices))
+    lowest, highest = min(places, key=heights_mm.__getitem__), max(places, key=heights_mm.__getitem__)
+    falls = (slices[lowest]["number"] or 0) > (slices[highest]["number"] or 0)
+    return [slices[k] for k in sorted(places, key=lambda k: -heights_mm[k] if falls else heights_mm[k])]
 
 
 def _place(row: Row) -> tuple[Sequence[float], Sequence[float]] | None:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import random
 import struct
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.parts import Databases
 from tests.world import AT
 
 CUTS = int(os.environ.get("TELEHUB_IDENTIFIERS", "50"))
+ROOT = Path(__file__).parents[2]
 FIND = commands.C_FIND_RQ
 OFFERED = [(1, services.STUDY_FIND, [uids.EXPLICIT_LITTLE]), (3, services.STUDY_FIND, [uids.IMPLICIT_LITTLE])]
 LAST = (pdus.ASSOCIATE_RJ, pdus.RELEASE_RP, pdus.ABORT)
@@ -231,3 +234,32 @@ async def test_over_tls_a_node_is_known_by_its_certificate(database: Databases, 
         await tool("findscu", "+tls", secret, shown, *trust, *called, *keys)
         await tool("findscu", "+tls", other_secret, other, *trust, *called, *keys, succeeds=False)
         await tool("findscu", *called, *keys, succeeds=False)
+
+
+@needs_dcmtk
+async def test_the_process_of_its_own_serves_and_ends_when_told(hub: Asking) -> None:
+    """`hub serve --role query`, small and without the engine; its answer is that of the port in this process."""
+    await hub.series("1.2.1", 1, PatientID="A1")
+    port = asking.parts.free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
+        "HUB_DSN": hub.world.admin_dsn,
+        "HUB_DATA_DIR": str(hub.settings.data_dir),
+        "HUB_DIMSE_QUERY_PORT": str(port),
+        "HUB_DIMSE_PLAIN_ADDRESSES": "127.0.0.1",
+    }
+    command = (sys.executable, "-m", "hub.cli", "serve", "--role", "query")
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stderr=DEVNULL)
+    try:
+        await senders.listening(port)
+        own = replace(hub, port=port)
+        await tool("echoscu", *own.called)
+        status, (one,) = await find(own, identifier("STUDY", StudyInstanceUID="", PatientID="A1"))
+        assert status == 0 and one.StudyInstanceUID == "1.2.1"
+        assert psutil.Process(process.pid).memory_info().rss < 110 << 20
+        process.terminate()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -53,26 +53,25 @@ class Shown:
 
 
 def copies() -> list[Shown]:
-    """The first frame of every file of the collection that has a serving copy, one of each kind and size."""
+    """The first frame of a file of every kind there is in the collection, as its serving copy."""
     found: dict[Any, Shown] = {}
     for path in sorted(FOLDER.rglob("*.dcm")):
         made: list[bytes] = []
         try:
             pixels = open_pixels(BytesIO(path.read_bytes()))
-            shape = pixels.shape
-            if not pixels.keyword or max(shape.rows, shape.columns) > PANE_PX or shape.frames > 2:
+            shape, data_set = pixels.shape, pixels.data_set
+            tables = "ModalityLUTSequence" in data_set, "VOILUTSequence" in data_set
+            kind = (pixels.syntax, shape.photometric, shape.bits_stored, shape.is_signed, *tables)
+            if (
+                kind in found
+                or not pixels.keyword
+                or max(shape.rows, shape.columns) > PANE_PX
+                or shape.frames > 2
+            ):
                 continue
-            copy = copying.make(pixels, made.append)
+            found[kind] = Shown(path.name, copying.make(pixels, made.append), b"".join(made))
         except (InvalidInstance, PixelFault):
             continue
-        kind = (
-            pixels.syntax,
-            shape.photometric,
-            shape.bits_stored,
-            copy.layout["signed"],
-            copy.layout["samples"],
-        )
-        found.setdefault((*kind, copy.layout["voi_lut"] is None), Shown(path.name, copy, b"".join(made)))
     return list(found.values())
 
 

@@ -7,7 +7,7 @@ import hashlib
 import ipaddress
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,10 +21,11 @@ from hub.people import access, audit
 
 TOKEN_BYTES: Final = 32
 _AE_TITLE: Final = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5 6.2: no backslash, no control characters
+_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}")  # CS (PS3.5 6.2)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN: Final = """SELECT id, organisation_id, name, ae_title, host(address) AS address, certificate_sha256,
-    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, may_query, port, send_from_hour, send_until_hour,
-    created_at, disabled_at FROM dicom_node"""
+    token_sha256 IS NOT NULL AS has_token, may_send, may_receive, may_query, worklist_modalities, port,
+    send_from_hour, send_until_hour, created_at, disabled_at FROM dicom_node"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class NewNode:
     may_send: bool = True
     may_receive: bool = False
     may_query: bool = False
+    worklist_modalities: Sequence[str] | None = None  # what its worklist shows; None: whatever is asked for
     port: int | None = None  # where it listens, at its address
     send_from_hour: int | None = None  # UTC: it is sent to between these hours only
     send_until_hour: int | None = None
@@ -72,9 +74,10 @@ async def create_node(conn: Connection, actor: Actor, at: datetime, new: NewNode
     await db.run(
         conn,
         """INSERT INTO dicom_node (id, organisation_id, name, ae_title, address, certificate_sha256, token_sha256,
-             may_send, may_receive, may_query, port, send_from_hour, send_until_hour, created_by, created_at)
+             may_send, may_receive, may_query, worklist_modalities, port, send_from_hour, send_until_hour, created_by,
+             created_at)
            VALUES (%(id)s, %(organisation_id)s, %(name)s, %(ae_title)s, %(address)s::inet, %(certificate_sha256)s,
-             %(token)s, %(may_send)s, %(may_receive)s, %(may_query)s, %(port)s,
+             %(token)s, %(may_send)s, %(may_receive)s, %(may_query)s, %(worklist_modalities)s, %(port)s,
              %(send_from_hour)s, %(send_until_hour)s, %(by)s, %(at)s)""",
         vars(new)
         | {
@@ -102,6 +105,8 @@ def _require_usable(new: NewNode) -> None:
             raise errors.error("bad_field", field="address", expected="an IP address") from None
     if new.may_receive and (new.address is None or new.port is None):
         raise errors.error("bad_field", field="port", expected="address and port of a node that receives")
+    if not all(_MODALITY.fullmatch(one) for one in new.worklist_modalities or ()):
+        raise errors.error("bad_field", field="worklist_modalities", expected="modalities like CT, DX")
     if (new.send_from_hour is None) != (new.send_until_hour is None):
         raise errors.error("bad_field", field="send_until_hour", expected="both hours, or none")
     if new.address is None and new.certificate_sha256 is None and not new.with_token:

@@ -37,6 +37,7 @@ class Receiver:
     http: str
     roots: tuple[int, ...]  # process ids of all that work; their children count, too
     memory_roots: tuple[int, ...]  # of those that hold the bytes
+    dsn: str = ""  # the hub's
 
     def cpu_s(self) -> float:
         """User and system time of all of them, and of their children that are gone."""
@@ -127,7 +128,11 @@ async def hub(folder: Path) -> AsyncIterator[tuple[Receiver, Receiver]]:
             dimse, web = (process.pid for process in processes)
             database = int((folder / "pg" / "data" / "postmaster.pid").read_text().split()[0])
             where = ("hub", "TELEHUB", dimse_port, f"http://127.0.0.1:{http_port}")
-            yield Receiver(*where, (dimse, database), (dimse,)), Receiver(*where, (web, database), (web,))
+            dsn = server.admin_dsn
+            yield (
+                Receiver(*where, (dimse, database), (dimse,), dsn),
+                Receiver(*where, (web, database), (web,), dsn),
+            )
         finally:
             for process in processes:
                 _stop(process)

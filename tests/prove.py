@@ -62,7 +62,11 @@ PROOFS: Mapping[str, Proof] = {
         environ=FULL_COUNTS | {"TELEHUB_KILLS": "50", "TELEHUB_MUTANTS": "10000"},
     ),
     "pixels": Proof(
-        ["tests/dicom/test_pixels.py", "tests/dicom/test_pixels_files.py", "tests/imaging/test_images_hostile.py"],
+        [
+            "tests/dicom/test_pixels.py",
+            "tests/dicom/test_pixels_files.py",
+            "tests/imaging/test_images_hostile.py",
+        ],
         environ=FULL_COUNTS,
     ),
     "intake": Proof(["tests/imaging"], environ=FULL_COUNTS | {"TELEHUB_CUTS": "100"}),
@@ -77,6 +81,7 @@ PROOFS: Mapping[str, Proof] = {
         ],
         environ={"TELEHUB_IDENTIFIERS": "1000"},
     ),
+    "ohif": Proof(["tests/imaging/test_ohif.py"], environ={"TELEHUB_OHIF": "1"}),
     "backup": Proof(["tests/keeping"], rounds=2, environ=FULL_COUNTS),
     "journeys": Proof(["tests/journeys"], rounds=3),
     "ecg": Proof(program=["tests.ecg.prove"]),

@@ -10,9 +10,9 @@ import { CopyText } from './copy';
 
 type Node = {
   id: string; organisation_id: string; name: string; ae_title: string; address: string | null; certificate_sha256: string | null; has_token: boolean;
-  may_send: boolean; may_receive: boolean; port: number | null; send_from_hour: number | null; send_until_hour: number | null; created_at: string; disabled_at: string | null;
+  may_send: boolean; may_receive: boolean; may_query: boolean; port: number | null; send_from_hour: number | null; send_until_hour: number | null; created_at: string; disabled_at: string | null; worklist_modalities: string[] | null;
 };
-type Hub = { ae_title: string; port: number; tls_port: number };
+type Hub = { ae_title: string; port: number; tls_port: number; query_port: number; query_tls_port: number };
 type Made = { id: string; token: string | null };
 
 const KEEPERS = ['device_manager', 'organisation_admin'] as const;
@@ -77,11 +77,13 @@ function Known({ node }: { node: Node }) {
 }
 
 function May({ node }: { node: Node }) {
-  const { may_send, may_receive, port, send_from_hour: from, send_until_hour: until } = node;
-  const word = may_send && may_receive ? 'both' : may_send ? 'send' : may_receive ? 'receive' : 'nothing';
+  const { may_send, may_receive, may_query, port, send_from_hour: from, send_until_hour: until } = node;
+  const word = may_send && may_receive ? 'both' : may_send ? 'send' : may_receive ? 'receive' : may_query ? 'query' : 'nothing';
   return (
     <span class="node-known">
       <span>{t(`admin.node.may.${word}`)}</span>
+      {node.worklist_modalities && <span class="small soft">{t('admin.node.may.worklist', { modalities: node.worklist_modalities.join(', ') })}</span>}
+      {may_query && word !== 'query' && <span>{t('admin.node.may.query')}</span>}
       {may_receive && port !== null && <span class="small soft">{t('admin.node.may.port', { port })}</span>}
       {may_receive && from !== null && until !== null && <span class="small soft">{t('admin.node.may.hours', { from: clockOf(from), until: clockOf(until) })}</span>}
     </span>
@@ -112,6 +114,8 @@ function SetUp({ hub }: { hub: Hub }) {
         [t('admin.node.hub.host'), <span class="mono">{location.hostname}</span>],
         [t('admin.node.hub.tls'), port(hub.tls_port)],
         [t('admin.node.hub.plain'), port(hub.port)],
+        [t('admin.node.hub.query-tls'), port(hub.query_tls_port)],
+        [t('admin.node.hub.query-plain'), port(hub.query_port)],
         [t('admin.node.hub.web'), <><span class="mono">{`${location.origin}/dicom-web/studies`}</span><br /><span class="small soft">{t('admin.node.hub.web.text')}</span></>],
       ]} />
       {hub.tls_port === 0 && hub.port === 0 && <Banner kind="notice">{t('admin.node.hub.none')}</Banner>}
@@ -119,7 +123,7 @@ function SetUp({ hub }: { hub: Hub }) {
   );
 }
 
-const EMPTY = { organisation_id: '', name: '', ae_title: '', address: '', certificate: '', with_token: false, may_send: true, may_receive: false, port: '', send_from_hour: '', send_until_hour: '' };
+const EMPTY = { organisation_id: '', name: '', ae_title: '', address: '', certificate: '', with_token: false, may_send: true, may_receive: false, may_query: false, worklist_modalities: '', port: '', send_from_hour: '', send_until_hour: '' };
 type NodeForm = typeof EMPTY;
 
 /** As browsers and OpenSSL show a fingerprint: colons, blanks, capitals. */
@@ -128,7 +132,7 @@ function fingerprint(text: string): string {
 }
 
 /** What is wrong with each field; `none`: nothing the hub could know it by. */
-function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certificate?: string; none?: string; may?: string; port?: string; hours?: string } {
+function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certificate?: string; none?: string; may?: string; port?: string; hours?: string; worklist?: string } {
   const address = form.address.trim();
   return {
     ...(form.ae_title.trim() && !AE_TITLE.test(form.ae_title.trim()) && { ae_title: t('admin.node.fault.ae-title') }),
@@ -138,7 +142,8 @@ function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certif
     ...(form.may_receive && !address && { address: t('admin.node.fault.receive') }),
     ...(form.may_receive && !(/^\d+$/.test(form.port) && Number(form.port) >= 1 && Number(form.port) <= 65_535) && { port: t('admin.node.fault.port') }),
     ...(form.may_receive && (form.send_from_hour === '') !== (form.send_until_hour === '') && { hours: t('admin.node.fault.hours') }),
-    ...(!form.may_send && !form.may_receive && { may: t('admin.node.fault.may') }),
+    ...(form.may_query && !/^[A-Z0-9_, ]*$/.test(form.worklist_modalities) && { worklist: t('admin.node.fault.worklist') }),
+    ...(!form.may_send && !form.may_receive && !form.may_query && { may: t('admin.node.fault.may') }),
   };
 }
 
@@ -182,6 +187,8 @@ function AddNode({ organisations, close, done }: { organisations: TreeOrganisati
           <legend class="field-label">{t('admin.node.may')}</legend>
           <Check label={t('admin.node.may-send')} checked={form.may_send} change={(may_send) => change({ may_send })} />
           <Check label={t('admin.node.may-receive')} checked={form.may_receive} change={(may_receive) => change({ may_receive })} />
+          <Check label={t('admin.node.may-query')} hint={t('admin.node.may-query.hint')} checked={form.may_query} change={(may_query) => change({ may_query })} />
+          {form.may_query && <TextField label={t('admin.node.worklist')} hint={t('admin.node.worklist.hint')} value={form.worklist_modalities} change={(text) => change({ worklist_modalities: text.toUpperCase() })} maxLength={80} autocomplete="off" autocapitalize="characters" spellcheck={false} error={shown.worklist} />}
           {form.may_receive && <Receiving form={form} change={change} port={shown.port} hours={shown.hours} />}
           {shown.may && <div class="field-error" role="alert">{shown.may}</div>}
         </fieldset>

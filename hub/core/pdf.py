@@ -211,8 +211,8 @@ class Paper:
 
     def picture(
         self, image: bytes, left_mm: float, top_mm: float, width_mm: float, height_mm: float
-    ) -> float:
-        """A JPEG or PNG as large as fits this box, from its upper left corner; how high it is."""
+    ) -> tuple[float, float]:
+        """A JPEG or PNG as large as fits this box, from its upper left corner; how wide and how high it is."""
         reader = ImageReader(io.BytesIO(image))
         columns, rows = reader.getSize()
         scale = min(width_mm / columns, height_mm / rows)
@@ -222,7 +222,7 @@ class Paper:
             canvas.drawImage(reader, left_mm * mm, (HEIGHT_MM - top_mm - high) * mm, wide * mm, high * mm)
 
         self._pages[-1].append(stroke)
-        return float(high)
+        return float(wide), float(high)
 
     def line(
         self, x1: float, y1: float, x2: float, y2: float, colour: str = RULE, width_mm: float = 0.1

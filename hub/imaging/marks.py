@@ -21,7 +21,6 @@ POINTS_OF: Final = {
     "angle": (3, 4),
     "ellipse": (2, 2),
     "rectangle": (2, 2),
-    "rectangle": (2, 2),
     "arrow": (2, 2),
     "text": (1, 1),
 }  # kind: how many points, at least and at most
@@ -74,6 +73,20 @@ async def key_images(conn: Connection, dicom_study_id: UUID) -> list[Row]:
         "SELECT k.*, a.name AS by_name, i.sop_uid, i.sop_class_uid, i.data_set_sha256 FROM key_image k"
         " JOIN account a ON a.id = k.account_id JOIN dicom_instance i ON i.id = k.dicom_instance_id"
         " WHERE k.dicom_study_id = %s ORDER BY k.at, i.sop_uid, k.frame",
+        (dicom_study_id,),
+    )
+
+
+async def annotations_of_key_images(conn: Connection, dicom_study_id: UUID) -> list[Row]:
+    """What is marked on key images, with what it takes to measure it; the caller has asked for access."""
+    return await db.rows(
+        conn,
+        "SELECT m.dicom_instance_id, m.frame, m.kind, m.points, m.text, i.rows, i.columns,"
+        " p.layout -> 'spacing_mm' AS spacing_mm, p.layout ->> 'spacing_source' AS spacing_source"
+        " FROM image_annotation m JOIN key_image k USING (dicom_instance_id, frame)"
+        " JOIN dicom_instance i ON i.id = m.dicom_instance_id"
+        " LEFT JOIN dicom_pixels p ON p.dicom_instance_id = m.dicom_instance_id"
+        " WHERE m.dicom_study_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0 ORDER BY m.at, m.id",
         (dicom_study_id,),
     )
 

@@ -5,6 +5,8 @@ hash over all of them, so that nobody signs what has changed since it was shown.
 """
 
 import hashlib
+import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -62,10 +64,12 @@ async def document_parts(conn: Connection, task: Row, shown_sha256: str) -> dict
     if images["sha256"] != shown_sha256:
         raise errors.error("images_stale")
     chosen = await marks.key_images(conn, task["dicom_study_id"])
-    return {"images": images, "key_images": [_key_image(row) for row in chosen]}
+    marked = await marks.annotations_of_key_images(conn, task["dicom_study_id"])
+    return {"images": images, "key_images": [_key_image(row, marked) for row in chosen]}
 
 
-def _key_image(row: Row) -> dict[str, Any]:
+def _key_image(row: Row, marked: Sequence[Row]) -> dict[str, Any]:
+    place = (row["dicom_instance_id"], row["frame"])
     window = None if row["center"] is None else {"center": row["center"], "width": row["width"]}
     return {
         "instance_id": row["dicom_instance_id"],
@@ -74,7 +78,23 @@ def _key_image(row: Row) -> dict[str, Any]:
         "frame": row["frame"],
         "note": row["note"],
         "window": window,
+        "marks": [_mark(mark) for mark in marked if (mark["dicom_instance_id"], mark["frame"]) == place],
     }
+
+
+def _mark(mark: Row) -> dict[str, Any]:
+    """Points as shares of the picture's width and height; what it measures, in words that need no language."""
+    points = [[x / mark["columns"], y / mark["rows"]] for x, y in mark["points"]]
+    return {"kind": mark["kind"], "points": points, "text": mark["text"], "value": measured(mark)}
+
+
+def measured(mark: Row) -> str:
+    """The length of a length; nothing where only the detector's spacing is known, or none, or one for each region."""
+    spacing = mark["spacing_mm"]
+    if mark["kind"] != "length" or spacing is None or mark["spacing_source"] != "PixelSpacing":
+        return ""
+    (x1, y1), (x2, y2) = mark["points"]
+    return f"{math.hypot((x2 - x1) * spacing[1], (y2 - y1) * spacing[0]):.1f} mm"
 
 
 async def _priors(conn: Connection, task: Row) -> list[Row]:

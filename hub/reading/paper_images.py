@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hub.core.pdf import CONTENT_MM, GREY, MARGIN_MM
 from hub.core.pdf_text import wrapped
+from hub.reading import paper_marks
 from hub.reading.sheet import Sheet
 
 KEY_IMAGES_MAX: Final = 12  # on paper; it says how many more there are
@@ -68,7 +69,9 @@ def _picture(s: Sheet, picture: Mapping[str, Any], left_mm: float, top_mm: float
         s.paper.write(left_mm, top_mm + 6, s.word("not_drawn", reason=s.words_of(picture["reason"])), 8, GREY)
         height_mm = 8.0
     else:
-        height_mm = s.paper.picture(picture["image"], left_mm, top_mm, SIDE_MM, SIDE_MM)
+        width_mm, height_mm = s.paper.picture(picture["image"], left_mm, top_mm, SIDE_MM, SIDE_MM)
+        marks = s.document["key_images"][picture["item"]].get("marks", ())
+        paper_marks.draw(s.paper, marks, left_mm, top_mm, (width_mm, height_mm))
     for number, line in enumerate(_caption(s, picture)):
         s.paper.write(left_mm, top_mm + height_mm + 4 + 4 * number, line, 8)
 

@@ -2,7 +2,8 @@
 
 A recording that belongs to a request, a study or an alarm is clinical data, and everything about it counts: the rule
 looks at the newest of its dates. Values of patients go with the day they were measured, unless they were measured
-around something that is kept.
+around something that is kept. A DICOM study is clinical data, whether anybody has read it or not, and goes as a whole:
+its objects and their files, marks, copies for screens, and what was read of it.
 """
 
 from datetime import datetime
@@ -32,6 +33,18 @@ _DUE: Final[dict[str, LiteralString]] = {
     "study": f"{_OVER} AND {_BOUND} AND {_NEWEST} < %(before)s",
     "monitoring": f"{_OVER} AND NOT {_BOUND} AND {_NEWEST} < %(before)s",
 }
+
+# The newest date of anything about a DICOM study.
+_IMAGES_NEWEST: Final[LiteralString] = """greatest(d.first_at, d.completed_at,
+    (SELECT max(i.received_at) FROM dicom_instance i WHERE i.dicom_study_id = d.id),
+    (SELECT max(n.changed_at) FROM image_annotation n WHERE n.dicom_study_id = d.id),
+    (SELECT max(k.at) FROM key_image k WHERE k.dicom_study_id = d.id),
+    (SELECT max(q.created_at) FROM service_request q WHERE q.id = d.service_request_id),
+    (SELECT max(u.received_at) FROM upload u WHERE u.service_request_id = d.service_request_id),
+    (SELECT max(greatest(t.created_at, t.completed_at)) FROM study s JOIN task t ON t.study_id = s.id
+     WHERE s.dicom_study_id = d.id),
+    (SELECT max(f.signed_at) FROM study s JOIN report f ON f.study_id = s.id WHERE s.dicom_study_id = d.id))"""
+_IMAGES_DUE: Final[LiteralString] = f"d.first_at < %(before)s AND {_IMAGES_NEWEST} < %(before)s"
 
 
 async def _due_recordings(rule: str, conn: Connection, before: datetime) -> Due:
@@ -66,6 +79,34 @@ async def _still_due(rule: str, conn: Connection, before: datetime, found: db.Ro
     return await db.maybe(conn, query, {"id": found["id"], "before": before}) is not None
 
 
+async def _due_images(conn: Connection, before: datetime) -> Due:
+    row = await db.one(
+        conn,
+        f"SELECT count(*) AS number, min(d.first_at) AS oldest FROM dicom_study d WHERE {_IMAGES_DUE}",
+        {"before": before},
+    )
+    return Due(row["number"], row["oldest"])
+
+
+async def _remove_images(conn: Connection, before: datetime) -> Removed:
+    """The oldest that is due; its row is held, so that no instance can join it meanwhile."""
+    found = await db.maybe(
+        conn,
+        f"SELECT d.id, d.service_request_id FROM dicom_study d WHERE {_IMAGES_DUE}"
+        " ORDER BY d.first_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        {"before": before},
+    )
+    if found is None:
+        return Removed(0)
+    again = f"SELECT FROM dicom_study d WHERE d.id = %(id)s AND {_IMAGES_DUE}"  # something may have come meanwhile
+    if await db.maybe(conn, again, {"id": found["id"], "before": before}) is None:
+        return Removed(0)
+    files = await db.rows(conn, "SELECT * FROM hub_remove_images(%s) AS sha256", (found["id"],))
+    if found["service_request_id"] is not None:
+        await db.run(conn, "SELECT hub_remove_request(%s, %s)", (found["service_request_id"], before))
+    return Removed(1, [str(found["id"])], [row["sha256"] for row in files], more=True)
+
+
 async def _due_values(rule: str, conn: Connection, before: datetime) -> Due:
     row = await db.one(conn, "SELECT * FROM hub_due_values(%s, %s, %s)", (rule, before, DAYS_LOOKED_AT))
     return Due(row["number"], row["oldest_at"])
@@ -83,4 +124,8 @@ def _sweepers(rule: str) -> tuple[Sweeper, ...]:
     )
 
 
-RETENTION: Final[Sweepers] = {rule: _sweepers(rule) for rule in _DUE}
+_IMAGES: Final = Sweeper("dicom-study", _due_images, _remove_images)
+RETENTION: Final[Sweepers] = {
+    "study": (*_sweepers("study"), _IMAGES),
+    "monitoring": _sweepers("monitoring"),
+}

@@ -191,7 +191,9 @@ async def replace_forwarding(request: Request) -> Any:
 
 
 async def dry_run(request: Request) -> Any:
+    """By the rules in force, or by `rules` that have not been saved."""
     body = await request.body()
+    rules = [routing_rule(rule) for rule in body.each("rules", RULES_MAX)] if body.has("rules") else None
     facts = {
         "study_kind": body.choice("study_kind", ("holter", "ecg-12-lead", "imaging")),
         "priority": body.choice("priority", tuple(DUE)),
@@ -207,7 +209,7 @@ async def dry_run(request: Request) -> Any:
         "hour": body.optional_integer("hour", 0, 23),
     }
     async with request.transaction() as conn:
-        found = await routing.dry_run(conn, request.actor, request.at, facts)
+        found = await routing.dry_run(conn, request.actor, request.at, facts, rules)
     return routing.match_view(found)
 
 

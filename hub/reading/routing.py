@@ -92,11 +92,26 @@ def _require_fallback(rules: Sequence[Mapping[str, Any]]) -> None:
         raise errors.error("routing_fallback")
 
 
-async def dry_run(conn: Connection, actor: Actor, at: datetime, facts: Mapping[str, Any]) -> Match:
-    """What routing would decide for such a study, condition by condition; changes nothing."""
+async def dry_run(
+    conn: Connection,
+    actor: Actor,
+    at: datetime,
+    facts: Mapping[str, Any],
+    rules: Sequence[Mapping[str, Any]] | None = None,
+) -> Match:
+    """What routing would decide for such a study, condition by condition; changes nothing.
+
+    `rules`: by these, which nobody has put in force yet, as `replace_rules` would take them.
+    """
     await access.require(conn, actor, at, "routing.read")
     above = await _with_ancestors(conn, facts["from_organisation_id"])
-    return match(await _enabled_rules(conn), {**facts, "organisations": above})
+    if rules is None:
+        tried = await _enabled_rules(conn)
+    else:
+        require_usable(rules)
+        _require_fallback(rules)
+        tried = [_rule({**rule, "id": ids.new(at)}) for rule in rules if rule["enabled"]]
+    return match(tried, {**facts, "organisations": above})
 
 
 async def route_study(
@@ -153,10 +168,12 @@ async def route_on_hold(conn: Connection, actor: Actor, at: datetime) -> int:
 
 async def _enabled_rules(conn: Connection) -> list[Rule]:
     found = await rows(conn, "SELECT * FROM routing_rule WHERE enabled ORDER BY position")
-    return [
-        Rule(r["id"], r["name"], tuple(Condition(**c) for c in r["conditions"]), r["to_organisation_id"])
-        for r in found
-    ]
+    return [_rule(row) for row in found]
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    conditions = tuple(Condition(**condition) for condition in row["conditions"])
+    return Rule(row["id"], row["name"], conditions, row["to_organisation_id"])
 
 
 async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, Any]:

@@ -33,7 +33,7 @@ DRAFT = {
 
 async def send(clinic: Clinic, number: int) -> None:
     """A slice of the study, indexed, and the study complete."""
-    content = senders.as_file(senders.slice_of(STUDY, f"{STUDY}.1", number, side=8))
+    content = senders.as_file(senders.slice_of(STUDY, f"{STUDY}.1", number, side=8, PixelSpacing=[0.5, 0.5]))
     await Sending(clinic.doctor, content, f"{number}.dcm").whole(clinic.request_id)
     await clinic.run_jobs()
     await indexing.queue_waiting(clinic.context(LATER))
@@ -82,12 +82,27 @@ async def test_a_report_on_images_goes_back_beside_them(clinic: Clinic) -> None:
     study = case["images"]["id"]
     key = f"/api/images/{study}/key-images/{chosen['id']}/1"
     await clinic.reader.json("PUT", key, {"note": "结节", "window": {"center": -600, "width": 1500}})
+    mark = {
+        "instance_id": str(chosen["id"]),
+        "frame": 1,
+        "kind": "length",
+        "points": [[1, 2], [4, 6]],
+        "text": "结节",
+    }
+    await clinic.reader.json("PUT", f"/api/images/{study}/annotations/{uuid4()}", mark)
     report = await sign(clinic, case)
-    assert report["document"]["key_images"][0]["sop_uid"] == chosen["sop_uid"]
+    (key_image,) = report["document"]["key_images"]
+    assert key_image["sop_uid"] == chosen["sop_uid"]
+    assert key_image["marks"] == [
+        {"kind": "length", "points": [[1 / 8, 2 / 8], [4 / 8, 6 / 8]], "text": "结节", "value": "2.5 mm"}
+    ]
 
     stored = clinic.store.path((await clinic.rows("SELECT pdf_sha256 FROM report"))[0]["pdf_sha256"])
     (drawn,) = [found for page in pypdf.PdfReader(stored).pages for found in page.images]
-    assert drawn.image is not None and drawn.image.size[0] == drawn.image.size[1]  # the one key image, square
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(stored).pages)
+    assert (
+        "结节  2.5 mm" in text and drawn.image is not None and drawn.image.size[0] == drawn.image.size[1]
+    )  # the one key image, square
 
     made = await objects(clinic)
     assert {kind: len(found) for kind, found in made.items()} == {"DOC": 1, "SR": 1, "KO": 1}

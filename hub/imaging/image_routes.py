@@ -37,6 +37,13 @@ async def read_pixels(request: Request) -> Bytes:
     return Bytes(path, media_type)
 
 
+async def read_document(request: Request) -> Bytes:
+    """The PDF an instance encapsulates, for the browser's own viewer in a frame of our page."""
+    instance_id = request.uuid("dicom_instance_id")
+    made = await images.document(request.db, request.actor, request.at, request.store, instance_id)
+    return Bytes(made, "application/pdf", filename=f"{instance_id}.pdf")
+
+
 async def list_priors(request: Request) -> dict[str, Any]:
     async with request.transaction() as conn:
         return {
@@ -168,6 +175,7 @@ _INSTANCE: Final = f"{_STUDY}/series/{{series}}/instances/{{instance}}"
 ROUTES = [
     Route("GET", f"{_OWN}/{{dicom_study_id}}", read_manifest, "images.read", kind="bytes"),
     Route("GET", f"{_OWN}/{{dicom_study_id}}/priors", list_priors, "images.read"),
+    Route("GET", f"{_IMAGE}/document", read_document, "images.read", kind="bytes"),
     Route("GET", f"{_IMAGE}/pixels", read_pixels, "images.read", kind="bytes"),
     Route("GET", f"{_IMAGE}/frames/{{number}}/thumbnail", thumbnail, "images.read", kind="bytes"),
     Route("GET", f"{_INSTANCE}/rendered", rendered, "dicom.query", kind="bytes"),

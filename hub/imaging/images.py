@@ -4,6 +4,7 @@ The answer is there at once, whatever has been prepared yet: an instance that wa
 `hub.imaging.copies` tells open pages when to ask again.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,14 +12,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from dicom import uids
-from hub.core import db, errors
+from hub.core import db, errors, sandbox
 from hub.core.actor import Actor
-from hub.core.db import Connection, Row
+from hub.core.db import Connection, Database, Row
+from hub.core.sandbox import SandboxFailed
 from hub.core.store import Store
 from hub.imaging import pixel_reasons, stacking
 from hub.people import access, audit
 
 PRIORS_MAX: Final = 100
+DOCUMENT: Final = "hub.imaging.looking_at_pixels:document"
+DOCUMENT_S: Final = 20.0
+DOCUMENT_MB: Final = 512
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 PDF_CLASS: Final = f"{_STORAGE}104.1"
 DOCUMENT_CLASSES: Final = (f"{_STORAGE}104.", f"{_STORAGE}88.")  # encapsulated documents, structured reports
@@ -139,6 +144,31 @@ async def require_copy(conn: Connection, actor: Actor, at: datetime, dicom_insta
     if row["file_sha256"] is None:
         raise errors.error("not_found")
     return row
+
+
+async def document(database: Database, actor: Actor, at: datetime, store: Store, instance_id: UUID) -> bytes:
+    """The PDF that an instance encapsulates, taken out in the sandbox; audited."""
+    async with database.transaction(actor, at) as conn:
+        row = await db.one(
+            conn,
+            """SELECT i.file_sha256, i.sop_class_uid, s.id AS study_id, s.patient_id, s.organisation_id
+               FROM dicom_instance i JOIN dicom_study s ON s.id = i.dicom_study_id WHERE i.id = %s""",
+            (instance_id,),
+        )
+        await access.require(
+            conn, actor, at, "images.read", patient_id=row["patient_id"], organisation_id=row["organisation_id"]
+        )
+        if row["sop_class_uid"] != PDF_CLASS:
+            raise errors.error("not_acceptable", expected="an encapsulated PDF")
+        await audit.record(
+            conn, actor, at, "images.document", "dicom-study", row["study_id"],
+            organisation_id=row["organisation_id"], patient_id=row["patient_id"],
+        )  # fmt: skip
+    asked = json.dumps({"path": str(store.path(row["file_sha256"]))}).encode()
+    try:
+        return await sandbox.run(DOCUMENT, asked, DOCUMENT_S, DOCUMENT_MB)
+    except SandboxFailed as failure:
+        raise errors.error("image_unreadable", reason=failure.reason) from failure
 
 
 async def priors(conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID) -> list[Row]:

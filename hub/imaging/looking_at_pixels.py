@@ -10,11 +10,14 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import pydicom
+
 from dicom import InvalidInstance
 from dicom.pixels import copying
 from dicom.pixels.faults import PixelFault
 from dicom.pixels.frames import open_pixels
 
+PDF: Final = b"%PDF-"
 HEAD: Final = struct.Struct("<II")  # bytes of the text, bytes of the copy
 
 
@@ -49,6 +52,19 @@ def _copy(path: Path) -> tuple[dict[str, Any], bytearray]:
         return {"state": "failed", "fault": "damaged", "detail": type(failure).__name__}, bytearray()
     told = {"state": "ready", "media_type": made.media_type, "layout": made.layout, "native": made.native}
     return told, copy
+
+
+def document(payload: bytes) -> bytes:
+    """`{"path"}`: the PDF that a file encapsulates (PS3.3 C.24.2); ValueError if there is none."""
+    warnings.simplefilter("ignore")
+    try:
+        data_set = pydicom.dcmread(json.loads(payload)["path"])
+        value: Any = data_set.get("EncapsulatedDocument")
+    except (Exception, RecursionError) as failure:  # the parser has no one error of its own
+        raise ValueError(type(failure).__name__) from None
+    if not isinstance(value, bytes) or not value.startswith(PDF):
+        raise ValueError("no PDF")
+    return value
 
 
 def records(answer: bytes) -> list[tuple[dict[str, Any], memoryview]]:

@@ -106,7 +106,9 @@ async def _require(conn: Connection, actor: Actor, at: datetime, action: str, ro
         raise errors.error("no_picture")
     if row["state"] == "failed":
         words = pixel_reasons.words(row["fault"]) or {}
-        raise errors.error("image_unreadable", reason=row["fault"], zh=words.get("zh-CN"), en=words.get("en"))
+        raise errors.error(
+            "image_unreadable", reason=row["fault"], words_zh=words.get("zh-CN"), words_en=words.get("en")
+        )
     if row["frame"] is None:
         raise errors.error("not_found")
     return row

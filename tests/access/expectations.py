@@ -1,5 +1,6 @@
 """What each route of the hub is called with, and what the table of actions says must come of it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,8 +9,9 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from hub.core import changes, http
+from hub.imaging.images import PDF_CLASS
 from hub.people import access
-from tests.access.objects import DRAFT, NOTE, Case, an_instance
+from tests.access.objects import DRAFT, NOTE, Case, a_document, an_instance
 from tests.imaging.tus import encoded
 from tests.world import AT, PASSWORD
 
@@ -138,6 +140,11 @@ CALLS: dict[str, Call] = {
     "GET /api/images/{dicom_study_id}": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}/priors": Call(prepare=_WITH_PATIENT),
     "GET /api/images/instances/{dicom_instance_id}/pixels": Call(prepare=_WITH_PATIENT),
+    "GET /api/images/instances/{dicom_instance_id}/document": Call(
+        prepare=f"""WITH of_patient AS ({_WITH_PATIENT})
+            UPDATE dicom_instance SET sop_class_uid = '{PDF_CLASS}',
+              file_sha256 = '{hashlib.sha256(a_document()).hexdigest()}' WHERE id = %(dicom_instance_id)s"""
+    ),
     **dict.fromkeys(
         (
             "GET /api/images/instances/{dicom_instance_id}/frames/{number}/thumbnail",

@@ -19,6 +19,7 @@ from ecg.analysis import Edit
 from ecg.record import Lead, Record
 from ecg.synthetic import Segment, Synthesiser
 from hub.core.store import Store
+from hub.imaging.images import PDF_CLASS
 from tests import world
 from tests.imaging import senders
 from tests.world import AT, Admin, Tenant
@@ -121,6 +122,16 @@ def a_copy() -> tuple[dict[str, Any], bytes]:
     return copy.layout, bytes(made)
 
 
+@cache
+def a_document() -> bytes:
+    """A DICOM file that encapsulates a PDF."""
+    made = senders.slice_of(
+        STUDY_UID, SERIES_UID, 2, side=2, SOPClassUID=PDF_CLASS, EncapsulatedDocument=PAPER
+    )
+    del made.PixelData
+    return senders.as_file(made)
+
+
 async def _known_study(admin: Admin, case: Case) -> str:
     """The UID of the study that is there."""
     return f"2.25.{UUID(str(await make(admin, case, 'dicom_study_id'))).int}"
@@ -197,7 +208,11 @@ async def _dicom_study(admin: Admin, case: Case) -> UUID:
     copy = hashlib.sha256(frame).hexdigest()
     if case.files:
         await case.files.put(frame, "application/octet-stream")
-    await admin.execute("INSERT INTO stored_file VALUES (%s, 1, 'x', %s) ON CONFLICT DO NOTHING", (copy, AT))
+        await case.files.put(a_document(), "application/dicom")
+    for file in (copy, hashlib.sha256(a_document()).hexdigest()):
+        await admin.execute(
+            "INSERT INTO stored_file VALUES (%s, 1, 'x', %s) ON CONFLICT DO NOTHING", (file, AT)
+        )
     await world.insert(
         admin, "dicom_pixels", dicom_instance_id=instance, state="ready", media_type="image/jphc", layout=layout,
         file_sha256=copy, made_at=AT,

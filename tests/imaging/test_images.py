@@ -1,16 +1,20 @@
 """What a viewer gets: a study's images as they are prepared, their serving copies by ranges, earlier studies."""
 
+import gzip
+import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import imagecodecs
 import numpy as np
 import pydicom
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
+from dicom import phantom, uids
 from dicom.pixels import copying as pixel_copies
 from hub.core.actor import job
-from hub.imaging import indexing, instances
+from hub.imaging import images, indexing, instances
 from hub.imaging.instances import Sender
 from tests import world
 from tests.imaging import senders
@@ -65,7 +69,11 @@ async def test_a_study_is_listed_at_once_and_its_copies_are_the_pixels_that_were
     found = await manifest(clinic, study_id)
     assert found["study"]["patient"]["name"] and found["study"]["ready"] == 3
     (series,) = found["series"]
-    assert [one["number"] for one in series["instances"]] == [2, 3, 1]
+    assert [one["number"] for one in series["instances"]] == [
+        1,
+        3,
+        2,
+    ]  # along the normal, from the end numbered first
     for one in series["instances"]:
         layout = series["common"] | one["pixels"]
         path = f"/api/images/instances/{one['id']}/pixels"
@@ -109,3 +117,58 @@ def as_pydicom_shows(data_set: pydicom.Dataset) -> Any:
     half = 1 << (data_set.BitsStored - 1)
     low, high = -half * slope + intercept, (half - 1) * slope + intercept
     return np.floor(np.round((values - low) / (high - low) * 255, 9) + 0.5).astype(np.uint8)
+
+
+async def test_what_is_no_image_says_what_it_is(clinic: Clinic) -> None:
+    """A report as PDF, an ECG that became a recording, an image that can't be shown."""
+    paper = a_slice(1, 0.0, SOPClassUID=images.PDF_CLASS, EncapsulatedDocument=b"%PDF-1.4 reports")
+    heart = a_slice(2, 0.0, SOPClassUID=sorted(uids.ECG_CLASSES)[0])
+    for one in (paper, heart):
+        del one.PixelData, one.Rows, one.Columns
+    damaged = a_slice(3, 0.0, Rows=4000)
+    study_id = await received(clinic, *map(senders.as_file, (paper, heart, damaged)))
+    await prepared(clinic)
+    (series,) = (await manifest(clinic, study_id))["series"]
+    by_number = {one["number"]: one for one in series["instances"]}
+    assert [(by_number[k]["kind"], by_number[k]["state"]) for k in (1, 2, 3)] == [
+        ("document", "none"), ("ecg", "none"), ("image", "failed"),
+    ]  # fmt: skip
+    assert set(by_number[3]["fault"]) == {"zh-CN", "en"}
+    path = f"/api/images/instances/{by_number[1]['id']}"
+    async with await clinic.doctor.call("GET", f"{path}/document") as answer:
+        assert (answer.content_type, await answer.read()) == ("application/pdf", b"%PDF-1.4 reports")
+    for refused in (f"{path}/pixels", f"/api/images/instances/{by_number[3]['id']}/pixels"):
+        await clinic.doctor.json("GET", refused, status=404)
+    for number in (1, 3):
+        await clinic.doctor.json(
+            "GET", f"/api/images/instances/{by_number[number]['id']}/frames/1/thumbnail", status=406
+        )
+
+
+async def test_a_series_is_described_in_few_bytes_and_priors_are_listed(clinic: Clinic) -> None:
+    """Of a CT no more than 75 bytes an image go over the line: 15 kB for two hundred."""
+    patient = phantom.Patient("X^Y", "P", "19500101", "F")
+    chests = [
+        phantom.Chest(UUID(int=k), patient, world.AT + timedelta(days=k), slices, 64)
+        for k, slices in ((1, 2), (2, 60))
+    ]
+    earlier, later = [await received(clinic, *phantom.files(chest)) for chest in chests]
+    await prepared(clinic)
+    headers = {"Accept-Encoding": "gzip"}
+    async with clinic.doctor.http.get(
+        f"{clinic.doctor.base}/api/images/{later}",
+        headers=clinic.doctor.headers | headers,
+        auto_decompress=False,
+    ) as answer:
+        packed = await answer.read()
+    told = json.loads(gzip.decompress(packed))
+    (series,) = told["series"]
+    assert len(series["instances"]) == told["study"]["ready"] == 60
+    assert len(packed) < 60 * 75 + 1_500
+    heights = [(series["common"] | one["pixels"])["position_mm"][2] for one in series["instances"]]
+    assert heights in (sorted(heights), sorted(heights, reverse=True))
+    (prior,) = (await clinic.doctor.json("GET", f"/api/images/{later}/priors"))["priors"]
+    assert (prior["id"], prior["instances"], prior["modalities"]) == (str(earlier), 2, ["CT"])
+    stranger = clinic.served.as_(clinic.two.foreign, "township_doctor")
+    await stranger.json("GET", f"/api/images/{later}", status=404)
+    await stranger.json("GET", f"/api/images/instances/{series['instances'][0]['id']}/pixels", status=404)

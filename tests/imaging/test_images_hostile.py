@@ -20,7 +20,7 @@ from tests.imaging.mutants import mutated
 
 IS_PROOF = os.environ.get("TELEHUB_PROFILE") == "prove"
 SEED = int(os.environ.get("SEED", "1"))
-COUNT = 2_000 if IS_PROOF else 120
+COUNT = 2_040 if IS_PROOF else 120
 AT_ONCE = 60
 LONGEST_S = 5.0  # of processor time, for any one of them
 GOOD = next(made_pixels.every()).file

@@ -22,8 +22,9 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "study": Kind(
-        "诊疗数据：检查申请、心电记录及其分析、报告、报警，以及当日的生命体征",
-        "Clinical data: requests, recordings with analyses, reports and alarms, and the vital signs around them",
+        "诊疗数据：检查申请、心电记录及其分析、影像及其标注、报告、报警，以及当日的生命体征",
+        "Clinical data: requests, recordings with analyses, images with marks, reports and alarms, and the vital signs"
+        " around them",
     ),
     "consultation": Kind("会诊文字与通话录制", "Text and captures of consultations"),
     "log": Kind(

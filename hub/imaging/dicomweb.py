@@ -70,6 +70,8 @@ async def list_nodes(request: Request) -> dict[str, Any]:
         "ae_title": settings.dimse_ae_title,
         "port": settings.dimse_port,
         "tls_port": settings.dimse_tls_port,
+        "query_port": settings.dimse_query_port,
+        "query_tls_port": settings.dimse_query_tls_port,
     }
     async with request.transaction() as conn:
         return {"nodes": await nodes.nodes(conn, request.actor, request.at), "hub": hub}
@@ -88,6 +90,7 @@ async def create_node(request: Request) -> dict[str, Any]:
         may_send=body.boolean("may_send", default=True),
         may_receive=body.boolean("may_receive", default=False),
         may_query=body.boolean("may_query", default=False),
+        worklist_modalities=(body.optional_text("worklist_modalities") or "").replace(",", " ").split() or None,
         port=body.optional_integer("port", 1, 65_535),
         send_from_hour=body.optional_integer("send_from_hour", 0, 23),
         send_until_hour=body.optional_integer("send_until_hour", 0, 23),
@@ -134,13 +137,25 @@ async def unassign(request: Request) -> None:
 
 
 async def list_forwards(request: Request) -> dict[str, Any]:
+    """`state` may be given several times with commas; `before`: where the last page ended."""
+    asked = request.query.optional_text("state")
+    states = asked.split(",") if asked else forwarding.STATES
+    if not set(states) <= set(forwarding.STATES):
+        raise request.query.bad("state", ", ".join(forwarding.STATES))
+    before = request.query.optional_instant("before")
     async with request.transaction() as conn:
-        return {"forwards": await forwarding.forwards(conn, request.actor, request.at)}
+        found, goes_on = await forwarding.forwards(conn, request.actor, request.at, states, before)
+    return {"forwards": found, "next": goes_on}
 
 
 async def send_again(request: Request) -> None:
     async with request.transaction() as conn:
         await forwarding.send_again(conn, request.actor, request.at, request.uuid("dicom_forward_id"))
+
+
+async def give_up(request: Request) -> None:
+    async with request.transaction() as conn:
+        await forwarding.give_up(conn, request.actor, request.at, request.uuid("dicom_forward_id"))
 
 
 async def list_set_asides(request: Request) -> dict[str, Any]:
@@ -163,5 +178,6 @@ ROUTES = [
     Route("POST", f"{_STUDY}/unassign", unassign, "dicom.assign"),
     Route("GET", "/api/dicom/forwards", list_forwards, "dicom-forward.read"),
     Route("POST", "/api/dicom/forwards/{dicom_forward_id}/send", send_again, "dicom-forward.send"),
+    Route("POST", "/api/dicom/forwards/{dicom_forward_id}/give-up", give_up, "dicom-forward.give-up"),
     Route("GET", "/api/dicom/set-aside", list_set_asides, "dicom.read"),
 ]

@@ -4,19 +4,29 @@ An instance never goes back to the node it came from, and one that was accepted 
 forward to each other come to rest. What a node refuses keeps the status it gave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from hub.core import db, ids, jobs
+from hub.core import db, errors, ids, jobs
 from hub.core.actor import Actor
-from hub.core.db import Connection
+from hub.core.db import Connection, Row
+from hub.imaging.reasons import Words
+from hub.imaging.statuses import status_words
 from hub.people import access, audit
 
 JOB: Final = "dicom.forward"
-LISTED: Final = 200
+LISTED: Final = 100  # of a page
+STATES: Final = ("waiting", "sent", "refused", "given-up")
+FAULTS: Final[Mapping[str, Words]] = {
+    "not reached": {"zh-CN": "连接不上该节点", "en": "The node can't be reached"},
+    "rejected": {"zh-CN": "节点拒绝建立关联", "en": "The node rejected the association"},
+    "line lost": {"zh-CN": "传输中断开", "en": "The line broke on the way"},
+    "node disabled": {"zh-CN": "该节点已停用", "en": "The node is switched off in the hub"},
+    "node does not receive": {"zh-CN": "该节点未设置为可接收", "en": "The node is not set up to receive"},
+}
 SUCCESS: Final = 0x0000
 DUPLICATE: Final = 0x0111  # PS3.7 C.4.2: the node has it already
 WARNINGS: Final = range(0xB000, 0xC000)  # PS3.4 B.2.3: stored, with a remark
@@ -59,23 +69,29 @@ async def queue(conn: Connection, at: datetime, dicom_study_id: UUID, node_id: U
         conn,
         "INSERT INTO dicom_forward (id, dicom_study_id, dicom_node_id, state, queued_at)"
         " VALUES (%s, %s, %s, 'waiting', %s) ON CONFLICT (dicom_study_id, dicom_node_id)"
-        " DO UPDATE SET state = 'waiting', queued_at = excluded.queued_at RETURNING id",
+        " DO UPDATE SET state = 'waiting', queued_at = excluded.queued_at, fault = NULL, given_up_by = NULL"
+        " RETURNING id",
         (ids.new(at), dicom_study_id, node_id, at),
     )
     await jobs.enqueue(conn, at, JOB, str(row["id"]), {"forward_id": str(row["id"])})
 
 
 async def waiting(conn: Connection, at: datetime, forward_id: UUID) -> Forward | None:
-    """What is still to be sent; None if there is nothing, or the node is not used any more."""
+    """What is still to be sent; None if there is nothing, somebody gave it up, or the node is not used any more."""
     row = await db.maybe(
         conn,
-        "SELECT f.id, f.dicom_study_id, n.id AS node_id, n.ae_title, host(n.address) AS address, n.port,"
-        "  n.send_from_hour, n.send_until_hour"
-        " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id"
-        " WHERE f.id = %s AND n.may_receive AND n.disabled_at IS NULL AND n.address IS NOT NULL AND n.port IS NOT NULL",
+        "SELECT f.id, f.dicom_study_id, f.state, n.id AS node_id, n.ae_title, host(n.address) AS address, n.port,"
+        "  n.send_from_hour, n.send_until_hour, n.disabled_at IS NOT NULL AS is_disabled,"
+        "  n.may_receive AND n.address IS NOT NULL AND n.port IS NOT NULL AS is_reachable"
+        " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id WHERE f.id = %s",
         (forward_id,),
     )
-    if row is None:
+    if row is None or row["state"] == "given-up":
+        return None
+    if row["is_disabled"] or not row["is_reachable"]:
+        await _refuse(
+            conn, at, forward_id, "node disabled" if row["is_disabled"] else "node does not receive"
+        )
         return None
     found = await db.rows(
         conn,
@@ -140,36 +156,81 @@ async def _settle(conn: Connection, at: datetime, forward_id: UUID) -> None:
     )
 
 
-async def forwards(conn: Connection, actor: Actor, at: datetime) -> list[dict[str, Any]]:
-    """The newest, with how many instances went and how many were refused."""
-    await access.require(conn, actor, at, "dicom-forward.read")
-    return await db.rows(
+async def _refuse(conn: Connection, at: datetime, forward_id: UUID, fault: str) -> None:
+    """It can't go, whatever the node would say: nobody waits for it, and the reason stays to be read."""
+    await db.run(
         conn,
-        "SELECT f.id, f.dicom_study_id, f.dicom_node_id, n.name AS node_name, f.state, f.status, f.fault, f.queued_at,"
-        "  f.last_at, (SELECT count(*) FROM dicom_instance i WHERE i.dicom_study_id = f.dicom_study_id) AS instances,"
-        "  (SELECT count(*) FROM dicom_forwarded d WHERE d.dicom_forward_id = f.id) AS answered,"
-        "  (SELECT max(j.failed_at) FROM job j WHERE j.kind = %s AND j.unique_key = f.id::text) AS given_up_at"
-        " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id ORDER BY f.queued_at DESC LIMIT %s",
-        (JOB, LISTED),
+        "UPDATE dicom_forward SET state = 'refused', fault = %s, last_at = %s WHERE id = %s",
+        (fault, at, forward_id),
     )
+
+
+async def forwards(
+    conn: Connection,
+    actor: Actor,
+    at: datetime,
+    states: Sequence[str] = STATES,
+    before: datetime | None = None,
+) -> tuple[list[dict[str, Any]], datetime | None]:
+    """The newest in these states, a page of them, and where the next page begins.
+
+    Of each how many instances it is about, how many have their answer, and the node's last status in words.
+    """
+    await access.require(conn, actor, at, "dicom-forward.read")
+    found = await db.rows(
+        conn,
+        "SELECT f.id, f.dicom_study_id, f.dicom_node_id, n.name AS node_name, n.ae_title, f.state, f.status, f.fault,"
+        "  f.queued_at, f.last_at, a.name AS given_up_by_name, hub_forward_size(f.id) AS instances,"
+        "  (SELECT count(*) FROM dicom_forwarded d WHERE d.dicom_forward_id = f.id) AS answered,"
+        "  (SELECT max(j.failed_at) FROM job j WHERE j.kind = %(job)s AND j.payload ->> 'forward_id' = f.id::text)"
+        "    AS given_up_at"
+        " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id LEFT JOIN account a ON a.id = f.given_up_by"
+        " WHERE f.state = ANY(%(states)s) AND (%(before)s::timestamptz IS NULL OR f.queued_at < %(before)s)"
+        " ORDER BY f.queued_at DESC, f.id LIMIT %(limit)s",
+        {"job": JOB, "states": list(states), "before": before, "limit": LISTED},
+    )
+    told = [
+        row | {"status_words": status_words(row["status"]), "fault_words": FAULTS.get(row["fault"])}
+        for row in found
+    ]
+    return told, found[-1]["queued_at"] if len(found) == LISTED else None
 
 
 async def send_again(conn: Connection, actor: Actor, at: datetime, forward_id: UUID) -> None:
     """What was refused or given up goes once more."""
-    row = await db.one(
-        conn,
-        "SELECT f.*, s.organisation_id, s.patient_id FROM dicom_forward f JOIN dicom_study s ON s.id = f.dicom_study_id"
-        " WHERE f.id = %s",
-        (forward_id,),
-    )
-    await access.require(conn, actor, at, "dicom-forward.send", organisation_id=row["organisation_id"])
+    row = await _held(conn, actor, at, forward_id, "dicom-forward.send")
     await db.run(
         conn,
         f"DELETE FROM dicom_forwarded d WHERE d.dicom_forward_id = %s AND NOT {_ACCEPTED}",
         (forward_id,),
     )
     await queue(conn, at, row["dicom_study_id"], row["dicom_node_id"])
+
+
+async def give_up(conn: Connection, actor: Actor, at: datetime, forward_id: UUID) -> None:
+    """It does not go, unless somebody sends it again; `conflict` if it has gone already."""
+    row = await _held(conn, actor, at, forward_id, "dicom-forward.give-up")
+    if row["state"] == "sent":
+        raise errors.error("conflict")
+    await db.run(
+        conn,
+        "UPDATE dicom_forward SET state = 'given-up', given_up_by = %s, last_at = %s WHERE id = %s",
+        (actor.account_id, at, forward_id),
+    )
+
+
+async def _held(conn: Connection, actor: Actor, at: datetime, forward_id: UUID, action: str) -> Row:
+    """The forward, for who cares for its study or runs its node; audited."""
+    row = await db.one(
+        conn,
+        "SELECT f.*, coalesce(s.organisation_id, n.organisation_id) AS organisation_id, s.patient_id"
+        " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id"
+        " LEFT JOIN dicom_study s ON s.id = f.dicom_study_id WHERE f.id = %s FOR UPDATE OF f",
+        (forward_id,),
+    )
+    await access.require(conn, actor, at, action, organisation_id=row["organisation_id"])
     await audit.record(
-        conn, actor, at, "dicom-forward.send", "dicom-forward", forward_id,
+        conn, actor, at, action, "dicom-forward", forward_id,
         organisation_id=row["organisation_id"], patient_id=row["patient_id"],
     )  # fmt: skip
+    return row

@@ -126,9 +126,11 @@ async def give_up(request: Request) -> Empty:
 
 
 async def list_uploads(request: Request) -> dict[str, Any]:
+    query = request.query
+    request_id, after = query.uuid("request_id"), query.optional_uuid("after")
     async with request.transaction() as conn:
-        found = await uploads.list_uploads(conn, request.actor, request.at, request.query.uuid("request_id"))
-    return {"uploads": found}
+        found, goes_on = await uploads.list_uploads(conn, request.actor, request.at, request_id, after)
+    return {"uploads": found, "next": goes_on}
 
 
 async def push(request: Request) -> dict[str, Any]:

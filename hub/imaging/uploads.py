@@ -23,7 +23,7 @@ TAKE_IN_JOB: Final = "intake.take-in"
 MAX_BYTES: Final = 4 << 30
 EXPIRES_AFTER: Final = timedelta(days=7)  # without a byte
 OPEN_MAX: Final = 5_000  # unfinished ones of an account: a folder of images at a time
-LISTED: Final = 5_000
+LISTED: Final = 500  # of a page
 MEDIA_TYPE: Final = "application/octet-stream"  # until somebody has looked
 
 Words = Mapping[str, str]
@@ -259,9 +259,12 @@ async def settle(
 
 
 async def list_uploads(
-    conn: Connection, actor: Actor, at: datetime, request_id: UUID
-) -> list[dict[str, Any]]:
-    """What was sent for a request, oldest first; what was given up is not told."""
+    conn: Connection, actor: Actor, at: datetime, request_id: UUID, after: UUID | None = None
+) -> tuple[list[dict[str, Any]], UUID | None]:
+    """What was sent for a request, oldest first, a page after that upload, and after which the next page begins.
+
+    What was given up is not told.
+    """
     request = await db.one(conn, "SELECT patient_id FROM service_request WHERE id = %s", (request_id,))
     await access.require(conn, actor, at, "upload.read", patient_id=request["patient_id"])
     found = await db.rows(
@@ -270,8 +273,10 @@ async def list_uploads(
         "  u.received_at, u.expires_at, u.reason, u.contents, u.declared_sha256 AS sha256,"
         "  (SELECT s.id FROM recording r JOIN study s ON s.recording_id = r.id"
         "    WHERE r.service_request_id = u.service_request_id AND r.file_sha256 = u.sha256) AS study_id"
-        " FROM upload u WHERE u.service_request_id = %s AND u.state <> 'expired' ORDER BY u.created_at, u.id LIMIT %s",
-        (request_id, LISTED),
+        " FROM upload u WHERE u.service_request_id = %(request)s AND u.state <> 'expired' AND (%(after)s::uuid IS NULL"
+        "  OR (u.created_at, u.id) > (SELECT o.created_at, o.id FROM upload o WHERE o.id = %(after)s))"
+        " ORDER BY u.created_at, u.id LIMIT %(limit)s",
+        {"request": request_id, "after": after, "limit": LISTED},
     )
     await audit.record(
         conn,
@@ -283,7 +288,7 @@ async def list_uploads(
         patient_id=request["patient_id"],
         listed=len(found),
     )
-    return found
+    return found, found[-1]["id"] if len(found) == LISTED else None
 
 
 async def _told(

@@ -119,8 +119,9 @@ ACTIONS: dict[str, Action] = {
     "dicom.export": _below(ADMIN),
     "images.read": _CARE_OR_GRANT,
     "images.annotate": Action((Rule(CARE), Rule(READERS, "own"))),  # of images one may read
-    "dicom-forward.read": _CARE,
-    "dicom-forward.send": _CARE,
+    "dicom-forward.read": _below(*CARE, DEVICES, ADMIN),
+    "dicom-forward.send": _below(*CARE, DEVICES, ADMIN),
+    "dicom-forward.give-up": _below(*CARE, DEVICES, ADMIN),
     "dicom.assign": _CARE,
     "dicom-node.read": _below(DEVICES, ADMIN),
     "dicom-node.edit": _below(DEVICES, ADMIN),

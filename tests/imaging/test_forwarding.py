@@ -176,6 +176,63 @@ async def test_a_node_that_is_away_or_full_is_tried_again_until_it_takes_all(cli
         assert (await told(clinic))["state"] == "sent"
 
 
+async def test_a_node_that_is_switched_off_refuses_at_once_and_says_why(clinic: Clinic) -> None:
+    with answering(0x0000) as port:
+        node = await archive(clinic, port)
+        manager = clinic.served.as_(clinic.two.own, "device_manager")
+        await manager.json("POST", f"/api/dicom/nodes/{node}/disable")
+        await images(clinic)
+        await clinic.run_jobs(LATER)
+        assert await told(clinic) == {
+            "state": "refused", "status": None, "fault": "node disabled", "instances": 2, "answered": 0,
+        }  # fmt: skip
+        await clinic.rows(f"UPDATE dicom_node SET disabled_at = NULL WHERE id = '{node}' RETURNING id")
+        (one,) = (await clinic.doctor.json("GET", "/api/dicom/forwards?state=refused"))["forwards"]
+        assert one["fault_words"] == forwarding.FAULTS["node disabled"]
+        await clinic.doctor.json("POST", f"/api/dicom/forwards/{one['id']}/send")
+        await clinic.run_jobs(LATER)
+        assert (await told(clinic))["state"] == "sent" and (await told(clinic))["fault"] is None
+
+
+async def test_who_runs_the_node_sees_what_goes_to_it_and_gives_it_up(clinic: Clinic) -> None:
+    """Counts and statuses, but nothing of the study; nobody of another district does."""
+    await archive(clinic, parts.free_port())
+    await images(clinic)
+    with pytest.raises(AssertionError, match="ConnectionError"):
+        await clinic.run_jobs(LATER)
+    manager = clinic.served.as_(clinic.two.own, "device_manager")
+    (one,) = (await manager.json("GET", "/api/dicom/forwards?state=waiting,refused"))["forwards"]
+    assert (one["instances"], one["answered"], one["fault"]) == (2, 0, "not reached")
+    assert not (await manager.json("GET", "/api/dicom/forwards?state=sent"))["forwards"]
+    foreign = clinic.served.as_(clinic.two.foreign, "device_manager")
+    assert not (await foreign.json("GET", "/api/dicom/forwards"))["forwards"]
+    await foreign.json("POST", f"/api/dicom/forwards/{one['id']}/give-up", status=404)
+    await manager.json("POST", f"/api/dicom/forwards/{one['id']}/give-up")
+    with answering(0x0000) as port:
+        await clinic.rows(f"UPDATE dicom_node SET port = {port} RETURNING id")
+        await clinic.run_jobs(LATER + timedelta(hours=1))
+        assert (await told(clinic))["state"] == "given-up" and (await told(clinic))["answered"] == 0
+        await manager.json("POST", f"/api/dicom/forwards/{one['id']}/send")
+        await clinic.run_jobs(LATER + timedelta(hours=1))
+        assert (await told(clinic))["state"] == "sent"
+    await manager.json("POST", f"/api/dicom/forwards/{one['id']}/give-up", status=409)
+
+
+async def test_forwards_come_in_pages(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "LISTED", 1)
+    with answering(0x0000) as port:
+        await archive(clinic, port)
+        await images(clinic, 1)
+        await clinic.run_jobs(LATER)
+    first = await clinic.doctor.json("GET", "/api/dicom/forwards")
+    assert len(first["forwards"]) == 1 and first["next"] is not None
+    before = first["next"].replace("+", "%2B")
+    assert await clinic.doctor.json("GET", f"/api/dicom/forwards?before={before}") == {
+        "forwards": [],
+        "next": None,
+    }
+
+
 @given(
     st.integers(0, 365 * 24 * 60).map(
         lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)

@@ -11,7 +11,7 @@ import pytest
 from hub.core import disk
 from hub.core.jobs import Context
 from hub.core.settings import Settings
-from hub.imaging import worker
+from hub.imaging import uploads, worker
 from tests import world
 from tests.imaging.conftest import Clinic
 from tests.imaging.tus import RESUMABLE, Sending
@@ -119,6 +119,25 @@ async def test_who_does_not_care_for_the_patient_neither_sends_nor_sees(clinic: 
     assert (await theirs.send(0, sending.data)).status == 404
     assert (await theirs.call("DELETE", {})).status == 404
     await foreign.json("GET", f"/api/uploads?request_id={clinic.request_id}", status=404)
+
+
+async def test_a_long_list_comes_in_pages_each_upload_once(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "LISTED", 3)
+    for number in range(7):
+        await Sending(clinic.doctor, some_bytes(100, number)).create(clinic.request_id)
+    path, found, sizes = f"/api/uploads?request_id={clinic.request_id}", list[str](), list[int]()
+    after = ""
+    while True:
+        page = await clinic.doctor.json("GET", path + after)
+        found += [upload["sha256"] for upload in page["uploads"]]
+        sizes.append(len(page["uploads"]))
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert sizes == [3, 3, 1]
+    assert set(found) == {hashlib.sha256(some_bytes(100, number)).hexdigest() for number in range(7)}
 
 
 async def test_one_nobody_goes_on_with_expires_and_may_begin_anew(clinic: Clinic) -> None:

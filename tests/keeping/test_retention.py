@@ -15,10 +15,12 @@ from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.people import retention
 from hub.reading import reports
+from tests.keeping import images
 from tests.parts import Databases
 from tests.reading import world as districts
 from tests.reading.test_reports import claimed, sign
 from tests.reading.world import SEEDER, World, ended_recording, later
+from tests.world import connect
 
 DAY = timedelta(days=1)
 
@@ -179,3 +181,37 @@ async def test_clinical_data_go_as_a_whole_after_their_newest_date(world: World)
     assert worker(world).store.path(file.sha256).exists()  # a backup may be at work
     await sweep(later(gone, days=2))
     assert not worker(world).store.path(file.sha256).exists()
+
+
+async def test_images_go_as_a_whole_with_their_files(world: World) -> None:
+    """A DICOM study that was sent for a request, read and signed: nothing of it is left, and no byte of its files."""
+    hand = worker(world)
+    files = [await hand.store.put(bytes([n]) * 100, "application/dicom") for n in range(3)]
+    async with await connect(world.databases.admin_dsn) as admin:
+        study = await images.make(admin, world, files)
+    await switch_on(world, "study", 5479)
+    await sweep(later(world, days=5479))
+    assert await left(world, "dicom_study_id", study.id)
+    gone = later(world, days=5480)
+    async with gone.transaction(SEEDER) as conn:
+        due = await retention.preview(conn, retention.ACTOR, gone.at, app.RETENTION)
+    assert ("study", "dicom-study", 1) in {(row["kind"], row["object_kind"], row["number"]) for row in due}
+    await sweep(gone)
+    named = {"dicom_study_id": study.id, "dicom_instance_id": study.instance_id, "dicom_series_id": study.series_id,
+             "study_id": study.study_id, "service_request_id": study.request_id}  # fmt: skip
+    assert {column: await left(world, column, value) for column, value in named.items()} == {
+        column: {} for column in named
+    }
+    async with world.transaction(SEEDER) as conn:
+        for table in (
+            "dicom_study",
+            "dicom_pixels",
+            "dicom_forwarded",
+            "key_image",
+            "task",
+            "stored_file",
+            "upload",
+        ):
+            assert await db.rows(conn, f"SELECT * FROM {table}") == [], table
+    await sweep(later(gone, days=2))
+    assert not [file for file in files if hand.store.path(file.sha256).exists()]

@@ -97,6 +97,43 @@ async def test_dry_run_equals_routing(agreed: World, priority: str) -> None:
     assert dry.rule is not None and routed["routed_by"] == dry.rule.name
 
 
+@pytest.mark.parametrize("priority", ["routine", "stat"])
+async def test_rules_that_are_not_saved_are_tried_as_they_would_be_applied(
+    agreed: World, priority: str
+) -> None:
+    stat = {"keyword": "priority", "operator": "equals", "value": "stat"}
+    rules = [
+        {"name": "immediate", "conditions": [stat], "to_organisation_id": agreed.other_centre, "enabled": True},
+        {"name": "off", "conditions": [stat | {"value": "routine"}], "to_organisation_id": agreed.other_centre,
+         "enabled": False},
+        {"name": "rest", "conditions": [], "to_organisation_id": agreed.centre, "enabled": True},
+    ]  # fmt: skip
+    facts = {"study_kind": "holter", "priority": priority, "from_organisation_id": agreed.clinic}
+    async with agreed.transaction(agreed.admin) as conn:
+        before = await routing.dry_run(conn, agreed.admin, agreed.at, facts)
+        tried = await routing.dry_run(conn, agreed.admin, agreed.at, facts, rules)
+        assert await routing.dry_run(conn, agreed.admin, agreed.at, facts) == before
+        with pytest.raises(errors.BadInput, match="routing_fallback"):
+            await routing.dry_run(conn, agreed.admin, agreed.at, facts, rules[:1])
+    async with agreed.transaction(SEEDER) as conn:
+        await db.run(conn, "DELETE FROM routing_rule")
+        for place, rule in enumerate(rules):
+            await db.run(
+                conn,
+                "INSERT INTO routing_rule VALUES (%s, %s, %s, %s, %s, %s)",
+                (ids.new(agreed.at), place, rule["name"], json.dumps(rule["conditions"]), rule["to_organisation_id"],
+                 rule["enabled"]),
+            )  # fmt: skip
+    async with agreed.transaction(agreed.admin) as conn:
+        saved = await routing.dry_run(conn, agreed.admin, agreed.at, facts)
+    assert tried.rule is not None and saved.rule is not None
+    assert (tried.rule.name, tried.rule.to_organisation_id) == (
+        saved.rule.name,
+        saved.rule.to_organisation_id,
+    )
+    assert [step.matched for step in tried.steps] == [step.matched for step in saved.steps]
+
+
 async def test_rules_need_one_true_fallback(world: World) -> None:
     bad = {"name": "only old", "enabled": True, "to_organisation_id": world.centre} | {
         "conditions": [{"keyword": "age_years", "operator": "at-least", "value": 80}]

@@ -42,8 +42,10 @@ function usePace(reload: () => void): Pace {
   };
 }
 
-/** Fetches `path` (null = not yet), again on each change of a topic and each `everyS`; keeps old data while doing so. */
-export function useResource<T>(path: string | null, topics: readonly Topic[] = [], everyS = 0): Resource<T> {
+type Whole<T> = (first: T, abort: AbortSignal) => Promise<T>;
+
+/** Fetches `path` (null = not yet), again on each change of a topic and each `everyS`; keeps old data while doing so. `whole`: fetches the pages after the first. */
+export function useResource<T>(path: string | null, topics: readonly Topic[] = [], everyS = 0, whole: Whole<T> | null = null): Resource<T> {
   const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null }>({ path, data: null, error: null });
   const [round, setRound] = useState(0);
   const reload = () => setRound((n) => n + 1);
@@ -54,7 +56,7 @@ export function useResource<T>(path: string | null, topics: readonly Topic[] = [
     if (path === null) return;
     const abort = new AbortController();
     const begun = paced.begun();
-    api.get<T>(path, abort.signal).finally(() => paced.ended(begun)).then(
+    api.get<T>(path, abort.signal).then((first) => (whole ? whole(first, abort.signal) : first)).finally(() => paced.ended(begun)).then(
       (data) => { if (!abort.signal.aborted) setState({ path, data, error: null }); },
       (error: unknown) => {
         if (abort.signal.aborted || !(error instanceof ApiError)) return;

@@ -19,8 +19,22 @@ const DONE = 4;
 /** One file: as it is here, as the hub lists it, or both. */
 type Line = { key: string; name: string; size_bytes: number; own: Outgoing | null; upload: Upload | null };
 
+type Page = { uploads: Upload[]; next: string | null };
+const pathOf = (request: ServiceRequest) => `/api/uploads?request_id=${request.id}`;
+
+/** A folder of a thousand images takes several pages. */
+async function allOf(request: ServiceRequest, first: Page, abort: AbortSignal): Promise<Page> {
+  let { uploads, next } = first;
+  while (next !== null) {
+    const page = await api.get<Page>(`${pathOf(request)}&after=${next}`, abort);
+    uploads = [...uploads, ...page.uploads];
+    next = page.next;
+  }
+  return { uploads, next };
+}
+
 export function FilesCard({ request, open }: { request: ServiceRequest; open: boolean }) {
-  const uploads = useResource<{ uploads: Upload[] }>(`/api/uploads?request_id=${request.id}`, ['uploads']);
+  const uploads = useResource<Page>(pathOf(request), ['uploads'], 0, (first, abort) => allOf(request, first, abort));
   const own = outgoing.value.filter((file) => file.request_id === request.id);
   return (
     <section class="card sending" aria-labelledby="sending-title">

@@ -1,4 +1,5 @@
 // What is laid over a picture that nobody drew here: letters of its edges, lines of the other series, the file's own graphics.
+import { useComputed } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { toScreen } from '../viewport';
 import type { Panes, StackPane } from '../panes';
@@ -9,15 +10,17 @@ const EDGE_PX = 14; // of the letters from the edge
 
 /** Which side of the patient each edge looks at. */
 export function EdgeLetters({ pane }: { pane: StackPane }) {
-  const shown = pane.shown.value;
-  const edges = shown && edgesOf(shown.pixels, shown.frame, screenWays(pane.view.value));
-  if (!edges) return null;
+  const told = useComputed(() => { // the same on all slices of most stacks
+    const shown = pane.shown.value;
+    const edges = shown && edgesOf(shown.pixels, shown.frame, screenWays(pane.view.value));
+    return edges && `${edges.top} ${edges.right} ${edges.bottom} ${edges.left}`;
+  });
+  if (!told.value) return null;
   const { width, height } = pane.size.value;
-  const places: [string, number, number][] = [
-    [edges.top, width / 2, EDGE_PX], [edges.bottom, width / 2, height - EDGE_PX], [edges.left, EDGE_PX, height / 2], [edges.right, width - EDGE_PX, height / 2],
-  ];
+  const [top, right, bottom, left] = told.value.split(' ') as [string, string, string, string];
+  const places: [string, number, number][] = [[top, width / 2, EDGE_PX], [bottom, width / 2, height - EDGE_PX], [left, EDGE_PX, height / 2], [right, width - EDGE_PX, height / 2]];
   return (
-    <g class="edge-letters" data-test="edges" data-edges={`${edges.top} ${edges.right} ${edges.bottom} ${edges.left}`}>
+    <g class="edge-letters" data-test="edges" data-edges={told.value}>
       {places.map(([letters, x, y], n) => <text key={n} x={x} y={y}>{letters}</text>)}
     </g>
   );

@@ -1,7 +1,9 @@
 // The tools that measure, mark and compare, in the page's row of tools; and whether the marks are stored.
+import { useComputed } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { t } from '../../core/i18n';
 import { Time } from '../../core/ui';
+import type { Panes } from '../panes';
 import { Group, Tool } from '../toolbar';
 import { marksOf, type Marks } from './annotations';
 import { graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
@@ -14,6 +16,7 @@ const NAMES: readonly Name[] = ['length', 'angle', 'cobb', 'ellipse', 'rectangle
 export function MarksBar({ tools }: { tools: Tools }) {
   const { panes, linking, write } = tools;
   const many = panes.open.value.length > 1;
+  const graphics = useComputed(() => hasGraphics(panes)); // not drawn again for each slice
   return (
     <div class="tools marks-bar" role="toolbar" aria-label={t('tools.marks')}>
       {write && (
@@ -32,14 +35,14 @@ export function MarksBar({ tools }: { tools: Tools }) {
       </Group>
       <Group label={t('tools.shown')}>
         <Tool press={() => { marksOn.value = !marksOn.peek(); }} pressed={!marksOn.value} hint="v">{t('tools.hide')}</Tool>
-        {hasGraphics(tools) && <Tool press={() => { graphicsOn.value = !graphicsOn.peek(); }} pressed={graphicsOn.value} hint="o">{t('tools.graphics')}</Tool>}
+        {graphics.value && <Tool press={() => { graphicsOn.value = !graphicsOn.peek(); }} pressed={graphicsOn.value} hint="o">{t('tools.graphics')}</Tool>}
         <Tool press={() => { sheetOpen.value = true; }} hint="?">{t('tools.sheet')}</Tool>
       </Group>
     </div>
   );
 }
 
-function hasGraphics({ panes }: Tools): boolean {
+function hasGraphics(panes: Panes): boolean {
   return panes.open.value.some((pane) => (pane.shown.value?.pixels.overlays?.length ?? 0) > 0);
 }
 

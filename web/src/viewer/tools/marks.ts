@@ -95,6 +95,18 @@ function overlap(a: Box, b: Box): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
+// Room that the pane's own words take in its corners, and the letters at the middles of its edges; CSS px, for names of usual length.
+const CORNER_PX = { width: 160, height: 64 };
+const LETTER_PX = 28;
+
+/** What must not be covered: whose image it is, which slice, how it lies. */
+export function keptFree({ width, height }: { width: number; height: number }): Box[] {
+  const corners = [0, Math.max(0, width - CORNER_PX.width)].flatMap((x) => [0, Math.max(0, height - CORNER_PX.height)].map((y) => ({ x, y, ...CORNER_PX })));
+  const letter = (x: number, y: number): Box => ({ x, y, width: LETTER_PX, height: LETTER_PX });
+  const [across, down] = [(width - LETTER_PX) / 2, (height - LETTER_PX) / 2];
+  return [...corners, letter(across, 0), letter(across, height - LETTER_PX), letter(0, down), letter(width - LETTER_PX, down)];
+}
+
 const OFF_PX = 10; // of the words from the thing they are about
 
 /** Place for words of a size beside a thing on the screen: not over it, in the pane, and off what is taken already, if that can be. */

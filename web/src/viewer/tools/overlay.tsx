@@ -1,4 +1,5 @@
 // Everything over the picture of a pane: marks with their figures, handles, letters of the edges, cut lines, the file's graphics.
+import { computed, effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { t } from '../../core/i18n';
 import type { Panes, StackPane } from '../panes';
@@ -9,22 +10,21 @@ import { chosen, graphicsOn, marksOn, tool } from './bench';
 import type { Tools } from './deeds';
 import { CutLine, EdgeLetters, FileGraphics } from './graphics';
 import { Hand, isOn, setHand, type Writing } from './hand';
-import { boxOf, kindOf, labelPlace, type Box, type Kind, type Tool } from './marks';
+import { boxOf, keptFree, kindOf, labelPlace, type Box, type Kind, type Tool } from './marks';
 import { LinkedWord, StudyBanner } from './priors';
 import { Probe } from './probe';
 import { Shape } from './shapes';
 import { figuresOf, linesOf } from './words';
 import './tools.css';
 
-/** Above the pane's own words; what no tool wants goes through to the pane. */
+/** Above the pane's own words; what no tool wants goes through to the pane. Each part follows the slices by itself: most show the same on all. */
 export function Overlay({ pane, tools }: { pane: StackPane; tools: Tools }) {
   const study = pane.study.value;
-  const shown = pane.shown.value;
-  if (!study || !shown) return null;
+  if (!study) return null;
   return (
     <div class="over">
       {graphicsOn.value && <FileGraphics pane={pane} />}
-      <Canvas pane={pane} panes={tools.panes} marks={marksOf(study.id)} shown={shown} />
+      <Canvas pane={pane} panes={tools.panes} marks={marksOf(study.id)} />
       <StudyBanner pane={pane} tools={tools} />
       <LinkedWord pane={pane} tools={tools} />
       <Probe pane={pane} />
@@ -32,12 +32,12 @@ export function Overlay({ pane, tools }: { pane: StackPane; tools: Tools }) {
   );
 }
 
-type CanvasProps = { pane: StackPane; panes: Panes; marks: Marks; shown: Shown };
+type CanvasProps = { pane: StackPane; panes: Panes; marks: Marks };
 
-function Canvas({ pane, panes, marks, shown }: CanvasProps) {
+function Canvas({ pane, panes, marks }: CanvasProps) {
   const hand = useMemo(() => new Hand(pane, tool, marks), [pane, marks]);
   useEffect(() => { setHand(pane, hand); return () => setHand(pane, null); }, [pane, hand]);
-  useEffect(() => hand.abandon(), [hand, shown.instance.id, shown.frame, tool.value]);
+  useEffect(() => abandonsBetween(hand), [hand]);
   const { width, height } = pane.size.value;
   return (
     <>
@@ -45,11 +45,20 @@ function Canvas({ pane, panes, marks, shown }: CanvasProps) {
         <EdgeLetters pane={pane} />
         {marksOn.value && <CutLine pane={pane} panes={panes} />}
         {tool.value && <Sheet hand={hand} />}
-        {marksOn.value && <Drawn hand={hand} shown={shown} />}
+        {marksOn.value && <Drawn hand={hand} />}
       </svg>
       <TextEntry hand={hand} />
     </>
   );
+}
+
+/** What was begun on one slice, or with another tool, is not finished on the next. */
+function abandonsBetween(hand: Hand): () => void {
+  const slice = computed(() => { const shown = hand.pane.shown.value; return shown && `${shown.instance.id}/${shown.frame}`; });
+  return effect(() => {
+    void [slice.value, hand.tool.value];
+    untracked(() => hand.abandon());
+  });
 }
 
 /** Takes the pointer while a tool is in the hand. */
@@ -63,16 +72,22 @@ function Sheet({ hand }: { hand: Hand }) {
 
 type Seen = { mark: KeptMark; points: Point[]; lines: string[]; label: Box | null };
 
-function Drawn({ hand, shown }: { hand: Hand; shown: Shown }) {
+function Drawn({ hand }: { hand: Hand }) {
+  const shown = hand.pane.shown.value;
+  return shown && <DrawnOn hand={hand} shown={shown} />;
+}
+
+function DrawnOn({ hand, shown }: { hand: Hand; shown: Shown }) {
   const own = hand.marks.list.value?.filter((mark) => isOn(mark, shown)) ?? [];
   const placed = own.map((mark) => {
     const moved = { ...mark, points: [...hand.pointsOf(mark)] };
     return { mark, points: moved.points.map((point) => hand.toPane(point)), lines: [...linesOf(moved, shown, figuresOf(moved, shown)), ...about(hand.marks, mark)] };
   });
   const things = placed.map(({ points }) => boxOf(points));
+  const free = keptFree(hand.pane.size.value);
   const labels: Box[] = [];
   const seen = placed.map((each, n): Seen => {
-    const label = placeOf(hand, each.points, each.lines, [...labels, ...things.filter((_, other) => other !== n)]);
+    const label = placeOf(hand, each.points, each.lines, [...free, ...labels, ...things.filter((_, other) => other !== n)]);
     if (label) labels.push(label);
     return { ...each, label };
   });
@@ -80,7 +95,7 @@ function Drawn({ hand, shown }: { hand: Hand; shown: Shown }) {
     <>
       {seen.map((each) => <MarkView key={each.mark.id} {...each} hand={hand} />)}
       {seen.filter(({ mark }) => mark.id === chosen.value && hand.marks.mine(mark)).map((each) => <Handles key={each.mark.id} {...each} hand={hand} />)}
-      <Drafted hand={hand} shown={shown} taken={labels} />
+      <Drafted hand={hand} shown={shown} taken={[...free, ...labels]} />
     </>
   );
 }

@@ -22,9 +22,12 @@ export function Probe({ pane }: { pane: StackPane }) {
     element.addEventListener('pointerleave', leave);
     return () => { element.removeEventListener('pointermove', move); element.removeEventListener('pointerleave', leave); };
   }, [pane]);
+  return <p ref={ref} class="probe figures" data-test="probe" aria-hidden="true">{at.value && words(pane, at.value)}</p>;
+}
+
+function words(pane: StackPane, at: Point): string {
   const shown = pane.shown.value;
-  const point = at.value && toImage(pane.view.value, pane.size.value, at.value);
-  const value = point && shown?.values ? valueAt(shown.pixels, shown.values, point) : null;
-  const words = point && value !== null ? t('tools.value', { value: tidy(value), unit: shown!.pixels.modality.unit, x: Math.floor(point[0]) + 1, y: Math.floor(point[1]) + 1 }) : '';
-  return <p ref={ref} class="probe figures" data-test="probe" aria-hidden="true">{words}</p>;
+  const [x, y] = toImage(pane.view.value, pane.size.value, at);
+  const value = shown?.values ? valueAt(shown.pixels, shown.values, [x, y]) : null;
+  return value === null ? '' : t('tools.value', { value: tidy(value), unit: shown!.pixels.modality.unit, x: Math.floor(x) + 1, y: Math.floor(y) + 1 });
 }

@@ -2,7 +2,7 @@
 import wasm from '@cornerstonejs/codec-openjph/wasm?url';
 import type { StoredValues } from './viewport';
 
-export type Asked = { id: number; bytes: Uint8Array; level: number };
+export type Asked = { id: number; bytes: Uint8Array<ArrayBuffer>; level: number };
 export type Picture = { values: StoredValues; rows: number; columns: number };
 export type Decoded = Picture & { id: number; values: StoredValues & { buffer: ArrayBuffer } };
 export type Refused = { id: number; fault: string };
@@ -36,7 +36,7 @@ export class Codec {
   decode(bytes: Uint8Array, level: number): Promise<Picture> {
     if (this.#idle.length === 0) this.#start();
     const worker = this.#idle.pop()!;
-    return this.#ask(worker, { id: this.#next++, bytes, level }).finally(() => { if (this.#workers.includes(worker)) this.#idle.push(worker); });
+    return this.#ask(worker, { id: this.#next++, bytes: bytes.slice(), level }).finally(() => { if (this.#workers.includes(worker)) this.#idle.push(worker); });
   }
 
   async #ask(worker: Worker, asked: Asked): Promise<Picture> {
@@ -45,7 +45,7 @@ export class Codec {
       this.#waiting.set(asked.id, { worker, resolve, reject });
       if (!this.#ready.has(worker)) worker.postMessage(program);
       this.#ready.add(worker);
-      worker.postMessage(asked);
+      worker.postMessage(asked, [asked.bytes.buffer]);
     });
   }
 

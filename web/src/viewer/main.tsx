@@ -1,4 +1,4 @@
-// /viewer#STUDY: the images of one study, on a page of their own.
+// /viewer#STUDY: the images of one study, on a page of their own; /viewer#STUDY,PRIOR: another study beside it.
 import { useEffect, useState } from 'preact/hooks';
 import { t } from '../core/i18n';
 import { Boundary } from '../core/boundary';
@@ -8,14 +8,15 @@ import { EmptyState, Toasts } from '../core/ui';
 import { OpenStudy } from './open-study';
 import Viewer from './viewer';
 
-const studyOfAddress = (): string => decodeURIComponent(location.hash.slice(1));
+const studiesOfAddress = (): string[] => decodeURIComponent(location.hash.slice(1)).split(',').filter(Boolean);
 // Images come while it is still asked who is signed in and the words of the page are on their way.
-const early = studyOfAddress() ? new OpenStudy(studyOfAddress()) : undefined;
+const [first] = studiesOfAddress();
+const early = first ? new OpenStudy(first) : undefined;
 
 function ViewerPage() {
-  const [study, setStudy] = useState(studyOfAddress);
+  const [[study, prior], setStudies] = useState(studiesOfAddress);
   useEffect(() => {
-    const moved = (): void => setStudy(studyOfAddress());
+    const moved = (): void => setStudies(studiesOfAddress());
     addEventListener('hashchange', moved);
     return () => removeEventListener('hashchange', moved);
   }, []);
@@ -30,7 +31,7 @@ function ViewerPage() {
       <main class="viewer-main" id="main">
         <h1 class="unseen">{t('viewer.title')}</h1>
         <Boundary>
-          {study ? <Viewer key={study} study={study} write opened={early} /> : <EmptyState title={t('viewer.none')}><p>{t('viewer.none.text')}</p></EmptyState>}
+          {study ? <Viewer key={study} study={study} prior={prior} write opened={early} /> : <EmptyState title={t('viewer.none')}><p>{t('viewer.none.text')}</p></EmptyState>}
         </Boundary>
       </main>
       <SafetyLine />

@@ -123,11 +123,7 @@ class Database:
         """One transaction in the name of an actor; commits at the end, rolls back on any error."""
         try:
             async with self._pool.connection() as conn, conn.transaction():
-                await conn.execute(
-                    "SELECT set_config('hub.actor_kind', %s, true), set_config('hub.actor_id', %s, true),"
-                    " set_config('hub.at', %s, true)",
-                    (actor.kind, actor.id, at.isoformat()),
-                )
+                await act_as(conn, actor, at)
                 yield conn
         except psycopg.Error as failure:
             why = why_away(failure)
@@ -173,6 +169,15 @@ class Database:
             await on_notify("", "")
             async for notification in conn.notifies():
                 await on_notify(notification.channel, notification.payload)
+
+
+async def act_as(conn: Connection, actor: Actor, at: datetime) -> None:
+    """Tell PostgreSQL who acts from now on in this transaction: it may just have been found out."""
+    await conn.execute(
+        "SELECT set_config('hub.actor_kind', %s, true), set_config('hub.actor_id', %s, true),"
+        " set_config('hub.at', %s, true)",
+        (actor.kind, actor.id, at.isoformat()),
+    )
 
 
 async def notify(conn: Connection, channel: str, **payload: str | int | None) -> None:

@@ -27,7 +27,7 @@ from hub.core.actor import ANONYMOUS, Actor
 from hub.core.answers import Bytes as Bytes
 from hub.core.answers import Empty as Empty
 from hub.core.answers import Streamed as Streamed
-from hub.core.db import Connection, Database
+from hub.core.db import Connection, Database, act_as
 from hub.core.fields import Fields
 from hub.core.settings import Settings
 from hub.core.store import Store
@@ -265,9 +265,9 @@ async def _machine(
     at = raw.app[CLOCK]()
     async with raw.app[DB].transaction(ANONYMOUS, at) as conn:
         actor = await by_token(conn, token, at)
-    if actor is None:
-        raise errors.error("not_signed_in")
-    async with raw.app[DB].transaction(actor, at) as conn:
+        if actor is None:
+            raise errors.error("not_signed_in")
+        await act_as(conn, actor, at)
         await guard.allow(conn, actor, at, route.action, None, None)
     return actor
 

@@ -43,6 +43,15 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A series, and how many of its instances are meant."""
+
+    id: UUID
+    series_uid: str
+    instances: int
+
+
+@dataclass(frozen=True)
 class Stored:
     """An instance and its file."""
 
@@ -56,35 +65,55 @@ class Stored:
     transfer_syntax: str
 
 
-_INSTANCES: Final = """SELECT i.id, e.id AS series_id, e.series_uid, i.sop_uid, i.file_sha256, i.size_bytes,
-    i.transfer_syntax FROM dicom_instance i JOIN dicom_series e ON e.id = i.dicom_series_id
-    WHERE i.dicom_study_id = %(study)s AND (%(series)s::text IS NULL OR e.series_uid = %(series)s)
-      AND (%(sop)s::text IS NULL OR i.sop_uid = %(sop)s)
-    ORDER BY e.number NULLS LAST, e.id, i.number NULLS LAST, i.id"""
+_STUDY: Final = """(SELECT id, organisation_id, patient_id FROM dicom_study WHERE study_uid = %(study)s
+    ORDER BY first_at, id LIMIT 1) s"""
+_WITHIN: Final = """(%(series)s::text IS NULL OR e.series_uid = %(series)s)
+    AND (%(sop)s::text IS NULL OR i.sop_uid = %(sop)s)"""
+_INSTANCES: Final = f"""SELECT s.id AS study_id, s.organisation_id, s.patient_id, i.id, e.id AS series_id, e.series_uid,
+      i.sop_uid, i.file_sha256, i.size_bytes, i.transfer_syntax
+    FROM {_STUDY} JOIN dicom_instance i ON i.dicom_study_id = s.id JOIN dicom_series e ON e.id = i.dicom_series_id
+    WHERE {_WITHIN} ORDER BY e.number NULLS LAST, e.id, i.number NULLS LAST, i.id"""
+_ALL_SERIES: Final = f"""SELECT s.id AS study_id, s.organisation_id, s.patient_id, e.id AS series_id, e.series_uid,
+      count(*)::int AS instances
+    FROM {_STUDY} JOIN dicom_instance i ON i.dicom_study_id = s.id JOIN dicom_series e ON e.id = i.dicom_series_id
+    WHERE {_WITHIN} GROUP BY s.id, s.organisation_id, s.patient_id, e.id, e.series_uid, e.number
+    ORDER BY e.number NULLS LAST, e.id"""
 
 
 async def instances(
     conn: Connection, actor: Actor, at: datetime, address: Address, what: str
 ) -> list[Stored]:
     """The instances of an address in their order; `not_found` if there are none that the actor may see."""
+    rows = await _named(conn, actor, at, address, _INSTANCES)
+    await _record(conn, actor, at, rows[0], what, len(rows))
+    kept = Stored.__dataclass_fields__.keys() - {"study_uid"}
+    return [Stored(study_uid=address.study_uid, **{name: row[name] for name in kept}) for row in rows]
+
+
+async def all_series(
+    conn: Connection, actor: Actor, at: datetime, address: Address, what: str
+) -> list[Series]:
+    """The series of an address in their order, with how many instances of each it names."""
+    rows = await _named(conn, actor, at, address, _ALL_SERIES)
+    await _record(conn, actor, at, rows[0], what, sum(row["instances"] for row in rows))
+    return [Series(row["series_id"], row["series_uid"], row["instances"]) for row in rows]
+
+
+async def _named(conn: Connection, actor: Actor, at: datetime, address: Address, query: str) -> list[Row]:
     address.require_valid()
     await access.require(conn, actor, at, "dicom.query")
-    study = await db.maybe(
-        conn,
-        "SELECT id, organisation_id, patient_id FROM dicom_study WHERE study_uid = %s ORDER BY first_at, id LIMIT 1",
-        (address.study_uid,),
-    )
-    if study is None:
-        raise errors.error("not_found")
-    asked = {"study": study["id"], "series": address.series_uid, "sop": address.sop_uid}
-    rows = await db.rows(conn, _INSTANCES, asked)
+    asked = {"study": address.study_uid, "series": address.series_uid, "sop": address.sop_uid}
+    rows = await db.rows(conn, query, asked)
     if not rows:
         raise errors.error("not_found")
+    return rows
+
+
+async def _record(conn: Connection, actor: Actor, at: datetime, row: Row, what: str, count: int) -> None:
     await audit.record(
-        conn, actor, at, "dicom.retrieve", "dicom-study", study["id"], organisation_id=study["organisation_id"],
-        patient_id=study["patient_id"] if actor.kind == "person" else None, what=what, instances=len(rows),
+        conn, actor, at, "dicom.retrieve", "dicom-study", row["study_id"], organisation_id=row["organisation_id"],
+        patient_id=row["patient_id"] if actor.kind == "person" else None, what=what, instances=count,
     )  # fmt: skip
-    return [Stored(study_uid=address.study_uid, **row) for row in rows]
 
 
 async def require_series(conn: Connection, study_uid: str, series_uid: str | None) -> None:
@@ -98,60 +127,48 @@ async def require_series(conn: Connection, study_uid: str, series_uid: str | Non
 
 
 async def bodies(
-    database: Database, actor: Actor, at: datetime, found: Sequence[Stored], base_url: str
+    database: Database, actor: Actor, at: datetime, address: Address, found: Sequence[Series], base_url: str
 ) -> AsyncIterator[bytes]:
     """Metadata of instances as one list of DICOM JSON, in pieces: ready-made for whole series, else put together.
 
     `base_url` is where studies are fetched from; metadata point to their bulk data by it.
     """
-    begun = b"["
-    for number, series in enumerate(_series(found)):
-        yield begun if number == 0 else b","
-        async for piece in _of_series(database, actor, at, series, base_url):
+    for number, series in enumerate(found):
+        yield b"," if number else b"["
+        url = f"{base_url}/studies/{address.study_uid}/series/{series.series_uid}"
+        async for piece in _of_series(database, actor, at, address, series, url):
             yield piece
     yield b"]"
 
 
-def _series(found: Sequence[Stored]) -> list[list[Stored]]:
-    groups: dict[UUID, list[Stored]] = {}
-    for one in found:
-        groups.setdefault(one.series_id, []).append(one)
-    return list(groups.values())
-
-
 async def _of_series(
-    database: Database, actor: Actor, at: datetime, series: Sequence[Stored], base_url: str
+    database: Database, actor: Actor, at: datetime, address: Address, series: Series, url: str
 ) -> AsyncIterator[bytes]:
-    if len(series) > 1:
+    async with database.transaction(actor, at) as conn:
+        packed = None if address.sop_uid is not None else await db.maybe(
+            conn,
+            "SELECT body FROM dicom_series_metadata WHERE dicom_series_id = %s AND instances = %s",
+            (series.id, series.instances),
+        )  # fmt: skip
+        asked = {"study": address.study_uid, "series": series.series_uid, "sop": address.sop_uid}
+        rows = [] if packed is not None else await db.rows(conn, _INSTANCES, asked)
+    if packed is not None:
+        yield await asyncio.to_thread(_unpacked, packed["body"], url)
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
         async with database.transaction(actor, at) as conn:
-            packed = await db.maybe(
-                conn,
-                "SELECT body FROM dicom_series_metadata WHERE dicom_series_id = %s AND instances = %s",
-                (series[0].series_id, len(series)),
-            )
-        if packed is not None:
-            yield await asyncio.to_thread(_unpacked, packed["body"], series[0], base_url)
-            return
-    for start in range(0, len(series), AT_ONCE):
-        part = series[start : start + AT_ONCE]
-        async with database.transaction(actor, at) as conn:
-            documents = await _documents(conn, [one.id for one in part])
-        pieces = [_pointing(documents[one.id], one, base_url) for one in part]
+            documents = await _documents(conn, [row["id"] for row in part])
+        pieces = [_pointing(documents[row["id"]], f"{url}/instances/{row['sop_uid']}") for row in part]
         yield (b"," if start else b"") + b",".join(pieces)
 
 
-def _unpacked(body: bytes, one: Stored, base_url: str) -> bytes:
+def _unpacked(body: bytes, series_url: str) -> bytes:
     words = zstandard.ZstdDecompressor().decompress(body)
-    return words.replace(_BULK, f'"BulkDataURI": "{_series_url(one, base_url)}/instances/'.encode())
+    return words.replace(_BULK, f'"BulkDataURI": "{series_url}/instances/'.encode())
 
 
-def _pointing(document: bytes, one: Stored, base_url: str) -> bytes:
-    url = f"{_series_url(one, base_url)}/instances/{one.sop_uid}/bulkdata/"
-    return document.replace(_BULK, f'"BulkDataURI": "{url}'.encode())
-
-
-def _series_url(one: Stored, base_url: str) -> str:
-    return f"{base_url}/studies/{one.study_uid}/series/{one.series_uid}"
+def _pointing(document: bytes, instance_url: str) -> bytes:
+    return document.replace(_BULK, f'"BulkDataURI": "{instance_url}/bulkdata/'.encode())
 
 
 async def _documents(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from dicom import accepting, uids
-from dicom.accepting import Offered
+from dicom.accepting import Accepted, Offered
 from dicom.multipart import parameters
 from hub.core import errors
 from hub.core.http import Request, Route, Streamed
@@ -29,9 +29,12 @@ def _address(request: Request) -> Address:
     return Address(named["study"], named.get("series"), named.get("instance"))
 
 
+def _ranges(request: Request) -> list[Accepted]:
+    return accepting.accepted(request.raw.headers.get("Accept", ""), request.raw.query.getall("accept", []))
+
+
 def _best(request: Request, offers: Sequence[Offered]) -> Offered:
-    ranges = accepting.accepted(request.raw.headers.get("Accept", ""), request.raw.query.getall("accept", []))
-    offer = accepting.best(ranges, offers)
+    offer = accepting.best(_ranges(request), offers)
     if offer is None:
         raise errors.error("not_acceptable", expected=", ".join(sorted({_told(one) for one in offers}))[:500])
     return offer
@@ -65,8 +68,11 @@ async def retrieve(request: Request) -> Streamed:
 async def read_metadata(request: Request) -> Streamed:
     """Attributes of all instances of an address, never in pages."""
     offer = _best(request, qido.OFFERS)
-    found = await _found(request, "metadata")
-    pieces = retrieving.bodies(request.db, request.actor, request.at, found, qido.base_url(request))
+    address = _address(request)
+    async with request.transaction() as conn:
+        found = await retrieving.all_series(conn, request.actor, request.at, address, "metadata")
+    url = qido.base_url(request)
+    pieces = retrieving.bodies(request.db, request.actor, request.at, address, found, url)
     is_gzip = _accepts_gzip(request)
     body = await _joined(pieces, is_gzip)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if is_gzip else {})
@@ -93,12 +99,14 @@ async def _joined(pieces: AsyncIterator[bytes], is_gzip: bool) -> list[bytes]:
 async def read_frames(request: Request) -> Streamed:
     """Frames as they are stored or, where that is asked for, of the HTJ2K copy the hub has made."""
     numbers = _frame_numbers(request.text("frames"))
-    (one, *_) = await _found(request, "frames")
     async with request.transaction() as conn:
+        (one, *_) = await retrieving.instances(conn, request.actor, request.at, _address(request), "frames")
         shape = await extracting.shape(conn, one.id)
         if max(numbers) >= shape.frames:
             raise errors.error("not_found")
-        copied = await extracting.copied_frames(conn, request.store, one, shape, numbers)
+        copied = None
+        if any(wanted.media_type.startswith("image/") for wanted in _ranges(request)):
+            copied = await extracting.copied_frames(conn, request.store, one, shape, numbers)
     offer = _best(request, _frame_offers(one, len(numbers) == 1, copied is not None))
     is_copy = offer.media_type == HTJ2K and extracting.media_type(one.transfer_syntax) != HTJ2K
     if is_copy and copied is not None:

@@ -88,13 +88,19 @@ function Preferences() {
   );
 }
 
-export function LanguageAndTheme({ chose }: { chose?: (language: Locale) => void }) {
+export function Language({ chose }: { chose?: ((language: Locale) => void) | undefined }) {
   const other = locale.value === 'en' ? 'zh-CN' : 'en';
   return (
+    <button type="button" class="button button-quiet" lang={other} onClick={() => { chose?.(other); void chooseLanguage(other); }}>
+      {other === 'en' ? 'English' : '中文'}
+    </button>
+  );
+}
+
+export function LanguageAndTheme({ chose }: { chose?: (language: Locale) => void }) {
+  return (
     <>
-      <button type="button" class="button button-quiet" lang={other} onClick={() => { chose?.(other); void chooseLanguage(other); }}>
-        {other === 'en' ? 'English' : '中文'}
-      </button>
+      <Language chose={chose} />
       <Button kind="quiet" onClick={switchTheme}>{t(theme.value === 'dark' ? 'core.theme.light' : 'core.theme.dark')}</Button>
     </>
   );

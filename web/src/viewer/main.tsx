@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { t } from '../core/i18n';
 import { Boundary } from '../core/boundary';
 import { Overlay } from '../core/overlay';
-import { Connection, LanguageAndTheme, Mark, SafetyLine, startPage } from '../core/shell';
+import { Connection, Language, Mark, SafetyLine, startPage } from '../core/shell';
 import { EmptyState, Toasts } from '../core/ui';
 import { OpenStudy } from './open-study';
 import Viewer from './viewer';
@@ -26,7 +26,7 @@ function ViewerPage() {
     <div class="viewer-page" data-theme="dark">
       <header class="viewer-head">
         <a class="brand" href="/" aria-label={t('core.home')}><Mark />Telehub</a>
-        <span class="viewer-own"><LanguageAndTheme /><Connection /></span>
+        <span class="viewer-own"><Language /><Connection /></span>
       </header>
       <main class="viewer-main" id="main">
         <h1 class="unseen">{t('viewer.title')}</h1>

@@ -68,10 +68,12 @@ export function StudyBanner({ pane, tools }: { pane: StackPane; tools: Tools }) 
   const [study, own] = [pane.study.value, tools.study.manifest.value?.study];
   const studies = new Set(tools.panes.open.value.map((each) => each.study.value?.id).filter(Boolean));
   if (!study || !own || (studies.size < 2 && study.id === own.id)) return null;
-  return <Banner study={study} own={own} />;
+  return <Banner study={study} own={own} narrow={pane.size.value.width < NARROW_PX} />;
 }
 
-function Banner({ study, own }: { study: Study; own: Study }) {
+const NARROW_PX = 350; // below, a word, a date and how far apart don't fit in one line
+
+function Banner({ study, own, narrow }: { study: Study; own: Study; narrow: boolean }) {
   const ref = useRef<HTMLParagraphElement>(null);
   useLayoutEffect(() => {
     const { dataset } = ref.current!.closest<HTMLElement>('.pane')!;
@@ -79,10 +81,11 @@ function Banner({ study, own }: { study: Study; own: Study }) {
     return () => { delete dataset.named; };
   }, []);
   const isOwn = study.id === own.id;
+  const apart = isOwn ? '' : apartText(own.study_date, study.study_date);
   return (
     <p ref={ref} class={isOwn ? 'study-banner' : 'study-banner study-banner-other'} data-test="study-banner">
-      <span>{isOwn ? t('tools.this_study') : t('tools.other_study')}</span> <strong class="figures">{dateOf(study)}</strong>
-      {!isOwn && <span> {apartText(own.study_date, study.study_date)}</span>}
+      {(!narrow || !apart) && <span>{isOwn ? t('tools.this_study') : t('tools.other_study')}</span>} <strong class="figures">{dateOf(study)}</strong>
+      {apart && <span> {apart}</span>}
     </p>
   );
 }

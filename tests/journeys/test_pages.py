@@ -51,7 +51,7 @@ PAGES: Mapping[str, Callable[[Study], Sequence[str]]] = {
     "doctor": desk,
     "senior": lambda _: ("/reading",),
     "devices": admin("devices", "devices&device=holter-01", "set-aside", "incidents", "health"),
-    "admin": admin("nodes", "people", "agreements", "routing", "retention"),
+    "admin": admin("nodes", "forwards", "people", "agreements", "routing", "retention"),
     "auditor": admin("audit"),
 }
 

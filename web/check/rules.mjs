@@ -42,6 +42,32 @@ test('any order of deeds leaves one fallback at the end, and loses nothing but w
   }
 });
 
+test('forwarding has no fallback: a rule without conditions stays on, and any may be the last', () => {
+  const stored = STORED.map(({ id, name, conditions, enabled }) => ({ id, name, conditions, enabled, to_node_id: `node ${id}`, to_node_name: '' }));
+  for (let seed = 1; seed <= 100; seed++) {
+    const next = random(seed);
+    const begun = drafts.forwardsOf(stored);
+    let list = begun;
+    const alive = new Map(begun.rules.map((rule) => [rule.key, rule]));
+    for (let deed = 0; deed < 20; deed++) {
+      const one = list.rules[Math.floor(next() * list.rules.length)];
+      const kind = next();
+      if (one && kind < 0.3) list = drafts.move(list, one.key, next() < 0.5 ? -1 : 1);
+      else if (one && kind < 0.5) { list = drafts.remove(list, one.key); alive.delete(one.key); }
+      else {
+        const rule = { key: one && kind < 0.8 ? one.key : `n${deed}`, name: 'x', to: 'node a', enabled: next() < 0.5, conditions: next() < 0.5 ? [] : STORED[0].conditions };
+        list = drafts.put(list, rule);
+        alive.set(rule.key, rule);
+      }
+      assert.equal(list.fallback, null);
+      assert.deepEqual(new Map(list.rules.map((rule) => [rule.key, rule])), new Map(list.rules.map(({ key }) => [key, alive.get(key)])));
+      assert.equal(list.rules.length, alive.size);
+      const { rules } = drafts.bodyOf(list, 'to_node_id');
+      assert.deepEqual(rules.map((rule) => [rule.to_node_id, rule.enabled]), list.rules.map((rule) => [rule.to, rule.enabled]));
+    }
+  }
+});
+
 test('moving up and down again changes nothing, and passes each other rule once', () => {
   const list = drafts.draftsOf(STORED);
   const { key } = list.rules[0];

@@ -1,4 +1,4 @@
-// Administration: devices, DICOM nodes, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
+// Administration: devices, DICOM nodes and what goes to them, what was set aside, what is broken, people and rights, agreements, routing rules, retention, audit, the hub's health.
 import type { ComponentType } from 'preact';
 import { t } from '../core/i18n';
 import { later } from '../core/later';
@@ -19,6 +19,7 @@ const SECTIONS = {
   'set-aside': { roles: ['device_manager'], Section: SetAsideSection },
   incidents: { roles: OPERATORS, Section: IncidentsSection },
   nodes: { roles: OPERATORS, Section: later(async () => (await import('./nodes')).NodesSection, 'routing') },
+  forwards: { roles: OPERATORS, Section: later(async () => (await import('./forwards')).ForwardsSection, 'routing') },
   people: { roles: ['organisation_admin'], Section: later(async () => (await import('./people')).PeopleSection) },
   agreements: { roles: ['organisation_admin'], Section: later(async () => (await import('./agreements')).AgreementsSection) },
   routing: { roles: ['organisation_admin', 'reader', 'senior_reader'], Section: later(async () => (await import('./routing')).RoutingSection, 'routing') },

@@ -1,4 +1,4 @@
-// One routing rule in a form: its name, its conditions, where it sends to.
+// One rule in a form, of routing or of forwarding: its name, its conditions, where it sends to.
 import { useState } from 'preact/hooks';
 import { say, t } from '../core/i18n';
 import { organisationChoices, type TreeOrganisation } from '../core/organisations';
@@ -11,15 +11,16 @@ import { conditionOf, type Draft, freshRow, KEYWORD_NAMES, type Keyword, OPERATO
 const CONDITIONS_MAX = 20; // the hub's
 const NAME_CHARS = 80;
 
-type EditorProps = { rule: Draft; fallback: boolean; organisations: TreeOrganisation[]; close: () => void; done: (rule: Draft) => void };
+/** `everything`: a rule may be without conditions; `choices`: where it may send to. */
+type EditorProps = { rule: Draft; fallback: boolean; everything: boolean; organisations: TreeOrganisation[]; choices: readonly Choice[]; hint: string; close: () => void; done: (rule: Draft) => void };
 
-export function RuleEditor({ rule, fallback, organisations, close, done }: EditorProps) {
+export function RuleEditor({ rule, fallback, everything, organisations, choices, hint, close, done }: EditorProps) {
   const [form, setForm] = useState({ name: rule.name, to: rule.to, enabled: rule.enabled });
-  const [rows, setRows] = useState<readonly Row[]>(() => (rule.conditions.length || fallback ? rule.conditions.map(rowOf) : [freshRow('study_kind')]));
+  const [rows, setRows] = useState<readonly Row[]>(() => (rule.conditions.length || fallback || (everything && rule.name) ? rule.conditions.map(rowOf) : [freshRow('study_kind')]));
   const [tried, setTried] = useState(false);
   const set = (changes: Partial<typeof form>) => setForm({ ...form, ...changes });
   const conditions = rows.map(conditionOf);
-  const bare = !fallback && rows.length === 0;
+  const bare = !fallback && !everything && rows.length === 0;
   function submit(): void {
     setTried(true);
     const usable = conditions.filter((each) => each !== null);
@@ -35,7 +36,7 @@ export function RuleEditor({ rule, fallback, organisations, close, done }: Edito
           ? <p class="soft">{t('admin.routing.fallback.text')}</p>
           : <Conditions rows={rows} conditions={conditions} tried={tried} change={setRows} organisations={organisations} />}
         {tried && bare && <Banner kind="error">{t('admin.routing.condition.none')}</Banner>}
-        <Select label={t('admin.routing.destination')} hint={t('admin.routing.destination.hint')} value={form.to} change={(to) => set({ to })} required placeholder={t('admin.choose')} choices={centres(organisations, form.to)} />
+        <Select label={t('admin.routing.destination')} hint={hint} value={form.to} change={(to) => set({ to })} required placeholder={t('admin.choose')} choices={choices} />
         {!fallback && <Check label={t('admin.routing.enabled')} checked={form.enabled} change={(enabled) => set({ enabled })} />}
         <div class="actions">
           <Button type="submit" kind="primary">{t('admin.routing.keep')}</Button>
@@ -44,11 +45,6 @@ export function RuleEditor({ rule, fallback, organisations, close, done }: Edito
       </Form>
     </Dialog>
   );
-}
-
-/** Who may read: organisations of a tier; the one that stands there, too. */
-function centres(organisations: TreeOrganisation[], present: string): Choice[] {
-  return organisationChoices(organisations.filter((each) => each.tier !== null || each.id === present));
 }
 
 type ConditionsProps = { rows: readonly Row[]; conditions: readonly unknown[]; tried: boolean; change: (rows: readonly Row[]) => void; organisations: TreeOrganisation[] };

@@ -1,7 +1,7 @@
-// The list of routing rules while somebody edits it: any order, some switched off, and always one fallback without conditions at the end.
+// A list of rules while somebody edits it: any order, some switched off; of routing rules always one fallback without conditions at the end.
 // No page in here: `web/check/rules.mjs` tries it with any order of deeds.
 import type { Priority, Sex } from '../core/types';
-import { STUDY_KINDS, type Condition, type RoutingRule } from './types';
+import { STUDY_KINDS, type Condition, type ForwardRule, type RoutingRule } from './types';
 
 export const PRIORITIES: readonly Priority[] = ['routine', 'asap', 'urgent', 'stat'];
 export const SEXES: readonly Sex[] = ['male', 'female', 'other', 'unknown'];
@@ -68,11 +68,19 @@ export function conditionOf(row: Row): Condition | null {
   return text ? { keyword, operator, value: text } : null;
 }
 
-/** `key` is the hub's id, or one of this page's for a new rule. */
+/** `key` is the hub's id, or one of this page's for a new rule; `to` a reading centre, or a node. */
 export type Draft = { key: string; name: string; conditions: readonly Condition[]; to: string; enabled: boolean };
-export type Drafts = { rules: readonly Draft[]; fallback: Draft };
+/** Forwarding has no fallback: each rule sends a copy for itself, one without conditions of everything. */
+export type Drafts = { rules: readonly Draft[]; fallback: Draft | null };
+export type Destination = 'to_organisation_id' | 'to_node_id';
 
-export function draftsOf(rules: readonly RoutingRule[]): Drafts {
+export const wholeOf = ({ rules, fallback }: Drafts): readonly Draft[] => (fallback ? [...rules, fallback] : rules);
+
+export function forwardsOf(rules: readonly ForwardRule[]): Drafts {
+  return { fallback: null, rules: rules.map(({ id, name, conditions, to_node_id, enabled }) => ({ key: id, name, conditions, to: to_node_id, enabled })) };
+}
+
+export function draftsOf(rules: readonly RoutingRule[]): { rules: readonly Draft[]; fallback: Draft } {
   const all = [...rules].sort((a, b) => a.position - b.position)
     .map(({ id, name, conditions, to_organisation, enabled }): Draft => ({ key: id, name, conditions, to: to_organisation.id, enabled }));
   const fallback = [...all].reverse().find((rule) => rule.enabled && rule.conditions.length === 0) ?? { key: 'fallback', name: '', conditions: [], to: '', enabled: true };
@@ -81,8 +89,8 @@ export function draftsOf(rules: readonly RoutingRule[]): Drafts {
 
 /** A rule changed, or a new one just above the fallback; the fallback stays one. */
 export function put({ rules, fallback }: Drafts, rule: Draft): Drafts {
-  if (rule.key === fallback.key) return { rules, fallback: { ...rule, conditions: [], enabled: true } };
-  const usable = { ...rule, enabled: rule.enabled && rule.conditions.length > 0 };
+  if (rule.key === fallback?.key) return { rules, fallback: { ...rule, conditions: [], enabled: true } };
+  const usable = { ...rule, enabled: rule.enabled && (rule.conditions.length > 0 || fallback === null) };
   return { fallback, rules: rules.some(({ key }) => key === rule.key) ? rules.map((each) => (each.key === rule.key ? usable : each)) : [...rules, usable] };
 }
 
@@ -98,9 +106,9 @@ export function remove({ rules, fallback }: Drafts, key: string): Drafts {
   return { fallback, rules: rules.filter((rule) => rule.key !== key) };
 }
 
-/** What `PUT /api/routing` takes. */
-export function bodyOf({ rules, fallback }: Drafts) {
-  return { rules: [...rules, fallback].map(({ name, conditions, to, enabled }) => ({ name, conditions, to_organisation_id: to, enabled })) };
+/** What `PUT /api/routing` and `PUT /api/forwarding` take. */
+export function bodyOf(drafts: Drafts, destination: Destination = 'to_organisation_id') {
+  return { rules: wholeOf(drafts).map(({ name, conditions, to, enabled }) => ({ name, conditions, [destination]: to, enabled })) };
 }
 
 const said = ({ name, conditions, to, enabled }: Draft) => JSON.stringify([name, conditions, to, enabled]);
@@ -109,8 +117,8 @@ export type Changes = { added: string[]; changed: string[]; removed: string[]; m
 
 /** What saving would do, by the names of the rules; null = nothing. */
 export function changesOf(before: Drafts, after: Drafts): Changes | null {
-  const old = new Map([...before.rules, before.fallback].map((rule) => [rule.key, rule]));
-  const now = [...after.rules, after.fallback];
+  const old = new Map(wholeOf(before).map((rule) => [rule.key, rule]));
+  const now = wholeOf(after);
   const left = new Set(now.map(({ key }) => key));
   const order = (list: readonly Draft[], among: (key: string) => boolean) => list.map(({ key }) => key).filter(among).join();
   const changes = {
@@ -122,12 +130,12 @@ export function changesOf(before: Drafts, after: Drafts): Changes | null {
   return changes.moved || changes.added.length + changes.changed.length + changes.removed.length > 0 ? changes : null;
 }
 
-const PARTS = ['name', 'keyword', 'operator', 'value', 'to_organisation_id'] as const;
+const PARTS = ['name', 'keyword', 'operator', 'value', 'to_organisation_id', 'to_node_id'] as const;
 export type Part = (typeof PARTS)[number] | 'other';
 
 /** Which rule the hub means by `rules[2].conditions.value`, and what of it. */
-export function placeOf({ rules, fallback }: Drafts, field: unknown): { key: string; part: Part } | null {
+export function placeOf(drafts: Drafts, field: unknown): { key: string; part: Part } | null {
   const [, number, rest = ''] = /^rules\[(\d+)\]\.(.+)$/.exec(String(field)) ?? [];
-  const rule = [...rules, fallback][Number(number)];
+  const rule = wholeOf(drafts)[Number(number)];
   return number !== undefined && rule ? { key: rule.key, part: PARTS.find((part) => rest === part || rest.endsWith(`.${part}`)) ?? 'other' } : null;
 }

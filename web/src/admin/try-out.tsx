@@ -11,8 +11,8 @@ import { conditionWords } from './condition-words';
 import { MODALITIES, PRIORITIES, SEXES } from './rules-draft';
 import { STUDY_KINDS, type DryRun, type StudyKind } from './types';
 
-/** `unsaved`: what is tried are the rules in force, not those being edited. */
-export function TryOut({ organisations, unsaved }: { organisations: TreeOrganisation[]; unsaved: boolean }) {
+/** `unsaved`: the rules being edited, which are tried instead of those in force once they have a destination for all the rest. */
+export function TryOut({ organisations, unsaved }: { organisations: TreeOrganisation[]; unsaved: { rules: unknown[]; complete: boolean } | null }) {
   const [form, setForm] = useState({ study_kind: 'holter' as StudyKind, priority: 'routine' as Priority, from: me.value?.roles[0]?.organisation.id ?? '', sex: 'female' as Sex, age: '60', hours: '24', pacemaker: false, modality: '', body_part: '', question: '', hour: '' });
   const [found, setFound] = useState<DryRun | null>(null);
   const change = (changes: Partial<typeof form>) => { setForm({ ...form, ...changes }); setFound(null); };
@@ -21,12 +21,13 @@ export function TryOut({ organisations, unsaved }: { organisations: TreeOrganisa
       study_kind: form.study_kind, priority: form.priority, from_organisation_id: form.from, sex: form.sex,
       age_years: Number(form.age), recorded_hours: Number(form.hours), pacemaker: form.pacemaker, findings: [], modalities: form.modality ? [form.modality] : [],
       body_part: form.body_part, question: form.question, ...(form.hour !== '' && { hour: Number(form.hour) }),
+      ...(unsaved?.complete && { rules: unsaved.rules }),
     }));
   });
   return (
     <section class="card">
       <h2>{t('admin.routing.try')}</h2>
-      {unsaved && <Banner kind="info">{t('admin.routing.try.unsaved')}</Banner>}
+      {unsaved && <Banner kind="info">{t(unsaved.complete ? 'admin.routing.try.edited' : 'admin.routing.try.unsaved')}</Banner>}
       <Form submit={work.run}>
         <div class="form-grid">
           <Select<StudyKind> label={t('admin.agreement.kind')} value={form.study_kind} change={(study_kind) => change({ study_kind })} choices={STUDY_KINDS.map((value) => ({ value, label: t(`admin.study.${value}`) }))} />

@@ -73,6 +73,7 @@ export type Condition = { keyword: string; operator: string; value: unknown };
 export type RoutingRule = {
   id: string; position: number; name: string; conditions: Condition[]; to_organisation: Organisation; enabled: boolean;
 };
+export type ForwardRule = { id: string; name: string; conditions: Condition[]; to_node_id: string; to_node_name: string; enabled: boolean };
 export type DryRun = {
   matched: { id: string; name: string; to_organisation_id: string } | null;
   explanation: { rule: string; condition: Condition | null; matched: boolean }[];

@@ -16,7 +16,7 @@ from hub.core.jobs import Context, JobKind
 from hub.core.sandbox import SandboxFailed
 from hub.core.store import Store, StoredFile
 from hub.imaging import copies
-from hub.imaging.looking_at_pixels import records
+from hub.imaging.copy_records import unpacked
 
 ACTOR: Final = actor.job(copies.JOB)
 BATCH_BYTES: Final = 32 << 20
@@ -61,7 +61,7 @@ async def looked_at(store: Store, batch: Sequence[Row]) -> list[Told]:
         answer = await sandbox.run(
             "hub.imaging.looking_at_pixels:copies", asked, _timeout_s(batch), _memory_mb(batch)
         )
-        found = records(answer)
+        found = unpacked(answer)
     except (SandboxFailed, ValueError) as failure:
         if len(batch) == 1:
             return [({"state": "failed", "fault": _fault(failure)}, b"")]

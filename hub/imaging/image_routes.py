@@ -2,18 +2,19 @@
 
 import math
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 
 from dicom import uids
 from hub.core import errors
+from hub.core.db import Row
 from hub.core.fields import to_json
 from hub.core.http import Bytes, Request, Route
-from hub.core.resident import Resident
 from hub.imaging import images, rendering
-from hub.imaging.rendering import Picture, Uids
+from hub.imaging.rendering import Picture, Renderer, Uids
 
-RENDERER: Final = web.AppKey("renderer", Resident)
+RENDERER: Final = web.AppKey("renderer", Renderer)
 EDGE_MAX: Final = 2_048
 SIDE_MAX: Final = 8_192
 FRAMES_MAX: Final = 1 << 31
@@ -30,11 +31,15 @@ async def read_manifest(request: Request) -> Bytes:
 
 async def read_pixels(request: Request) -> Bytes:
     """The serving copy; ranges of it are honoured."""
-    async with request.transaction() as conn:
-        path, media_type = await images.pixels_file(
-            conn, request.actor, request.at, request.store, request.uuid("dicom_instance_id")
-        )
-    return Bytes(path, media_type)
+    row = await _found(request, "images.read", request.uuid("dicom_instance_id"))
+    if row["file_sha256"] is None:
+        raise errors.error("not_found")
+    return Bytes(request.store.path(row["file_sha256"]), row["media_type"])
+
+
+async def _found(request: Request, action: str, wanted: UUID | Uids, frame: int = 1) -> Row:
+    looks = request.resource(RENDERER).looks
+    return await rendering.find_frame(request.db, looks, request.actor, request.at, action, wanted, frame)
 
 
 async def read_document(request: Request) -> Bytes:
@@ -55,10 +60,7 @@ async def thumbnail(request: Request) -> Bytes:
     """A small JPEG of a frame as the device wanted it shown."""
     frame = _frame(request)
     edge = request.query.integer("edge", 16, EDGE_MAX, default=rendering.THUMBNAIL_EDGE)
-    async with request.transaction() as conn:
-        row = await rendering.frame_of_instance(
-            conn, request.actor, request.at, request.uuid("dicom_instance_id"), frame
-        )
+    row = await _found(request, "images.read", request.uuid("dicom_instance_id"), frame)
     wanted = Picture(quality=rendering.THUMBNAIL_QUALITY, edge=edge)
     made = await rendering.picture(request.resource(RENDERER), request.store, row, frame, wanted)
     return Bytes(made, rendering.JPEG)
@@ -83,8 +85,7 @@ async def _rendered(request: Request, wanted: Picture) -> Bytes:
             raise errors.error("bad_field", field=name, expected="a UID")
     frame = _frame(request) if "number" in named else 1
     target = Uids(named["study"], named.get("series"), named.get("instance"))
-    async with request.transaction() as conn:
-        row = await rendering.frame_of_uids(conn, request.actor, request.at, target, frame)
+    row = await _found(request, "dicom.query", target, frame)
     made = await rendering.picture(request.resource(RENDERER), request.store, row, frame, wanted)
     return Bytes(made, wanted.media)
 

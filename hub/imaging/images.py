@@ -7,7 +7,6 @@ The answer is there at once, whatever has been prepared yet: an instance that wa
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -121,31 +120,6 @@ def _kind(row: Row) -> str:
     return "image" if row["rows"] is not None or row["state"] == "ready" else "other"
 
 
-async def pixels_file(
-    conn: Connection, actor: Actor, at: datetime, store: Store, dicom_instance_id: UUID
-) -> tuple[Path, str]:
-    """Where an instance's serving copy lies, and its media type; `not_found` as long as there is none."""
-    row = await require_copy(conn, actor, at, dicom_instance_id)
-    return store.path(row["file_sha256"]), row["media_type"]
-
-
-async def require_copy(conn: Connection, actor: Actor, at: datetime, dicom_instance_id: UUID) -> Row:
-    """The serving copy of an instance, if there is one and the actor may see it; in one query, many are asked for."""
-    row = await db.one(
-        conn,
-        """SELECT p.file_sha256, p.media_type, p.layout, i.dicom_study_id, s.patient_id, s.organisation_id
-           FROM dicom_instance i JOIN dicom_study s ON s.id = i.dicom_study_id
-           LEFT JOIN dicom_pixels p ON p.dicom_instance_id = i.id WHERE i.id = %s""",
-        (dicom_instance_id,),
-    )
-    await access.require(
-        conn, actor, at, "images.read", patient_id=row["patient_id"], organisation_id=row["organisation_id"]
-    )
-    if row["file_sha256"] is None:
-        raise errors.error("not_found")
-    return row
-
-
 async def document(database: Database, actor: Actor, at: datetime, store: Store, instance_id: UUID) -> bytes:
     """The PDF that an instance encapsulates, taken out in the sandbox; audited."""
     async with database.transaction(actor, at) as conn:
@@ -156,7 +130,12 @@ async def document(database: Database, actor: Actor, at: datetime, store: Store,
             (instance_id,),
         )
         await access.require(
-            conn, actor, at, "images.read", patient_id=row["patient_id"], organisation_id=row["organisation_id"]
+            conn,
+            actor,
+            at,
+            "images.read",
+            patient_id=row["patient_id"],
+            organisation_id=row["organisation_id"],
         )
         if row["sop_class_uid"] != PDF_CLASS:
             raise errors.error("not_acceptable", expected="an encapsulated PDF")

@@ -15,7 +15,7 @@ from dicom.pixels import copying, rendering
 from dicom.pixels.rendering import Stored, Viewport, Window
 
 Array = NDArray[Any]
-FACTOR: Final = 2  # a small image is made from one at least that much larger, which looks smoother
+RESOLUTIONS: Final = 5  # of a copy, besides the whole
 
 
 def picture(payload: bytes) -> bytes:
@@ -57,7 +57,7 @@ def _words(asked: dict[str, Any], layout: dict[str, Any], edge: int | None) -> t
 def _reduced(layout: dict[str, Any], edge: int) -> int:
     """How many resolutions of the copy are more than is needed."""
     levels = 0
-    while levels < 5 and max(layout["rows"], layout["columns"]) >> (levels + 1) >= FACTOR * edge:
+    while levels < RESOLUTIONS and max(layout["rows"], layout["columns"]) >> (levels + 1) >= edge:
         levels += 1
     return levels
 

@@ -1,11 +1,6 @@
-"""Pixels of foreign DICOM files, made into serving copies. Runs in the sandbox: where files lie in, copies out.
-
-The answer is a row of records, one for each file: length of a JSON text, the text, and the copy of the length it
-tells (`length`).
-"""
+"""Pixels of foreign DICOM files, made into serving copies. Runs in the sandbox: where files lie in, copies out."""
 
 import json
-import struct
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +11,9 @@ from dicom import InvalidInstance
 from dicom.pixels import copying
 from dicom.pixels.faults import PixelFault
 from dicom.pixels.frames import open_pixels
+from hub.imaging.copy_records import packed
 
 PDF: Final = b"%PDF-"
-HEAD: Final = struct.Struct("<II")  # bytes of the text, bytes of the copy
 
 
 def copies(payload: bytes) -> bytes:
@@ -27,10 +22,7 @@ def copies(payload: bytes) -> bytes:
     answer = bytearray()
     for path in json.loads(payload)["paths"]:
         told, copy = _copy(Path(path))
-        text = json.dumps(told, allow_nan=False, separators=(",", ":")).encode()
-        answer += HEAD.pack(len(text), len(copy))
-        answer += text
-        answer += copy
+        answer += packed(told, copy)
     return bytes(answer)
 
 
@@ -65,18 +57,3 @@ def document(payload: bytes) -> bytes:
     if not isinstance(value, bytes) or not value.startswith(PDF):
         raise ValueError("no PDF")
     return value
-
-
-def records(answer: bytes) -> list[tuple[dict[str, Any], memoryview]]:
-    """What `copies` answered; ValueError if it is cut."""
-    found, position, view = [], 0, memoryview(answer)
-    while position < len(answer):
-        if position + HEAD.size > len(answer):
-            raise ValueError("a record cut off")
-        text, copy = HEAD.unpack_from(answer, position)
-        begin = position + HEAD.size
-        position = begin + text + copy
-        if position > len(answer):
-            raise ValueError("a record cut off")
-        found.append((json.loads(bytes(view[begin : begin + text])), view[begin + text : position]))
-    return found

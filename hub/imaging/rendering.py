@@ -4,18 +4,19 @@ The picture itself is made by one confined child (`hub.imaging.looking_at_frames
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from hub.core import db, errors
 from hub.core.actor import Actor
-from hub.core.db import Connection, Row
+from hub.core.db import Connection, Database, Row
 from hub.core.resident import Resident
 from hub.core.sandbox import SandboxFailed
 from hub.core.store import Store
 from hub.imaging import pixel_reasons
+from hub.imaging.looks import Looks
 from hub.people import access
 
 FUNCTION: Final = "hub.imaging.looking_at_frames:picture"
@@ -47,59 +48,64 @@ class Uids:
     instance: str | None = None
 
 
-def resident() -> Resident:
-    """The child that makes pictures."""
-    return Resident(FUNCTION, MEMORY_MB, TIMEOUT_S)
+class Renderer(Resident):
+    """The child that makes pictures, and who may look at which study."""
+
+    def __init__(self) -> None:
+        super().__init__(FUNCTION, MEMORY_MB, TIMEOUT_S)
+        self.looks = Looks()
 
 
-_FRAME: Final = """
-    SELECT p.state, p.fault, p.media_type, p.file_sha256, p.native, i.file_sha256 AS original_sha256,
-      p.layout - '{frames,overlays,regions}'::text[] AS layout, p.layout->'frames'->(%(frame)s - 1) AS frame,
-      s.patient_id, s.organisation_id
-    FROM dicom_study s JOIN dicom_instance i ON i.dicom_study_id = s.id
-    LEFT JOIN dicom_pixels p ON p.dicom_instance_id = i.id"""
-# In the middle of the first series that shows anything.
-_MIDDLE: Final = """
-    SELECT id FROM (
-      SELECT i.id, e.number, e.id AS series_id, count(*) OVER (PARTITION BY e.id) AS images,
-        row_number() OVER (PARTITION BY e.id ORDER BY i.number NULLS LAST, i.id) AS place
-      FROM dicom_study s JOIN dicom_series e ON e.dicom_study_id = s.id
-      JOIN dicom_instance i ON i.dicom_series_id = e.id
-      WHERE s.study_uid = %(study)s AND (%(series)s::text IS NULL OR e.series_uid = %(series)s) AND i.rows IS NOT NULL
-    ) AS numbered ORDER BY number NULLS LAST, series_id, abs(2 * place - images - 1) LIMIT 1"""
+def resident() -> Renderer:
+    """One for each process that shows pictures."""
+    return Renderer()
+
+
+_FRAME: Final = """SELECT * FROM dicom_frame(%(actor_kind)s, %(actor_id)s, %(at)s, %(id)s, %(study)s, %(series)s,
+    %(instance)s, %(frame)s)"""
+
+
+async def find_frame(
+    database: Database,
+    looks: Looks,
+    actor: Actor,
+    at: datetime,
+    action: str,
+    wanted: UUID | Uids,
+    frame: int = 1,
+) -> Row:
+    """The frame (from 1) of an image, by its id or its UIDs; of a study or series the image in its middle.
+
+    `not_found` unless the actor sees the study and may do this; else why there is no picture.
+    """
+    rows = await database.call(actor, at, _FRAME, _named(wanted, frame))
+    if not rows:
+        raise errors.error("not_found")
+    await looks.require(database, actor, at, action, rows[0])
+    return rows[0]
 
 
 async def frame_of_instance(
-    conn: Connection, actor: Actor, at: datetime, dicom_instance_id: UUID, frame: int
+    conn: Connection, actor: Actor, at: datetime, instance_id: UUID, frame: int
 ) -> Row:
-    """The frame (from 1) of an image that the actor may look at."""
-    row = await db.one(conn, f"{_FRAME} WHERE i.id = %(id)s", {"frame": frame, "id": dicom_instance_id})
-    return await _require(conn, actor, at, "images.read", row)
-
-
-async def frame_of_uids(conn: Connection, actor: Actor, at: datetime, wanted: Uids, frame: int) -> Row:
-    """The same by UIDs; of a study or series the image in its middle."""
-    await access.require(conn, actor, at, "dicom.query")
-    named = {"study": wanted.study, "series": wanted.series, "instance": wanted.instance, "frame": frame}
-    if wanted.instance is None:
-        middle = await db.one(conn, _MIDDLE, named)
-        row = await db.one(conn, f"{_FRAME} WHERE i.id = %(id)s", {"frame": frame, "id": middle["id"]})
-    else:
-        row = await db.one(
-            conn,
-            f"""{_FRAME} JOIN dicom_series e ON e.id = i.dicom_series_id
-                WHERE s.study_uid = %(study)s AND i.organisation_id = s.organisation_id AND i.sop_uid = %(instance)s
-                  AND e.series_uid = %(series)s ORDER BY s.id LIMIT 1""",
-            named,
-        )
-    return await _require(conn, actor, at, "dicom.query", row)
-
-
-async def _require(conn: Connection, actor: Actor, at: datetime, action: str, row: Row) -> Row:
-    """The row, if the actor may and there is a picture; else why there is none."""
+    """The same by its id, within a transaction, if there is a picture."""
+    who = {"actor_kind": actor.kind, "actor_id": actor.id, "at": at}
+    row = await db.one(conn, _FRAME, who | _named(instance_id, frame))
     await access.require(
-        conn, actor, at, action, patient_id=row["patient_id"], organisation_id=row["organisation_id"]
+        conn, actor, at, "images.read", patient_id=row["patient_id"], organisation_id=row["organisation_id"]
     )
+    require_picture(row)
+    return row
+
+
+def _named(wanted: UUID | Uids, frame: int) -> dict[str, Any]:
+    if isinstance(wanted, UUID):
+        return {"id": wanted, "study": None, "series": None, "instance": None, "frame": frame}
+    return {"id": None, "frame": frame, **asdict(wanted)}
+
+
+def require_picture(row: Row) -> None:
+    """Raise why there is none, if there is none."""
     if row["state"] is None:
         raise errors.error("image_waiting")
     if row["state"] == "none":
@@ -111,11 +117,11 @@ async def _require(conn: Connection, actor: Actor, at: datetime, action: str, ro
         )
     if row["frame"] is None:
         raise errors.error("not_found")
-    return row
 
 
 async def picture(renderer: Resident, store: Store, row: Row, frame: int, wanted: Picture) -> bytes:
-    """The picture of a frame that one of the above has found."""
+    """The picture of a frame that `find_frame` has found."""
+    require_picture(row)
     asked = {
         **_place(store, row, frame, wanted),
         "layout": row["layout"] | {key: row["frame"][key] for key in row["frame"] if key in row["layout"]},

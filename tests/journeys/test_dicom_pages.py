@@ -15,6 +15,7 @@ MACHINE = "CT 一号机"
 WHO = RESIDENTS[0]  # of the township whose machine sends
 PROVINCE = ORGANISATIONS["province-hospital"][3]
 RULE = "CT 送省级医院"
+ARCHIVE = "县级归档"
 NO_IMAGE = b"a text that somebody named .dcm, " * 8
 
 
@@ -23,6 +24,7 @@ async def test_images_of_nobody_find_their_owner_and_rules_are_changed(browser: 
         token = await list_the_machine(admin, hub)
         await send(hub, token)
         await change_the_rules(admin, hub)
+        await copy_everything(admin, hub)
         async with signed_in(browser, hub, "doctor", width=360) as doctor:
             await decide_and_take_back(doctor, hub)
         await disable_the_machine(admin, hub)
@@ -106,6 +108,41 @@ async def change_the_rules(page: Page, hub: Hub) -> None:
     await expect(page.locator(".rules > li")).to_have_count(2)
     listed = (await (await page.request.get(f"{hub.base}/api/routing")).json())["rules"]
     assert [bool(each["conditions"]) for each in listed] == [True, False]
+
+
+async def copy_everything(page: Page, hub: Hub) -> None:
+    """A node that receives gets a forwarding rule without conditions; what is on its way has a page of its own."""
+    await page.goto(f"{hub.base}/admin?section=nodes")
+    await page.get_by_role("button", name="登记节点").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("设备名称").fill(ARCHIVE)
+    await dialog.get_by_label("机构").select_option(label="　　" + ORGANISATIONS["qingshan"][3])
+    await dialog.get_by_label("AE 标题").fill("ARCHIVE")
+    await dialog.get_by_label("IP 地址").fill("127.0.0.1")
+    await dialog.get_by_label("可以接收本系统转发的影像").check()
+    await dialog.get_by_label("它的接收端口").fill("104")
+    await dialog.get_by_role("button", name="登记节点").click()
+    await dialog.wait_for(state="detached")
+    await page.goto(f"{hub.base}/admin?section=routing")
+    await page.get_by_role("button", name="添加转发规则").click()
+    await dialog.get_by_label("规则名称").fill("全部归档")
+    await dialog.get_by_role("button", name="去掉条件 1").click()
+    await dialog.get_by_label("送往").select_option(label=ARCHIVE)
+    await dialog.get_by_role("button", name="确定").click()
+    await page.get_by_role("button", name="保存转发规则").click()
+    await dialog.get_by_role("button", name="保存转发规则").click()
+    await dialog.wait_for(state="detached")
+    rules = page.get_by_role("region", name="转发规则")
+    await expect(rules.get_by_role("listitem").first).to_contain_text(
+        re.compile(f"全部归档.*{ARCHIVE}", re.DOTALL)
+    )
+    assert await faults_of(page) == []
+    (listed,) = (await (await page.request.get(f"{hub.base}/api/forwarding")).json())["rules"]
+    assert (listed["conditions"], listed["to_node_name"], listed["enabled"]) == ([], ARCHIVE, True)
+    await page.goto(f"{hub.base}/admin?section=forwards")
+    await expect(page.get_by_text("没有在途的检查")).to_be_visible()
+    await page.get_by_label("显示").select_option(label="全部")
+    assert await faults_of(page) == []
 
 
 async def spoil(route: Route) -> None:

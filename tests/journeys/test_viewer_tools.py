@@ -241,6 +241,8 @@ async def choose_a_key_image(page: Page) -> None:
 async def compare(page: Page) -> None:
     """The prior stands beside with its date; linked, both go the same millimetres."""
     await expect(page.locator('[data-test="stars"]')).to_contain_text("1 幅关键图像")
+    for _ in range(SLICES // 2):
+        await page.keyboard.press("ArrowDown")
     await page.keyboard.press("p")
     await page.get_by_role("dialog").get_by_role("button", name="2025-01-14").click()
     banners = page.locator('[data-test="study-banner"]')

@@ -66,9 +66,16 @@ export class OpenStudy {
     batch(() => {
       if (!this.beside.peek().includes(found)) this.beside.value = [...this.beside.peek(), found];
       if (this.panes.layout.peek() === '1x1') this.panes.setLayout('1x2');
-      const pane = this.panes.open.peek().find((each) => each !== this.panes.active.peek());
-      if (series && pane) this.panes.show(pane, found.study, series, Math.floor(slicesOf(series).length / 2));
+      const pane = this.#besidePane();
+      if (series && pane) this.panes.show(pane, found.study, series, placeLike(this.panes.active.peek(), series));
     });
+  }
+
+  /** An empty one, else one of another study already, else any that is not being looked at: today's is the last to go. */
+  #besidePane(): StackPane | undefined {
+    const open = this.panes.open.peek();
+    return open.find(({ series }) => series.peek() === null) ?? open.find(({ study }) => study.peek()?.id !== this.id)
+      ?? open.find((each) => each !== this.panes.active.peek());
   }
 
   #put(found: Manifest): void {
@@ -79,6 +86,12 @@ export class OpenStudy {
     const series = firstSeries(found);
     if (series && (first || before.length === 0)) this.panes.show(this.panes.active.peek(), found.study, series);
   }
+}
+
+/** As far along a series as a pane is along its own: both mostly hold the same part of the body. */
+function placeLike(pane: StackPane, series: Series): number {
+  const [count, others] = [slicesOf(pane.series.peek()).length, slicesOf(series).length];
+  return count === 0 ? 0 : Math.floor(((pane.index.peek() + 0.5) / count) * others);
 }
 
 /** The same slice of the same series as it is told now; more may have come before it. Before anything is seen it stays the first place. */

@@ -23,11 +23,12 @@ async def queue(conn: Connection, at: datetime, instance_ids: Sequence[UUID]) ->
 
 
 async def waiting(conn: Connection, instance_ids: Sequence[UUID]) -> list[Row]:
-    """Those of them that have not been looked at, in the order in which a reader meets them."""
+    """Those of them that have not been looked at since they were indexed, in the order in which a reader meets them."""
     return await db.rows(
         conn,
         """SELECT i.id, i.file_sha256, i.size_bytes, i.rows, i.columns, i.frames FROM dicom_instance i
-           WHERE i.id = ANY(%s) AND NOT EXISTS (SELECT FROM dicom_pixels p WHERE p.dicom_instance_id = i.id)
+           WHERE i.id = ANY(%s) AND NOT EXISTS (SELECT FROM dicom_pixels p
+             WHERE p.dicom_instance_id = i.id AND p.made_at >= i.indexed_at)
            ORDER BY i.number, i.received_at, i.id""",
         (list(instance_ids),),
     )
@@ -62,7 +63,9 @@ async def keep(
         """INSERT INTO dicom_pixels (dicom_instance_id, state, fault, file_sha256, media_type, layout, native, made_at)
            SELECT id, state, fault, file, media_type, layout, native, %s FROM json_to_recordset(%s::json) AS f
              (id uuid, state text, fault text, file text, media_type text, layout jsonb, native jsonb) ORDER BY id
-           ON CONFLICT (dicom_instance_id) DO NOTHING""",
+           ON CONFLICT (dicom_instance_id) DO UPDATE SET state = excluded.state, fault = excluded.fault,
+             file_sha256 = excluded.file_sha256, media_type = excluded.media_type, layout = excluded.layout,
+             native = excluded.native, made_at = excluded.made_at""",
         (at, json.dumps(rows)),
     )
     await db.notify(conn, CHANNEL)

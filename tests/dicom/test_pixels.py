@@ -48,6 +48,27 @@ def test_values_come_out_as_they_went_in(name: str) -> None:
             assert np.array_equal(shown, made.values)
 
 
+def test_words_of_the_file_are_rendered_like_those_of_the_copy() -> None:
+    """So that an uncompressed frame needs no decoder: in either order of bytes, whatever stands in unused bits."""
+    compared = 0
+    for made in EVERY.values():
+        copy, frames = copied(made.file)
+        native, layout = copy.native, copy.layout
+        if native is None:
+            continue
+        compared += 1
+        kind, size = f"{'<' if native['little'] else '>'}u{native['bits'] // 8}", ROWS * COLUMNS
+        words = np.frombuffer(made.file, kind, size, native["at"]).astype(f"u{native['bits'] // 8}")
+        held = rendering.Stored(native["bits"], native["bits_stored"], native["high_bit"], layout["signed"])
+        window = rendering.Window(100.0, 700.0)
+        plain = rendering.shown(words.reshape(ROWS, COLUMNS), layout, held, window)
+        values = copying.decode(frames[0])
+        assert np.array_equal(plain, rendering.shown(values, layout, rendering.stored_of(layout), window)), (
+            made.name
+        )
+    assert compared >= 10
+
+
 def test_each_prefix_of_a_copy_is_a_smaller_picture() -> None:
     values = np.add.outer(np.arange(256), np.arange(320)).astype(np.int16)
     data, cuts = copying.encode(values)

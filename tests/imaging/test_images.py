@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,10 +43,10 @@ async def received(clinic: Clinic, *files: bytes, own: bool = True) -> Any:
     return study_id
 
 
-async def prepared(clinic: Clinic) -> None:
-    await indexing.queue_waiting(clinic.context(LATER))
-    await clinic.run_jobs(LATER)
-    await clinic.run_jobs(LATER)
+async def prepared(clinic: Clinic, at: datetime = LATER) -> None:
+    await indexing.queue_waiting(clinic.context(at))
+    await clinic.run_jobs(at)
+    await clinic.run_jobs(at)
 
 
 def a_slice(number: int, z_mm: float, **values: Any) -> pydicom.Dataset:
@@ -86,6 +86,19 @@ async def test_a_study_is_listed_at_once_and_its_copies_are_the_pixels_that_were
         headers = {"Range": f"bytes=0-{frame['cuts'][0] - 1}"}
         async with await clinic.doctor.call("GET", path, headers=headers) as part:
             assert (part.status, await part.read()) == (206, data[: frame["cuts"][0]])
+    await _lost_and_made_again(clinic, path, data)
+
+
+async def _lost_and_made_again(clinic: Clinic, path: str, data: bytes) -> None:
+    """As after a restore from before the newest files: when the index is made anew, so are the copies."""
+    later = LATER + timedelta(minutes=5)
+    for row in await clinic.rows("SELECT file_sha256 FROM dicom_pixels"):
+        clinic.store.remove(row["file_sha256"])
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        await admin.execute("UPDATE dicom_instance SET indexed_at = NULL")
+    await prepared(clinic, later)
+    async with await clinic.doctor.call("GET", path) as answer:
+        assert await answer.read() == data
 
 
 async def test_a_frame_is_rendered_as_the_window_says(clinic: Clinic) -> None:

@@ -220,3 +220,41 @@ test('on a line that is cut again and again every image comes whole, in order of
   assert.ok(bytes < 1.1 * SLICES * 2000, `${bytes} bytes sent`);
   loader.close();
 });
+
+test('two stacks larger than the memory: all bytes come, pictures are those around what is shown, and scrolling makes the others', async () => {
+  const [SLICES, BYTES, PICTURE] = [40, 1000, 10_000];
+  const files = new Map(Array.from({ length: 2 * SLICES }, (_, n) => [`i${n}`, new Uint8Array(BYTES).fill(n)]));
+  badLine(() => 0.99, files);
+  const layout = { ...LAYOUT, rows: 50, columns: 100, frames: [{ offset: 0, length: BYTES, cuts: [BYTES] }] };
+  const slices = [...files.keys()].map((id) => ({ instance: { id, pixels: layout }, frame: 0 }));
+  let made = 0;
+  const codec = { free: true, close: () => undefined, decode: async () => {
+    codec.free = false;
+    await new Promise((done) => setTimeout(done));
+    codec.free = true;
+    made++;
+    return { values: { length: 5000, byteLength: PICTURE }, rows: 50, columns: 100 };
+  } };
+  const memory = new Memory(2 * SLICES * BYTES + 50 * PICTURE);
+  const loader = new Loader(() => undefined, memory, codec);
+  const stacks = [slices.slice(0, SLICES), slices.slice(SLICES)];
+  const look = (/** @type {number} */ index) => loader.look(stacks.map((own) => ({ slices: own, index })));
+  look(0);
+  const settled = async () => {
+    for (let before = -1; before !== made; await new Promise((done) => setTimeout(done, 50))) {
+      assert.ok(memory.used <= memory.most + PICTURE); // one may be in the making
+      assert.ok(made < 1000, 'pictures are made and thrown away in turns');
+      before = made;
+    }
+  };
+  const until = Date.now() + 10_000;
+  while (stacks.some((own) => loader.progressOf(own).full < SLICES)) { assert.ok(Date.now() < until); await new Promise((done) => setTimeout(done, 5)); }
+  await settled();
+  for (const place of [20, SLICES - 1, 0]) {
+    look(place);
+    await settled();
+    for (const own of stacks) for (const near of [place, Math.min(place + 5, SLICES - 1), Math.max(place - 5, 0)]) assert.ok(loader.frame(own[near]).complete);
+    for (const own of stacks) assert.equal(loader.progressOf(own).full, SLICES);
+  }
+  loader.close();
+});

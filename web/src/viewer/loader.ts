@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { ApiError, api } from '../core/api';
 import { decodeJpeg, NoDecoder, NotDecodable, type Codec } from './codec';
-import type { Memory } from './memory';
+import type { Kind, Memory } from './memory';
 import { interleaved, outward } from './order';
 import { keyOf, StoredFrame } from './stored-frame';
 import type { Slice } from './types';
@@ -11,6 +11,7 @@ import type { Slice } from './types';
 const IN_FLIGHT = 5; // of the six lines a browser has to one host: one stays for thumbnails, marks and the rest of the page
 const REST_MS = 150;
 const NEIGHBOURS = 4;
+const PICTURES_KEPT = 20; // to either side: two thirds of a second of scrolling
 const SMALL_BYTES = 32_768; // a request with no more to come is not worth cutting
 const STALLED_MS = 15_000;
 const FIRST_PAUSE_MS = 1000;
@@ -146,16 +147,22 @@ export class Loader {
       if (hurried && !want.urgent) return;
       if (this.#fetching.has(want.frame.key) || !this.#open(want.frame, want.cut)) continue;
       const bytes = want.frame.cuts[want.cut]! - want.frame.bytes.length;
-      if (!this.memory.room(bytes, this.#keepsFor(want)) && !want.urgent) return;
+      if (!this.memory.room(bytes, this.#keepsForBytes(want)) && !want.urgent) return;
       hurried ||= want.urgent;
       void this.#fetch({ ...want, abort: new AbortController() });
     }
   }
 
-  /** What must not go to make room: the shown slices, and what is nearer to them than this. */
-  #keepsFor({ frame, urgent }: Want): (key: string) => boolean {
+  /** What stays when bytes are to come: those of nearer slices, and few pictures, which can be made again. */
+  #keepsForBytes({ frame, urgent }: Want): (key: string, kind: Kind) => boolean {
     const reach = urgent ? 0 : this.#distance(frame.key);
-    return (key) => this.#distance(key) <= reach;
+    return (key, kind) => this.#distance(key) <= (kind === 'decoded' ? Math.min(reach, PICTURES_KEPT) : reach);
+  }
+
+  /** What stays when a picture is to be made: all bytes of the stacks that are open, and the pictures of nearer slices. */
+  #keepsForPicture(frame: StoredFrame): (key: string, kind: Kind) => boolean {
+    const reach = this.#distance(frame.key);
+    return (key, kind) => this.#distance(key) <= (kind === 'decoded' ? reach : Number.MAX_VALUE);
   }
 
   /** Slices between a frame and what is shown; Infinity = of no stack that is open. */
@@ -258,7 +265,7 @@ export class Loader {
         if (!this.codec.free) return;
         const frame = this.frame(slices[place]);
         if (!frame?.decodable(false)) continue;
-        if (!this.memory.room(frame.fullBytes, this.#keepsFor({ frame, cut: frame.last, urgent: false }))) break;
+        if (!this.memory.room(frame.fullBytes, this.#keepsForPicture(frame))) break;
         void this.#decode(frame, false);
       }
     }
@@ -271,7 +278,7 @@ export class Loader {
   async #decode(frame: StoredFrame, shown: boolean): Promise<void> {
     const cut = frame.here;
     frame.decoding = true;
-    if (shown) this.memory.room(frame.fullBytes, (key) => this.#distance(key) === 0);
+    if (shown) this.memory.room(frame.fullBytes, this.#keepsForPicture(frame));
     try {
       const bytes = frame.bytes.subarray(0, frame.cuts[cut]);
       const picture = await (frame.jpeg ? decodeJpeg(bytes, frame.layout.samples) : this.codec.decode(bytes, frame.last - cut));

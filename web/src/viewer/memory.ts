@@ -36,12 +36,12 @@ export class Memory {
   }
 
   /** Makes room; decoded before encoded, since decoding again is cheap. False when what must be kept leaves none. */
-  room(bytes: number, kept: (frame: string) => boolean): boolean {
-    for (const kind of ['decoded', 'encoded']) {
+  room(bytes: number, kept: (frame: string, kind: Kind) => boolean): boolean {
+    for (const kind of ['decoded', 'encoded'] as const) {
       for (const [key, held] of this.#held) {
         if (this.used + bytes <= this.most) return true;
         const [own, frame] = key.split(' ') as [Kind, string];
-        if (own !== kind || kept(frame)) continue;
+        if (own !== kind || kept(frame, kind)) continue;
         this.release(own, frame);
         held.drop();
       }

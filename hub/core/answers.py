@@ -1,7 +1,7 @@
 """What goes back over HTTP: JSON, bytes and files, errors in both languages, headers that keep pages safe."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ import psycopg
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
-from hub.core import clock, errors
+from hub.core import clock, errors, sending
 from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 from hub.core.store import Slice
@@ -29,8 +29,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
-SENT_AT_ONCE_BYTES = 1 << 20
-STALLED_S = 120.0  # a line that takes so long for a piece is given up
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SWITCHING = 101  # status of an upgrade to a WebSocket
 CALLS = Counter("hub_http_calls_total", "calls answered", ["method", "status"])
@@ -75,7 +73,7 @@ class Empty:
 class Streamed:
     """An answer in pieces, of a size that is known before the first; its makers hold no connection meanwhile."""
 
-    pieces: AsyncIterable[bytes | Slice]
+    pieces: Sequence[bytes | Slice]
     size_bytes: int
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -87,31 +85,15 @@ async def stream(raw: web.Request, value: Streamed) -> web.StreamResponse:
     answer.content_length = value.size_bytes
     await answer.prepare(raw)
     try:
-        async for piece in value.pieces:
-            if isinstance(piece, Slice):
-                await _send_slice(raw, piece)
-            else:
-                async with asyncio.timeout(STALLED_S):
-                    await answer.write(piece)
+        if raw.transport is not None:
+            await sending.send(raw.transport, value.pieces)
         await answer.write_eof()
-    except (OSError, TimeoutError, RuntimeError) as cut:
+    except (OSError, TimeoutError) as cut:
         if not isinstance(cut, (ConnectionError, TimeoutError)):
             log_bug(raw, cut)
         if raw.transport is not None:
             raw.transport.abort()
     return answer
-
-
-async def _send_slice(raw: web.Request, piece: Slice) -> None:
-    loop = asyncio.get_running_loop()
-    with piece.path.open("rb") as file:
-        for start in range(piece.offset, piece.offset + piece.size, SENT_AT_ONCE_BYTES):
-            count = min(SENT_AT_ONCE_BYTES, piece.offset + piece.size - start)
-            if raw.transport is None or raw.transport.is_closing():
-                raise ConnectionResetError("the line was cut")
-            async with asyncio.timeout(STALLED_S):
-                if await loop.sendfile(raw.transport, file, start, count) != count:
-                    raise OSError("a stored file is shorter than it was")
 
 
 def response(value: Any) -> web.StreamResponse:

@@ -1,7 +1,7 @@
 """Searching over the web (QIDO-RS, PS3.18 10.6): an address and its parameters to keys, matches to one list of JSON."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from dicom import accepting, matching
@@ -73,11 +73,7 @@ async def _search(request: Request, level: Level) -> Streamed | Empty:
 def _listed(found: list[Found], base: str, media_type: str, headers: dict[str, str]) -> Streamed:
     texts = ",".join(_with_url(one, base) for one in found)
     body = f"[{texts}]".encode()
-    return Streamed(_pieces(body), len(body), media_type, headers)
-
-
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    return Streamed([body], len(body), media_type, headers)
 
 
 def _with_url(one: Found, base: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from dicom import levels
 from dicom.levels import Level
@@ -51,6 +52,7 @@ _ORDER_BY: Final[Mapping[Level, str]] = {
     "series": f"{_STUDY_ORDER}, e.number NULLS LAST, e.id",
     "instance": f"{_STUDY_ORDER}, e.number NULLS LAST, e.id, i.number NULLS LAST, i.id",
 }
+_OWN: Final = "(SELECT hub_node_organisation('query')) AS own"
 _UIDS: Final = ("s.study_uid", "e.series_uid", "i.sop_uid")
 _ALIASES: Final = ("s", "e", "i")
 _LISTED: Final = ("s.listed", "e.listed", "m.listed")
@@ -76,16 +78,17 @@ async def search(
         where, parameters = conditions.of_keys(level, keys)
     except InvalidKey as fault:
         raise errors.error("bad_field", field=fault.name, expected=fault.expected) from None
-    own = await _own_organisation(conn, actor)
+    has_care = actor.kind == "person" and await _cares(conn)
     depth = conditions.ORDER.index(level)
     asked = {key.tag for key in keys}
     first = depth if depth and "0020000E" in asked else min(depth, 1) if "0020000D" in asked else 0
     rows = await db.rows(
         conn,
-        f"""SELECT {_columns(depth, first, more)} FROM {_FROM[level]} WHERE {where} {_reach(own, keys)}
+        f"""SELECT {_columns(depth, first, more)} FROM {_FROM[level]} WHERE {where} {_reach(actor, has_care, keys)}
             ORDER BY {_ORDER_BY[level]} LIMIT %s OFFSET %s""",
-        [*parameters, *([own] if own is not None else []), limit, offset],
+        [*parameters, limit, offset],
     )
+    own = rows[0]["own"] if rows else await _own_organisation(conn)
     await audit.record(
         conn, actor, at, "dicom.query", "dicom-level", level, organisation_id=own, found=len(rows),
         keys=" ".join(sorted(asked))[:200],
@@ -93,23 +96,31 @@ async def search(
     return [_found(row, depth, first, more) for row in rows]
 
 
-async def _own_organisation(conn: Connection, actor: Actor) -> Any:
-    """Of a node: with it an index can be used, which row-level security alone does not let it be."""
-    if actor.kind != "node":
-        return None
-    return (await db.one(conn, "SELECT hub_node_organisation('query') AS id"))["id"]
+async def _own_organisation(conn: Connection) -> UUID | None:
+    """Of the node that asks."""
+    own: UUID | None = (await db.one(conn, f"SELECT {_OWN}"))["own"]
+    return own
 
 
-def _reach(own: Any, keys: Sequence[Key]) -> str:
-    """Nothing that is not so anyway; so that instances asked for by UID are found by the index of UIDs."""
-    conditions = ["AND s.organisation_id = %s"] if own is not None else []
+async def _cares(conn: Connection) -> bool:
+    """Whether a person cares for any organisation; else they see only patients opened to them."""
+    return bool((await db.one(conn, "SELECT EXISTS (SELECT hub_care_organisations()) AS cares"))["cares"])
+
+
+def _reach(actor: Actor, has_care: bool, keys: Sequence[Key]) -> str:
+    """Nothing that is not so anyway; so that indexes are used, which row-level security alone does not let be."""
+    found = []
+    if actor.kind == "node":
+        found.append("AND s.organisation_id = (SELECT hub_node_organisation('query'))")
+    elif actor.kind == "person" and not has_care:
+        found.append("AND s.patient_id = ANY (ARRAY(SELECT hub_granted_patients()))")
     if any(key.tag == "00080018" for key in keys):
-        conditions.append("AND i.organisation_id = ANY (ARRAY(SELECT id FROM organisation))")
-    return " ".join(conditions)
+        found.append("AND i.organisation_id = ANY (ARRAY(SELECT id FROM organisation))")
+    return " ".join(found)
 
 
 def _columns(depth: int, first: int, more: Collection[str]) -> str:
-    wanted = [f"{_UIDS[n]} AS uid{n}" for n in range(depth + 1)]
+    wanted = [_OWN, *(f"{_UIDS[n]} AS uid{n}" for n in range(depth + 1))]
     for n in range(first, depth + 1):
         wanted.append(f"{_LISTED[n]} AS listed{n}")
         missing = f"CASE WHEN {_LISTED[n]} IS NULL THEN to_jsonb({_ALIASES[n]}) - 'document' - 'listed' END"

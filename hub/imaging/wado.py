@@ -76,7 +76,7 @@ async def read_metadata(request: Request) -> Streamed:
     is_gzip = _accepts_gzip(request)
     body = await _joined(pieces, is_gzip)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if is_gzip else {})
-    return Streamed(_each(body), sum(map(len, body)), offer.media_type, headers)
+    return Streamed(body, sum(map(len, body)), offer.media_type, headers)
 
 
 def _accepts_gzip(request: Request) -> bool:
@@ -169,7 +169,7 @@ async def read_bulk(request: Request) -> Streamed:
 
 
 def _whole(pieces: Sequence[bytes | Slice], media_type: str) -> Streamed:
-    return Streamed(_each(pieces), Part(pieces, "").size, media_type)
+    return Streamed(pieces, Part(pieces, "").size, media_type)
 
 
 def _related(parts: Sequence[Part], kind: str, types: Sequence[str]) -> Streamed:
@@ -181,11 +181,6 @@ def _related(parts: Sequence[Part], kind: str, types: Sequence[str]) -> Streamed
         pieces += [head.encode(), *part.pieces]
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
     return _whole(pieces, f'multipart/related; type="{kind}"; boundary={boundary}')
-
-
-async def _each(pieces: Sequence[bytes | Slice]) -> AsyncIterator[bytes | Slice]:
-    for piece in pieces:
-        yield piece
 
 
 _STUDY: Final = f"{ROOT}/studies/{{study}}"

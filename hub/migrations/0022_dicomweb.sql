@@ -2,14 +2,25 @@
 
 ALTER TABLE dicom_node ADD COLUMN may_query boolean NOT NULL DEFAULT false;
 
--- The organisation of the node that acts, as long as it may do anything of its own accord; and if it may do this.
-CREATE OR REPLACE FUNCTION hub_node_organisation() RETURNS uuid LANGUAGE sql STABLE AS
-$$ SELECT organisation_id FROM dicom_node WHERE disabled_at IS NULL AND (may_send OR may_query)
-     AND id = CASE WHEN hub_actor_kind() = 'node' THEN current_setting('hub.actor_id', true)::uuid END $$;
-CREATE FUNCTION hub_node_organisation(to_do text) RETURNS uuid LANGUAGE sql STABLE AS
-$$ SELECT organisation_id FROM dicom_node WHERE disabled_at IS NULL
-     AND CASE to_do WHEN 'send' THEN may_send WHEN 'query' THEN may_query ELSE false END
-     AND id = CASE WHEN hub_actor_kind() = 'node' THEN current_setting('hub.actor_id', true)::uuid END $$;
+-- The organisation of the node that acts, as long as it may do anything of its own accord; and if it may do this. Their
+-- plans are kept for the session, which those of SQL functions are not: every policy of images asks.
+CREATE OR REPLACE FUNCTION hub_node_organisation() RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF current_setting('hub.actor_kind', true) IS DISTINCT FROM 'node' THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT organisation_id FROM dicom_node WHERE disabled_at IS NULL AND (may_send OR may_query)
+        AND id = current_setting('hub.actor_id', true)::uuid);
+END $$;
+CREATE FUNCTION hub_node_organisation(to_do text) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF current_setting('hub.actor_kind', true) IS DISTINCT FROM 'node' THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT organisation_id FROM dicom_node WHERE disabled_at IS NULL
+        AND CASE to_do WHEN 'send' THEN may_send WHEN 'query' THEN may_query ELSE false END
+        AND id = current_setting('hub.actor_id', true)::uuid);
+END $$;
 
 -- As in 0016. Who acts is found out once for a statement, not for each row; one who only asks writes nothing.
 ALTER POLICY reach ON dicom_study USING (

@@ -13,7 +13,7 @@ from dicom import uids
 from hub.core import db, errors, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
-from hub.imaging import dicom_studies, worklist
+from hub.imaging import dicom_studies, worklist_uids
 from hub.people import access, audit
 
 ECG_JOB: Final = "intake.ecg"
@@ -68,7 +68,7 @@ async def _by_accession(conn: Connection, at: datetime, study: Row) -> Row | Non
 
 async def _by_study_uid(conn: Connection, at: datetime, study: Row) -> Row | None:
     """The UID our worklist gave: a machine that lost the accession number may have kept it."""
-    request_id = worklist.request_of(study["study_uid"])
+    request_id = worklist_uids.request_of(study["study_uid"])
     if request_id is None:
         return None
     return await db.maybe(

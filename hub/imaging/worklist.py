@@ -17,6 +17,7 @@ from dicom.matching import Key
 from hub.core import db
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
+from hub.imaging.worklist_uids import study_uid_of
 from hub.people import access, audit
 
 REQUESTS_MAX: Final = 1000  # the newest; a clinic with more open ones should close some
@@ -24,7 +25,6 @@ ISSUER: Final = "TELEHUB"  # of the patient ids that are ours
 _SEXES: Final = {"male": "M", "female": "F", "other": "O"}
 _PRIORITIES: Final = {"stat": "STAT", "asap": "HIGH", "urgent": "HIGH", "routine": "ROUTINE"}  # PS3.3 C.4.11
 _PACEMAKER: Final = "心脏起搏器 pacemaker"
-_UUID_ROOT: Final = "2.25."  # PS3.5 B.2
 _SH, _LO, _LT = 16, 64, 10240  # characters (PS3.5 6.2)
 
 
@@ -50,19 +50,6 @@ async def worklist(
         found=len(steps),
     )  # fmt: skip
     return steps
-
-
-def study_uid_of(request_id: UUID) -> str:
-    """The study UID that our worklist gives: always the same for a request."""
-    return f"{_UUID_ROOT}{request_id.int}"
-
-
-def request_of(study_uid: str) -> UUID | None:
-    """The request a study UID would be of, if our worklist gave it."""
-    number = study_uid.removeprefix(_UUID_ROOT)
-    if number == study_uid or not number.isdigit() or int(number) >= 1 << 128:
-        return None
-    return UUID(int=int(number))
 
 
 def _step(row: Row, at: datetime, ae_title: str) -> Document:

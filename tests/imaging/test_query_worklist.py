@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from hub.core.actor import job
 from hub.imaging import reconciling
-from hub.imaging.worklist import request_of, study_uid_of
+from hub.imaging.worklist_uids import request_of, study_uid_of
 from tests import world
 from tests.imaging import asking
 from tests.imaging.asking import WORKLIST, Asking, find, identifier, needs_dcmtk, request, tool

@@ -15,7 +15,7 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 KINDS = ("ecg-12-lead", "holter", "imaging")
 UNDER_WAY = ("requested", "recording")
 GRAVE = ("serious", "critical")
-KEY = re.compile(r"\b(?:core|signin|desk|live|reading|admin)\.[a-z][\w.-]+")
+KEY = re.compile(r"\b(?:core|signin|desk|live|reading|admin|viewer|tools)\.[a-z][\w.-]+")
 
 # Text nodes that people see; what is set in monospace is a machine's own word (a topic, an action, an id).
 WORDS = """() => {

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, FloatRect, Page, Route, expect
 from hub.demo_district import ORGANISATIONS, RESIDENTS
 from tests.imaging import senders
 from tests.journeys.conftest import Hub, signed_in
-from tests.journeys.test_pages import AXE, GRAVE, LOCALES, OVERFLOW_PX, VIOLATIONS
+from tests.journeys.test_pages import AXE, GRAVE, KEY, LOCALES, OVERFLOW_PX, VIOLATIONS, WORDS
 
 WHO: Final = RESIDENTS[5]
 SIDE: Final = 128  # pixels
@@ -285,6 +285,7 @@ async def faults_on(page: Page) -> list[str]:
         if await other.count():
             await other.click()
             await other.wait_for(state="detached")
+        faults += [f"{locale}: {key} is not translated" for key in KEY.findall(await page.evaluate(WORDS))]
         faults += [f"{locale}: too wide"] * (await page.evaluate(OVERFLOW_PX) > 0)
         found = await page.evaluate(VIOLATIONS)
         faults += [f"{locale}: {rule} at {where}" for impact, rule, where in found if impact in GRAVE]

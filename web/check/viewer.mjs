@@ -27,7 +27,7 @@ async function load(path) {
 }
 
 const { toImage, toScreen, canvasTransform } = await load('viewer/viewport.ts');
-const { outward, interleaved } = await load('viewer/order.ts');
+const { outward, onward, interleaved } = await load('viewer/order.ts');
 const { greyTable, voiValue, fullWindow } = await load('viewer/windows.ts');
 const { Memory } = await load('viewer/memory.ts');
 const { merged, slicesOf } = await load('viewer/manifest.ts');
@@ -76,6 +76,9 @@ test('every place of a stack is wanted exactly once, the near and the coarse fir
       if (index < 0 || index >= count) continue;
       const places = [...outward(index, count, count % 2 ? 1 : -1)];
       assert.deepEqual([...places].sort((a, b) => a - b), all);
+      const going = [...onward(index, count, 1, 5)];
+      assert.deepEqual(going.slice(0, Math.min(6, count - index)), all.slice(index, index + 6));
+      assert.deepEqual([...new Set(going)].sort((a, b) => a - b), all);
       places.forEach((place, n) => assert.ok(n === 0 || Math.abs(place - index) >= Math.abs(places[n - 1] - index)));
     }
   }

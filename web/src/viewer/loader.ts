@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { ApiError, api } from '../core/api';
 import { decodeJpeg, NoDecoder, NotDecodable, type Codec } from './codec';
 import type { Kind, Memory } from './memory';
-import { interleaved, outward } from './order';
+import { interleaved, onward, outward } from './order';
 import { keyOf, StoredFrame } from './stored-frame';
 import type { Slice } from './types';
 
@@ -261,7 +261,8 @@ export class Loader {
     for (const frame of this.#shown()) if (frame?.decodable(true) && this.#mayDecode(frame)) void this.#decode(frame, true);
     for (const { slices, index } of this.#foci) {
       if (!this.codec.free) return;
-      for (const place of outward(index, slices.length, this.#ahead)) {
+      const places = this.#resting ? outward(index, slices.length, this.#ahead) : onward(index, slices.length, this.#ahead, PICTURES_KEPT);
+      for (const place of places) {
         if (!this.codec.free) return;
         const frame = this.frame(slices[place]);
         if (!frame?.decodable(false)) continue;

@@ -8,6 +8,15 @@ export function* outward(index: number, count: number, ahead: 1 | -1 = 1, most =
   }
 }
 
+/** The places ahead of who is scrolling, then all others; the near ones come again. */
+export function* onward(index: number, count: number, ahead: 1 | -1, most: number): Generator<number> {
+  for (let step = 0; step <= most; step++) {
+    const place = index + step * ahead;
+    if (place >= 0 && place < count) yield place;
+  }
+  yield* outward(index, count, ahead);
+}
+
 /** All of a stack coarse first: every 8th place, then every 4th, every 2nd, the rest; each once. */
 export function* interleaved(count: number): Generator<number> {
   for (let place = 0; place < count; place += 8) yield place;

@@ -7,6 +7,7 @@ ended, and one node's many associations keep nobody else out. What is asked is a
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from typing import Final, cast
@@ -42,6 +43,7 @@ ANSWER_S: Final = 60.0  # for a peer's answer to a sub-operation
 NODE_ASSOCIATIONS: Final = 16
 CONNECTIONS: Final = 256
 UNKNOWN_CONNECTIONS: Final = 32  # of one address that have not yet said who they are
+QUICKACK: Final = 12  # TCP_QUICKACK of Linux
 WATCH_EVERY_S: Final = 1.0
 FINISH_S: Final = 3.0
 ACTOR: Final = actor.job("query")
@@ -147,6 +149,7 @@ class Association:
         try:
             while not self.is_over and (data := await self._reader.read(READ_BYTES)):
                 self._heard_s = asyncio.get_running_loop().time()
+                self._acknowledge_at_once()
                 for event in self._acceptor.feed(memoryview(data)):
                     await self._on(event)
         except ProtocolFault as fault:
@@ -308,7 +311,15 @@ class Association:
         self._writer.write(data)
         async with asyncio.timeout(SEND_S):
             await self._writer.drain()
+        self._acknowledge_at_once()
         self._heard_s = asyncio.get_running_loop().time()
+
+    def _acknowledge_at_once(self) -> None:
+        """What the peer sends next: dcmtk holds the second half of an answer back until the first is acknowledged,
+        which Linux else does 40 ms later. Sending ends this mode, so it is asked for again and again.
+        """
+        with contextlib.suppress(OSError):  # a line that has gone
+            self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
     async def respond(
         self, context: Context, to: Command, status: int, comment: str = "",

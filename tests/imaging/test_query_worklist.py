@@ -1,6 +1,7 @@
 """The worklist: what waits for a clinic's machines, in their character set, until its images come back resolved."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -9,8 +10,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from hub.core import errors
 from hub.core.actor import job
-from hub.imaging import reconciling
+from hub.imaging import nodes, reconciling
 from hub.imaging.worklist_uids import request_of, study_uid_of
 from tests import world
 from tests.imaging import asking
@@ -92,6 +94,20 @@ async def test_a_machine_asks_for_its_own_day_modality_and_person(hub: Asking) -
     await hub.rows("UPDATE dicom_node SET worklist_modalities = '{CT}' RETURNING id")
     _, found = await find(hub, steps(), WORKLIST)
     assert [request_of(one.StudyInstanceUID) for one in found] == [old]
+
+
+async def test_what_a_node_makes_is_said_in_modalities(hub: Asking) -> None:
+    new = nodes.NewNode(
+        hub.town, "DX", "DXROOM", "192.0.2.7", may_query=True, worklist_modalities=["DX", "CR"]
+    )
+    async with hub.database.transaction(job("test"), AT) as conn:
+        await nodes.create_node(conn, job("test"), AT, new)
+        told = {
+            one["ae_title"]: one["worklist_modalities"] for one in await nodes.nodes(conn, job("test"), AT)
+        }
+        assert told == {"DXROOM": ["DX", "CR"], asking.AE_TITLE: None}
+        with pytest.raises(errors.BadInput):
+            await nodes.create_node(conn, job("test"), AT, replace(new, worklist_modalities=["a lung"]))
 
 
 @pytest.mark.parametrize("drop", ["StudyInstanceUID", "AccessionNumber"])

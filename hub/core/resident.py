@@ -6,6 +6,8 @@ have left behind in it does not live for long.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import importlib
 import os
 import signal
@@ -23,6 +25,7 @@ WAITING_MAX: Final = 100  # callers
 START_S: Final = 20.0  # with the decoders loaded on a busy machine
 CPU_S: Final = 3_600
 ANSWER_MAX: Final = 256 << 20
+PIPE_BYTES: Final = 1 << 20  # a picture goes through at once, not in pieces for each of which two processes wake
 _HEAD: Final = struct.Struct("<BI")  # 0: an answer, 1: the function refused; bytes that follow
 _READY: Final = b"\0"
 
@@ -38,6 +41,7 @@ class Resident:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._served = self._waiting = 0
         self._turn = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Resident":
         return self
@@ -47,7 +51,21 @@ class Resident:
 
     async def close(self) -> None:
         """End the child, if there is one."""
+        if self._warming is not None:
+            await asyncio.wait([self._warming])
         await self._end()
+
+    def warm(self) -> None:
+        """Begin the child now, if there is none, since somebody will soon call; nobody waits for it."""
+        if self._child is None and self._warming is None:
+            self._warming = asyncio.create_task(self._warm())
+
+    async def _warm(self) -> None:
+        async with self._turn:
+            with contextlib.suppress(SandboxFailed, OSError):  # the call will tell
+                if self._child is None:
+                    await self._begin()
+        self._warming = None
 
     async def call(self, payload: bytes) -> bytes:
         """What the function makes of the payload; `SandboxFailed` if it refuses, takes too long, or dies."""
@@ -129,6 +147,8 @@ def main() -> None:
     function = getattr(importlib.import_module(module), name)
     sandbox.confine(CPU_S, int(memory_mb))
     asked, answers = sys.stdin.buffer, sys.stdout.fileno()
+    with contextlib.suppress(OSError):  # what a user may have of pipes is used up: it is slower, no more
+        fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     _write(answers, _READY)
     while head := asked.read(4):
         payload = asked.read(int.from_bytes(head, "little"))

@@ -26,6 +26,7 @@ async def read_manifest(request: Request) -> Bytes:
     """A study's images; compressed, since a series is hundreds of descriptions that hardly differ."""
     async with request.transaction() as conn:
         found = await images.manifest(conn, request.actor, request.at, request.uuid("dicom_study_id"))
+    request.resource(RENDERER).warm()  # thumbnails are asked for next
     return Bytes(to_json(found).encode(), "application/json", compress=True)
 
 

@@ -35,6 +35,16 @@ async def test_calls_come_back_to_who_asked_and_one_that_left_disturbs_nobody() 
         assert await child.call(b"next") == b"txen"
 
 
+async def test_it_can_begin_before_it_is_called() -> None:
+    async with Resident("tests.core.sandboxed:reverse", 300, timeout_s=5.0) as child:
+        child.warm()
+        child.warm()
+        assert await child.call(b"ab") == b"ba"
+    other = Resident("tests.core.sandboxed:reverse", 300, timeout_s=5.0)
+    other.warm()
+    await other.close()
+
+
 async def test_it_reaches_nothing() -> None:
     async with Resident("tests.core.sandboxed:obey", 300, timeout_s=5.0) as child:
         assert await child.call(b"escape /nowhere") == b""

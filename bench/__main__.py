@@ -51,7 +51,7 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or names()
+    wanted = [name.replace("-", "_") for name in sys.argv[1:]] or names()
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
         raise SystemExit(f"no such bench: {', '.join(unknown)}; there are {', '.join(names())}")

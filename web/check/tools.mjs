@@ -69,7 +69,9 @@ test('letters at the edges name where the screen goes, however the picture is tu
     for (const view of views(next)) {
       const at = (x, y) => geometry.toPatient(plane, toImage(view, SIZE, [x, y]));
       const way = (to) => { const from = at(320, 240); const step = to.map((each, k) => each - from[k]); return geometry.lettersOf(step.map((each) => each / Math.hypot(...step))); };
-      const edges = geometry.edgesOf(placed, 0, geometry.screenWays(view));
+      const { right, down } = geometry.screenWays(view);
+      assert.ok(near([Math.hypot(...right), Math.hypot(...down)], [1, 1]));
+      const edges = geometry.edgesOf(placed, 0, { right, down });
       assert.deepEqual(edges, { top: way(at(320, 239)), right: way(at(321, 240)), bottom: way(at(320, 241)), left: way(at(319, 240)) });
     }
   }

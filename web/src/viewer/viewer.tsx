@@ -40,6 +40,13 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
   useLayoutEffect(() => root.current?.querySelector<HTMLElement>('.pane')?.focus({ preventScroll: true }), [study]);
   const { late, failed, retry } = useTools(study, write);
   const keys = (event: KeyboardEvent): void => { if (!onKey?.(event) && !late?.pressTool(event, late.tools)) press(event, study.panes, cine); };
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => { // what had the focus has gone, as a button does with what it was about: the keys are ours still
+    const nowhere = (event: KeyboardEvent): void => { if (event.target === document.body) latest.current(event); };
+    addEventListener('keydown', nowhere);
+    return () => removeEventListener('keydown', nowhere);
+  }, []);
   const { panes, error, manifest } = study;
   if (manifest.value === null && error.value !== null) {
     return error.value.status === 403 ? <NoRight /> : <ErrorState error={error.value} retry={() => { void study.reload(); }} />;

@@ -106,10 +106,10 @@ function ownEdges(placed: Placed, frame: number): { right: string; down: string 
   return right && down && opposite(right).length === right.length && opposite(down).length === down.length ? { right, down } : null;
 }
 
-/** The directions in the picture of right and down on the screen. */
+/** The directions in the picture of right and down on the screen, a pixel long. */
 export function screenWays(view: View): { right: Point; down: Point } {
   const size = { width: 0, height: 0 };
-  const at = (point: Point): Point => toImage({ ...view, x: 0, y: 0, stretch: 1 }, size, point);
+  const at = (point: Point): Point => toImage({ ...view, x: 0, y: 0, scale: 1, stretch: 1 }, size, point);
   return { right: at([1, 0]), down: at([0, 1]) };
 }
 

@@ -153,7 +153,7 @@ export class Hand {
   key(event: KeyboardEvent, mark: KeptMark, only: number | null): boolean {
     const mine = this.marks.mine(mark);
     const arrow = ARROWS[event.key];
-    if (event.key === 'Escape') { chosen.value = null; (event.currentTarget as SVGElement).blur(); }
+    if (event.key === 'Escape') { chosen.value = null; (event.currentTarget as SVGElement).closest<HTMLElement>('.pane')?.focus({ preventScroll: true }); }
     else if (event.key === 'Enter' && mine && WITH_TEXT.has(mark.kind)) this.writing.value = { mark: plain(mark), isNew: false };
     else if (event.key === 'Enter') chosen.value = mark.id;
     else if (!mine) return false;

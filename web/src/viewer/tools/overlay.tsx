@@ -121,7 +121,7 @@ function MarkView({ mark, points, lines, label, hand }: Seen & { hand: Hand }) {
   const kinds = t(`tools.${kindName(mark.kind, points)}`);
   return (
     <>
-      <g ref={ref} class={mark.id === chosen.value ? 'mark mark-chosen' : 'mark'} data-mark={mark.id} data-kind={mark.kind} tabIndex={0} role="button"
+      <g ref={ref} class={mark.id === chosen.value ? 'mark mark-chosen' : 'mark'} data-mark={mark.id} data-kind={mark.kind} tabindex={0} role="button"
         aria-label={[kinds, ...lines].join(t('tools.comma'))} aria-pressed={mark.id === chosen.value}
         onFocus={() => { chosen.value = mark.id; }} onPointerDown={(event) => hand.grabbed(event, mark, null)} onPointerMove={(event) => hand.dragged(event)}
         onPointerUp={() => hand.dropped()} onPointerCancel={() => hand.abandon()} onKeyDown={(event) => stopIf(event, hand.key(event, mark, null))}
@@ -148,7 +148,7 @@ function Handles({ mark, points, hand }: Seen & { hand: Hand }) {
   return (
     <g ref={ref}>
       {points.map(([x, y], n) => (
-        <g key={n} class="handle" data-test="handle" tabIndex={0} role="button" aria-label={t('tools.point', { number: n + 1 })}
+        <g key={n} class="handle" data-test="handle" tabindex={0} role="button" aria-label={t('tools.point', { number: n + 1 })}
           onPointerDown={(event) => hand.grabbed(event, mark, n)} onPointerMove={(event) => hand.dragged(event)} onPointerUp={() => hand.dropped()}
           onPointerCancel={() => hand.abandon()} onKeyDown={(event) => stopIf(event, hand.key(event, mark, n))}>
           <circle class="handle-hit" cx={x} cy={y} r={hitRadius} />

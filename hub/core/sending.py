@@ -23,7 +23,7 @@ async def send(transport: asyncio.Transport, pieces: Sequence[bytes | Slice]) ->
     if transport.get_extra_info("sslcontext") is not None:
         await _send_encrypted(transport, pieces)
         return
-    while transport.get_write_buffer_size():
+    while transport.get_write_buffer_size():  # noqa: ASYNC110  a transport tells nobody but its protocol
         await asyncio.sleep(EMPTY_WAIT_S)
     if transport.is_closing():
         raise ConnectionResetError("the line was cut")
@@ -39,7 +39,7 @@ async def _send_encrypted(transport: asyncio.Transport, pieces: Sequence[bytes |
     for piece in pieces:
         async with asyncio.timeout(STALLED_S * max(1, _size(piece) >> 20)):
             if isinstance(piece, bytes):
-                while transport.get_write_buffer_size() > AT_ONCE_BYTES:
+                while transport.get_write_buffer_size() > AT_ONCE_BYTES:  # noqa: ASYNC110  as above
                     await asyncio.sleep(EMPTY_WAIT_S)
                 transport.write(piece)
                 continue

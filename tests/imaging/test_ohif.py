@@ -88,8 +88,13 @@ def config(origin: str) -> str:
     return f"window.config = {json.dumps(whole)};"
 
 
+@pytest.fixture(scope="module")
+def pages(viewer: Path) -> dict[str, Path]:
+    return {f"/{path.relative_to(viewer)}": path for path in viewer.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
-async def origin(clinic: Clinic, viewer: Path) -> AsyncIterator[str]:
+async def origin(clinic: Clinic, viewer: Path, pages: dict[str, Path]) -> AsyncIterator[str]:
     """The viewer's pages and the hub behind one address, as a clinic's own proxy puts them together."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -107,9 +112,7 @@ async def origin(clinic: Clinic, viewer: Path) -> AsyncIterator[str]:
     async def page(request: web.Request) -> web.StreamResponse:
         if request.path == "/app-config.js":
             return web.Response(text=config(address), content_type="text/javascript")
-        file = (viewer / request.path.lstrip("/")).resolve()
-        inside = file.is_relative_to(viewer.resolve()) and file.is_file()
-        return web.FileResponse(file if inside else viewer / "index.html")
+        return web.FileResponse(pages.get(request.path, viewer / "index.html"))
 
     app = web.Application()
     app.router.add_get("/dicom-web/{rest:.*}", ask_hub)

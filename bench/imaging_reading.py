@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -158,8 +158,7 @@ class Client:
 
     def get(self, path: str, accept: str) -> int:
         """How many bytes came."""
-        self._ask(path, accept)
-        answer, size = self._line.getresponse(), 0
+        answer, size = self._answer(path, accept), 0
         while came := answer.readinto(self._piece):
             size += came
         if answer.status != 200:
@@ -167,17 +166,25 @@ class Client:
         return size
 
     def listed(self, path: str) -> list[Row]:
-        self._ask(path, JSON)
-        found: list[Row] = json.loads(self._line.getresponse().read())
+        found: list[Row] = json.loads(self._answer(path, JSON).read())
         return found
 
-    def _ask(self, path: str, accept: str) -> None:
+    def _answer(self, path: str, accept: str) -> HTTPResponse:
+        """Orthanc hangs up on a line that was idle for a second; then it is asked on a new one."""
+        try:
+            return self._asked(path, accept)
+        except ConnectionError:
+            self._line.close()
+            return self._asked(path, accept)
+
+    def _asked(self, path: str, accept: str) -> HTTPResponse:
         headers = {
             "Authorization": f"Bearer {TOKEN}",
             "Accept": accept,
             "Host": urlsplit(self.receiver.http).netloc,
         }
         self._line.request("GET", f"/dicom-web{path}", headers=headers)
+        return self._line.getresponse()
 
 
 _ONE: Final = f"/studies/{STUDY}/series/{SERIES}"

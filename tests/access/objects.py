@@ -166,6 +166,10 @@ async def _dicom_node(admin: Admin, case: Case) -> UUID:
         admin, "dicom_node", id=made, organisation_id=case.tenant.organisations["village"], name="x",
         ae_title=f"X{made.hex[:12]}", address="192.0.2.1", created_at=AT,
     )  # fmt: skip
+    await world.insert(
+        admin, "dicom_commitment", id=uuid4(), dicom_node_id=made, transaction_uid=f"2.25.{made.int}", asked="[]",
+        organisation_id=case.tenant.organisations["village"], asked_at=AT,
+    )  # fmt: skip
     return made
 
 

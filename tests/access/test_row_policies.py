@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from hub.core.actor import ANONYMOUS
+from hub.core.actor import ANONYMOUS, Actor
 from hub.core.db import Connection
 from tests import world
 from tests.access import objects
@@ -74,10 +74,11 @@ async def test_a_foreign_tenant_sees_no_row_of_any_guarded_table(
 
 async def test_the_own_tenant_sees_them(database: Databases, full: tuple[World, objects.Case]) -> None:
     """Otherwise the test above would pass on an empty database."""
-    two, _ = full
+    two, case = full
     seen = set()
-    for role in ("village_doctor", "township_doctor", "device_manager"):
-        async with database.app.transaction(two.own.actor(role), AT) as conn:
+    people = [two.own.actor(role) for role in ("village_doctor", "township_doctor", "device_manager")]
+    for actor in (*people, Actor("node", str(case.ids["dicom_node_id"]))):
+        async with database.app.transaction(actor, AT) as conn:
             seen |= {table for table in await _guarded(two.admin_dsn) if await _count(conn, table)}
     assert seen == set(await _guarded(two.admin_dsn))
 

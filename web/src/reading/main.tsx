@@ -2,17 +2,19 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../core/api';
 import { t } from '../core/i18n';
+import { later } from '../core/later';
 import { go, place } from '../core/place';
 import { Shell, startPage } from '../core/shell';
 import { Button, EmptyState, ErrorState, NoRight, Skeleton } from '../core/ui';
 import { CasePane, LostClaim } from './case-pane';
 import { KeysDialog, useKeys } from './keys';
-import { ImagePane } from './image-pane';
 import { openCase, type Opened } from './open-case';
 import { Panes } from './panes';
 import { nextTask, QueuePane, useQueue, type Queue } from './queue';
 import './reading.css';
 import { ReportPane } from './report';
+
+const ImagePane = later(() => import('./image-pane').then(({ ImagePane: part }) => part)); // who reads ECGs needn't fetch it
 
 type State = { open: Opened | null; error: ApiError | null };
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import psutil
 
 from hub.core import migrate, postgres
-from hub.imaging import nodes
+from hub.imaging.index import nodes
 from tests import parts, world
 
 ROOT = Path(__file__).parents[1]

@@ -27,8 +27,9 @@ from hub.core.actor import job
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import copying, dicom_studies, indexing
-from hub.imaging import worker as imaging_worker
+from hub.imaging.index import dicom_studies, indexing
+from hub.imaging.intake import worker as imaging_worker
+from hub.imaging.pictures import copying
 from tests import world
 from tests.imaging import senders
 

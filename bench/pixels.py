@@ -23,7 +23,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from dicom import phantom
 from dicom.pixels import copying
 from dicom.pixels.frames import open_pixels
-from hub.imaging import looking_at_frames
+from hub.imaging.pictures import looking_at_frames
 
 TURNS = 40
 Row = dict[str, Any]

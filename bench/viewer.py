@@ -24,8 +24,8 @@ from hub.core import http
 from hub.core.actor import job
 from hub.core.db import Database
 from hub.core.store import Store
-from hub.imaging import instances
-from hub.imaging.instances import Sender
+from hub.imaging.index import instances
+from hub.imaging.index.instances import Sender
 from tests import world
 
 SLICES = 200

@@ -33,8 +33,10 @@ from hub.core.http import Bytes, Request, Route
 from hub.core.lifecycle import Part
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicomweb, image_routes, mark_routes, nodes, rendering
-from hub.imaging import routes as imaging_routes
+from hub.imaging.dicomweb import routes as dicomweb
+from hub.imaging.index import nodes
+from hub.imaging.intake import routes as imaging_routes
+from hub.imaging.pictures import image_routes, mark_routes, rendering
 from hub.operations import live as operations_live
 from hub.operations import routes as operations_routes
 from hub.orders import routes as order_routes

@@ -16,17 +16,12 @@ from hub.core.db import Database
 from hub.core.jobs import JobKind, Worker
 from hub.core.role import Role
 from hub.core.settings import Settings
-from hub.imaging import (
-    commitment,
-    commitment_worker,
-    copies,
-    copying,
-    dicom_studies,
-    indexing,
-    reconciling,
-    uploads,
-)
-from hub.imaging import worker as imaging_worker
+from hub.imaging.dimse import commitment
+from hub.imaging.dimse import worker as node_worker
+from hub.imaging.index import dicom_studies, indexing, reconciling
+from hub.imaging.intake import uploads
+from hub.imaging.intake import worker as imaging_worker
+from hub.imaging.pictures import copying
 from hub.ingest import record_pass, replay
 from hub.ingest import worker as ingest_worker
 from hub.people import proofs as people_proofs
@@ -48,7 +43,7 @@ JOBS: Mapping[str, JobKind] = {
     **telemetry_worker.JOBS,
     **imaging_worker.JOBS,
     **indexing.JOBS,
-    **commitment_worker.JOBS,
+    **node_worker.JOBS,
     **copying.JOBS,
     **alarm_worker.JOBS,
     **record_pass.JOBS,
@@ -70,7 +65,7 @@ EVERY: jobs.Every = {
 ENQUEUED = (
     uploads.TAKE_IN_JOB,
     indexing.INDEX_JOB,
-    copies.JOB,
+    indexing.COPIES_JOB,
     dicom_studies.COMPLETE_JOB,
     reconciling.ECG_JOB,
     reconciling.TAKEN_BACK_JOB,

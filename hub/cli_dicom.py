@@ -19,7 +19,7 @@ ACTOR = actor.job("operator")
 
 async def export(settings: Settings, arguments: Arguments) -> None:
     from dicom.deidentify import Options
-    from hub.imaging.exporting import Asked, export_study
+    from hub.imaging.index.exporting import Asked, export_study
 
     options = Options(
         "modified" if arguments.move_dates else "removed",
@@ -41,7 +41,7 @@ async def export(settings: Settings, arguments: Arguments) -> None:
 
 
 async def reindex(settings: Settings, arguments: Arguments) -> None:
-    from hub.imaging import reindexing
+    from hub.imaging.index import reindexing
 
     async with lifecycle.database_server(settings) as own:
         assert own.dsn is not None

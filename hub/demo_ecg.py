@@ -13,7 +13,7 @@ from hub.core.actor import Actor
 from hub.core.db import Database
 from hub.core.store import Store
 from hub.demo_district import TWELVE_LEAD, Person
-from hub.imaging import uploads
+from hub.imaging.intake import uploads
 from hub.orders import requests
 from hub.orders.requests import NewRequest
 

@@ -12,8 +12,8 @@ from hub.core.actor import Actor
 from hub.core.db import Database
 from hub.core.store import Store
 from hub.demo_district import Person
-from hub.imaging import instances
-from hub.imaging.instances import Sender
+from hub.imaging.index import instances
+from hub.imaging.index.instances import Sender
 from hub.orders import requests
 from hub.orders.requests import NewRequest
 

@@ -6,8 +6,8 @@ from hub.core import clock, supervisor
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import query_listening
-from hub.imaging.query_request import Hub
+from hub.imaging.dimse import query_listening
+from hub.imaging.dimse.query_request import Hub
 
 CONNECTIONS = 4
 

@@ -6,7 +6,7 @@ from hub.core import clock, supervisor
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import listening
+from hub.imaging.dimse import listening
 
 CONNECTIONS = 4
 

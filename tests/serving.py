@@ -13,7 +13,7 @@ from hub.core import http
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import nodes
+from hub.imaging.index import nodes
 from hub.people import access, identity, sessions
 from hub.people.routes import KEYS
 from tests.world import Tenant

@@ -18,6 +18,8 @@ PACKAGES = ("hub", "devices", "dicom", "ecg")
 ORDER = (
     "core", "people", "orders", "telemetry", "imaging", "alarms", "ingest", "reading", "operations", "consult",
 )  # fmt: skip
+# Rooms of hub/imaging; each imports only itself and what stands before it.
+ROOMS = ("index", "pictures", "intake", "dimse", "dicomweb")
 # Modules of hub/ that stand above every domain.
 COMPOSERS = {
     "app",
@@ -139,6 +141,15 @@ def test_a_domain_imports_only_lower_ones(name: str) -> None:
         for imported in imports(module):
             reached = domain(imported)
             assert reached is None or reached in lower, f"{module} imports {imported}"
+
+
+def test_rooms_of_imaging_import_only_lower_ones() -> None:
+    place = "hub.imaging."
+    found = {name: name.removeprefix(place).split(".")[0] for name in modules() if name.startswith(place)}
+    assert set(found.values()) == set(ROOMS)
+    for name, room in found.items():
+        others = {found[other] for other in imports(name) & found.keys()} - {room}
+        assert all(ROOMS.index(other) < ROOMS.index(room) for other in others), f"{name} imports {others}"
 
 
 def test_nothing_imports_in_a_circle() -> None:

@@ -16,11 +16,11 @@ from hub.core.fields import to_json
 from hub.core.logging import failure_place, log
 from hub.core.store import Slice
 
-# Pages load only what the hub itself serves; `blob:` for images and workers made by the page. 'wasm-unsafe-eval' lets a page
-# compile WebAssembly that the hub served (the decoder of images); strings stay no code.
+# Pages load only what the hub itself serves; `blob:` for images and workers made by the page. 'wasm-unsafe-eval' lets a
+# page compile WebAssembly that the hub served (the decoder of images); strings stay no code.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:;"
-    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; worker-src 'self' blob:;"
+    " media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -25,7 +25,9 @@ WAITING_MAX: Final = 100  # callers
 START_S: Final = 20.0  # with the decoders loaded on a busy machine
 CPU_S: Final = 3_600
 ANSWER_MAX: Final = 256 << 20
-PIPE_BYTES: Final = 1 << 20  # a picture goes through at once, not in pieces for each of which two processes wake
+PIPE_BYTES: Final = (
+    1 << 20
+)  # a picture goes through at once, not in pieces for each of which two processes wake
 _HEAD: Final = struct.Struct("<BI")  # 0: an answer, 1: the function refused; bytes that follow
 _READY: Final = b"\0"
 

@@ -3,7 +3,7 @@
 CREATE TABLE dicom_pixels (
     dicom_instance_id uuid PRIMARY KEY REFERENCES dicom_instance,
     state text NOT NULL CHECK (state IN ('ready', 'none', 'failed')), -- none: it has no pixels (reports, ECG)
-    fault text CHECK ((fault IS NULL) = (state <> 'failed')),         -- a key of hub/imaging/pixel_reasons.py
+    fault text CHECK ((fault IS NULL) = (state <> 'failed')),         -- a key of hub/imaging/pictures/pixel_reasons.py
     file_sha256 text REFERENCES stored_file CHECK ((file_sha256 IS NULL) = (state <> 'ready')),
     media_type text CHECK (media_type IN ('image/jphc', 'image/jpeg')), -- of each frame of the file
     layout jsonb,                                                     -- docs/protocol/http.md, Images

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecg.annotate import annotate
-from hub.imaging.ecg_files import read_record
+from hub.imaging.intake.ecg_files import read_record
 
 
 def annotate_files(paths: Sequence[Path], out: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from hub.core import ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows, run
-from hub.imaging import forwarding
+from hub.imaging.dimse import forwarding
 from hub.people import access, audit
 from hub.reading.routing import require_edit, require_usable, study_facts
 from hub.reading.rules import Condition

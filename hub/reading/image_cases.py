@@ -14,8 +14,8 @@ from uuid import UUID
 from hub.core import errors
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows
-from hub.imaging import marks
-from hub.imaging.instances import HUB
+from hub.imaging.index.instances import HUB
+from hub.imaging.pictures import marks
 from hub.reading.signing import canonical
 
 PRIORS_MAX: Final = 50

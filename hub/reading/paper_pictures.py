@@ -9,8 +9,8 @@ from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one
 from hub.core.jobs import Context
 from hub.core.resident import Resident
-from hub.imaging import rendering
-from hub.imaging.rendering import JPEG, Picture
+from hub.imaging.pictures import rendering
+from hub.imaging.pictures.rendering import JPEG, Picture
 from hub.reading.paper_images import KEY_IMAGES_MAX
 
 EDGE_PIXELS: Final = 1_000  # 86 mm at 300 points an inch

@@ -7,7 +7,7 @@ from ecg import holter
 from ecg.twelve_lead.case import Request
 from ecg.twelve_lead.report import is_twelve_lead
 from hub.core import errors
-from hub.imaging.ecg_files import read_record
+from hub.imaging.intake.ecg_files import read_record
 from hub.reading.words import word
 
 

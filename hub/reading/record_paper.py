@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ecg import holter
 from ecg.record import Record, main_group
 from hub.core.pdf import GREY, WARNING, Frame, Paper
-from hub.imaging.ecg_files import read_record
+from hub.imaging.intake.ecg_files import read_record
 from hub.reading import disclosure, paper
 from hub.reading.cases import LEAD_IN_S, STRIP_S, finding_view
 from hub.reading.sheet import MISSING, Sheet

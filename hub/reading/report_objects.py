@@ -16,8 +16,8 @@ import cbor2
 from hub.core import actor, sandbox
 from hub.core.db import Connection, Row, maybe, one, rows
 from hub.core.jobs import Context
-from hub.imaging import instances
-from hub.imaging.instances import HUB, Sender
+from hub.imaging.index import instances
+from hub.imaging.index.instances import HUB, Sender
 from hub.people import audit
 from hub.reading.forwarding import forward_study
 from hub.reading.paper import TITLES, study_kind

@@ -13,7 +13,7 @@ from ecg import integrity
 from hub.core import errors
 from hub.core.db import Connection, Row, maybe, one, rows
 from hub.core.store import Store
-from hub.imaging.instances import HUB
+from hub.imaging.index.instances import HUB
 from hub.reading.document import analysis_sha256, edits_sha256
 from hub.reading.drafts import read_edits
 from hub.reading.image_cases import images_sha256

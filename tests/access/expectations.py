@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from hub.core import changes, http
-from hub.imaging.images import PDF_CLASS
+from hub.imaging.pictures.images import PDF_CLASS
 from hub.people import access
 from tests.access.objects import DRAFT, NOTE, Case, a_document, an_instance
 from tests.imaging.tus import encoded
@@ -24,8 +24,9 @@ Ids = dict[str, UUID | str]
 def routes() -> list[http.Route]:
     """Every route the composer and every domain declare."""
     found = [*import_module("hub.app").OWN_ROUTES, changes.parts()[0]]
-    for path in sorted(path for name in EDGES for path in HUB.glob(f"*/{name}.py")):
-        found += getattr(import_module(f"hub.{path.parent.name}.{path.stem}"), "ROUTES", ())
+    for path in sorted(path for name in EDGES for path in HUB.rglob(f"{name}.py")):
+        name = ".".join(path.relative_to(HUB.parent).with_suffix("").parts)
+        found += getattr(import_module(name), "ROUTES", ())
     return found
 
 

@@ -19,7 +19,7 @@ from ecg.analysis import Edit
 from ecg.record import Lead, Record
 from ecg.synthetic import Segment, Synthesiser
 from hub.core.store import Store
-from hub.imaging.images import PDF_CLASS
+from hub.imaging.pictures.images import PDF_CLASS
 from tests import world
 from tests.imaging import senders
 from tests.world import AT, Admin, Tenant

@@ -11,8 +11,8 @@ from hub.app import RETENTION, web_application
 from hub.core import http
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import rendering
-from hub.imaging.image_routes import RENDERER
+from hub.imaging.pictures import rendering
+from hub.imaging.pictures.image_routes import RENDERER
 from hub.operations.live import WATCH, Watch
 from hub.people import access
 from hub.people.routes import SWEEPERS

@@ -171,7 +171,7 @@ def test_a_uid_is_digits_and_dots(uid: str, valid: bool) -> None:
             b"\\ISO 2022 IR 58",
             b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=",
             "Zhang^XiaoDong=张^小东=",
-        ),  # fmt: skip
+        ),
         (b"GB18030", "王^建国".encode("gb18030"), "王^建国"),
         (b"GBK", "王^建国".encode("gbk"), "王^建国"),
         (b"\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", "Yamada^Tarou=山田^太郎"),

@@ -15,7 +15,11 @@ import pytest
 from dicom.phantom import FIELD_MM, NOISE_HU, SLICE_MM, Chest, Patient, files, hounsfield
 
 CHEST = Chest(
-    UUID(int=7), Patient("王^建国", "P1", "19500501", "M", "A1"), datetime(2026, 11, 21, tzinfo=UTC), slices=3, side=256
+    UUID(int=7),
+    Patient("王^建国", "P1", "19500501", "M", "A1"),
+    datetime(2026, 11, 21, tzinfo=UTC),
+    slices=3,
+    side=256,
 )
 
 

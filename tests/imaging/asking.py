@@ -26,9 +26,10 @@ from hub.core.actor import job
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import indexing, instances, query_listening
-from hub.imaging.instances import Sender
-from hub.imaging.query_request import Hub
+from hub.imaging.dimse import query_listening
+from hub.imaging.dimse.query_request import Hub
+from hub.imaging.index import indexing, instances
+from hub.imaging.index.instances import Sender
 from tests import parts, world
 from tests.imaging import senders
 from tests.parts import Databases

@@ -13,9 +13,12 @@ from hub.core import db, ids, jobs
 from hub.core.actor import job
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import copying, dicomweb, image_routes, indexing, mark_routes, rendering
-from hub.imaging import routes as imaging
-from hub.imaging import worker as imaging_worker
+from hub.imaging.dicomweb import routes as dicomweb
+from hub.imaging.dimse import worker as node_worker
+from hub.imaging.index import indexing
+from hub.imaging.intake import routes as imaging
+from hub.imaging.intake import worker as imaging_worker
+from hub.imaging.pictures import copying, image_routes, mark_routes, rendering
 from hub.orders import routes as orders
 from hub.reading import routes as reading
 from hub.reading import worker as reading_worker
@@ -23,7 +26,7 @@ from tests import serving, world
 from tests.parts import Databases
 from tests.serving import Client, Serving
 
-JOBS = {**imaging_worker.JOBS, **indexing.JOBS, **copying.JOBS, **reading_worker.JOBS}
+JOBS = {**imaging_worker.JOBS, **indexing.JOBS, **copying.JOBS, **node_worker.JOBS, **reading_worker.JOBS}
 
 
 @dataclass

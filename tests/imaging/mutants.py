@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from hub.imaging import looking
+from hub.imaging.index import framing
+from hub.imaging.intake import looking
 
 HANG_S = 5.0
 MOST_BYTES = 1 << 20  # of a mutant
@@ -46,7 +47,7 @@ def _looked(path: Path) -> str:
     signal.setitimer(signal.ITIMER_REAL, HANG_S)
     try:
         asked = {"path": str(path), "zone": "Asia/Shanghai"}
-        head, _ = looking.answered(looking.look(json.dumps(asked).encode()))
+        head, _ = framing.answered(looking.look(json.dumps(asked).encode()))
         for member in head["members"] if head["kind"] == "zip" else ():
             looking.unpack(json.dumps({"path": str(path), "names": [member["name"]]}).encode())
     except ValueError:

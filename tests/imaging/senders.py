@@ -21,8 +21,8 @@ from dicom import part10, uids
 from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import listening as dicom_ports
-from hub.imaging import nodes
+from hub.imaging.dimse import listening as dicom_ports
+from hub.imaging.index import nodes
 from tests import parts, world
 from tests.world import World
 

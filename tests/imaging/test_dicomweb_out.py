@@ -20,7 +20,7 @@ from pydicom.encaps import encapsulate, encapsulate_extended
 
 from dicom.multipart import PartBegun, PartBytes, Reader, parameters
 from hub.core.actor import Actor
-from hub.imaging import indexing, instances, nodes, querying
+from hub.imaging.index import indexing, instances, nodes, querying
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic

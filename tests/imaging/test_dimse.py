@@ -19,7 +19,8 @@ from pynetdicom import _config as pynetdicom_config
 
 from dicom import pdus, uids
 from hub.core import tls
-from hub.imaging import dimse, spares
+from hub.imaging.dimse import association as dimse
+from hub.imaging.dimse import spares
 from tests import parts, world
 from tests.dicom import peer
 from tests.imaging import senders

@@ -10,7 +10,7 @@ from ecg import formats
 from ecg.record import Lead, Record
 from ecg.synthetic import DAY, Synthesiser
 from hub.core import errors
-from hub.imaging.ecg_files import read_record
+from hub.imaging.intake.ecg_files import read_record
 from tests import world
 
 FS_HZ, LEADS = 250, ("MDC_ECG_LEAD_II", "MDC_ECG_LEAD_V1")

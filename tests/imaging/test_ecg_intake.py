@@ -19,8 +19,9 @@ from pypdf import PdfReader
 from ecg import formats
 from ecg.record import Lead, Record
 from hub.core.actor import job
-from hub.imaging import nodes, taking_in
-from hub.imaging.lines import line_of
+from hub.imaging.index import nodes
+from hub.imaging.intake import taking_in
+from hub.imaging.intake.lines import line_of
 from hub.telemetry.blocks import runs_of
 from tests import world
 from tests.ecg import twelve_leads as twelve

@@ -21,8 +21,9 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from dicom.part10 import data_set_hash
 from hub.core import db, errors
 from hub.core.actor import job
-from hub.imaging import forwarding, indexing, nodes
-from hub.imaging.forwarding import next_opening
+from hub.imaging.dimse import forwarding
+from hub.imaging.dimse.forwarding import next_opening
+from hub.imaging.index import indexing, nodes
 from hub.reading import forwarding as rules
 from tests import parts, world
 from tests.imaging.conftest import Clinic

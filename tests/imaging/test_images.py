@@ -14,8 +14,9 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from dicom import phantom, uids
 from dicom.pixels import copying as pixel_copies
 from hub.core.actor import job
-from hub.imaging import images, indexing, instances
-from hub.imaging.instances import Sender
+from hub.imaging.index import indexing, instances
+from hub.imaging.index.instances import Sender
+from hub.imaging.pictures import images
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic

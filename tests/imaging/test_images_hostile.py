@@ -13,7 +13,7 @@ import numpy as np
 
 from dicom.pixels.faults import CODES
 from hub.core.store import Store
-from hub.imaging import copying, pixel_reasons
+from hub.imaging.pictures import copying, pixel_reasons
 from tests.dicom import made_pixels
 from tests.imaging import senders
 from tests.imaging.mutants import mutated

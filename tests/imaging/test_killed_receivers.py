@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientSession
 
 from dicom import pdus, uids
 from hub.core.store import Store
-from hub.imaging import nodes
+from hub.imaging.index import nodes
 from tests import parts, world
 from tests.dicom import peer
 from tests.imaging import senders

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hub.imaging import marks
+from hub.imaging.pictures import marks
 from tests import world
 from tests.access import objects
 from tests.imaging.conftest import Clinic

@@ -18,7 +18,7 @@ from playwright.async_api import Page, async_playwright
 from pydicom.dataset import Dataset
 
 from hub.core.actor import Actor
-from hub.imaging import indexing, instances, nodes
+from hub.imaging.index import indexing, instances, nodes
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel as COMMITMENT
 
 from dicom import services
 from hub.core import jobs
-from hub.imaging import commitment_worker
+from hub.imaging.dimse import worker as node_worker
 from tests.imaging import asking, senders
 from tests.imaging.asking import Asking
 from tests.parts import Databases
@@ -98,7 +98,7 @@ def listening(hub: Asking, heard: Heard) -> Iterator[None]:
 async def run_jobs(hub: Asking) -> list[dict[str, Any]]:
     """What is due a minute later; the jobs that are left."""
     at = AT + timedelta(minutes=1)
-    hand = jobs.Worker(hub.database, hub.store, hub.settings, commitment_worker.JOBS, lambda: at, "test")
+    hand = jobs.Worker(hub.database, hub.store, hub.settings, node_worker.JOBS, lambda: at, "test")
     await jobs.run_due(hand)
     return await hub.rows("SELECT kind, error FROM job")
 

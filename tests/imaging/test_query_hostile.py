@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 from dicom import commands, identifiers, pdus, services, uids
 from dicom.errors import InvalidInstance
 from hub.core import tls
-from hub.imaging import query_scp
+from hub.imaging.dimse import query_scp
 from tests.dicom import peer
 from tests.imaging import asking, senders
 from tests.imaging.asking import Asking, find, identifier, needs_dcmtk, tool
@@ -192,7 +192,7 @@ async def test_who_is_not_known_or_may_not_is_turned_away(hub: Asking) -> None:
 
 
 async def test_a_query_that_takes_too_long_is_given_up(hub: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.imaging import query_find, query_request
+    from hub.imaging.dimse import query_find, query_request
 
     await hub.series("1.2.1", 3)
 

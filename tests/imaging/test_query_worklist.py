@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from hub.core import errors
 from hub.core.actor import job
-from hub.imaging import nodes, reconciling
-from hub.imaging.worklist_uids import request_of, study_uid_of
+from hub.imaging.index import nodes, reconciling
+from hub.imaging.index.worklist_uids import request_of, study_uid_of
 from tests import world
 from tests.imaging import asking
 from tests.imaging.asking import WORKLIST, Asking, find, identifier, needs_dcmtk, request, tool

@@ -13,7 +13,7 @@ from dicom import matching
 from dicom.matching import InvalidKey
 from hub.core import errors
 from hub.core.actor import Actor
-from hub.imaging import indexing, instances, looking_at_dicom, nodes, querying
+from hub.imaging.index import indexing, instances, looking_at_dicom, nodes, querying
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic

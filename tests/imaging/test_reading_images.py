@@ -14,8 +14,9 @@ import pytest
 
 from dicom.objects.writing import PDF_CLASS, TEXT_SR_CLASS
 from hub.core.actor import job
-from hub.imaging import forwarding, indexing
-from hub.imaging.instances import HUB
+from hub.imaging.dimse import forwarding
+from hub.imaging.index import indexing
+from hub.imaging.index.instances import HUB
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic

@@ -18,7 +18,8 @@ import pytest
 from dicom import InvalidInstance, commands, part10, pdus, uids
 from dicom.header import scan, scan_deflated
 from hub.core.store import Store
-from hub.imaging import dicomweb, nodes
+from hub.imaging.dicomweb import routes as dicomweb
+from hub.imaging.index import nodes
 from tests import parts, serving, world
 from tests.dicom import peer
 from tests.imaging import senders

@@ -13,8 +13,8 @@ from hub.core import errors, jobs
 from hub.core.actor import job
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import dicom_studies, indexing, instances, reconciling
-from hub.imaging.instances import Sender
+from hub.imaging.index import dicom_studies, indexing, instances, reconciling
+from hub.imaging.index.instances import Sender
 from tests import world
 from tests.imaging import senders
 from tests.parts import Databases

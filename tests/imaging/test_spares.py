@@ -7,7 +7,7 @@ import pytest
 
 from hub.core.incoming import Incoming
 from hub.core.store import Store
-from hub.imaging.spares import READY, Spares
+from hub.imaging.dimse.spares import READY, Spares
 
 
 async def test_every_file_is_new_and_what_nobody_took_goes(tmp_path: Path) -> None:

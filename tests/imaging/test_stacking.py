@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.imaging.stacking import in_order
+from hub.imaging.pictures.stacking import in_order
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 

@@ -14,7 +14,9 @@ from dicomweb_client.api import DICOMwebClient
 from dicomweb_client.session_utils import create_session
 
 from hub.core.store import Store
-from hub.imaging import dicomweb, nodes, stow
+from hub.imaging.dicomweb import routes as dicomweb
+from hub.imaging.dicomweb import stow
+from hub.imaging.index import nodes
 from tests import serving, world
 from tests.imaging import senders
 from tests.parts import Databases

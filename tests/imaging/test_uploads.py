@@ -11,7 +11,7 @@ import pytest
 from hub.core import disk
 from hub.core.jobs import Context
 from hub.core.settings import Settings
-from hub.imaging import uploads, worker
+from hub.imaging.intake import uploads, worker
 from tests import world
 from tests.imaging.conftest import Clinic
 from tests.imaging.tus import RESUMABLE, Sending

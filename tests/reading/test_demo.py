@@ -7,7 +7,7 @@ from hub.core import clock, db, jobs
 from hub.core.db import Connection
 from hub.core.settings import Settings
 from hub.core.store import Store
-from hub.imaging import worker as imaging_worker
+from hub.imaging.intake import worker as imaging_worker
 from hub.people import access
 from hub.reading import worker
 from tests.parts import Databases

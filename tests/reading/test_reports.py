@@ -208,8 +208,8 @@ async def test_another_paper_in_the_place_of_the_first_is_named(agreed: World, c
 async def test_a_signed_report_cannot_be_changed_by_the_hub(agreed: World, case: dict[str, Any]) -> None:
     report = await sign(agreed, case)
     for column in ("content", "status", "signature", "signed_content"):
-        async with agreed.transaction(SEEDER) as conn:
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with agreed.transaction(SEEDER) as conn:
                 await db.run(conn, f"UPDATE report SET {column} = {column} WHERE id = %s", (report["id"],))
 
 

@@ -1,6 +1,6 @@
 // One budget in bytes for all the page keeps of images, encoded and decoded; what was looked at longest ago goes first.
 const MB = 1e6;
-const MOST_BYTES = 200 * MB; // of two CTs of 200 slices all 84 MB encoded and half of them decoded; with the browser's own part below 600 MB
+const MOST_BYTES = 170 * MB; // of two CTs of 200 slices all 84 MB encoded and the rest decoded; with the browser's own part below 600 MB
 const SMALL_BYTES = 160 * MB; // of a phone or PC with 2 GB or less
 
 export type Kind = 'encoded' | 'decoded';

@@ -1,0 +1,1 @@
+"""DICOM over the web: storing (STOW-RS), searching (QIDO-RS) and fetching (WADO-RS)."""

@@ -1,0 +1,1 @@
+"""DICOM studies, series and instances: stored, indexed, searched, found by UID, and whose they are."""

@@ -46,7 +46,7 @@ def spacing(data_set: Dataset, shared: Dataset | None, group: Dataset | None) ->
     for keyword in _SPACINGS:
         pair = measured if keyword == "PixelSpacing" else numbers(data_set, keyword, 2)
         if pair and min(pair) > 0:
-            found = {"spacing_mm": pair, "spacing_source": keyword}
+            found = {"spacing_mm": pair, "spacing_source": _source(data_set, keyword, pair)}
             break
     else:
         if regions and all(region["spacing_mm"] == regions[0]["spacing_mm"] for region in regions):
@@ -55,6 +55,14 @@ def spacing(data_set: Dataset, shared: Dataset | None, group: Dataset | None) ->
         "spacing_note": word(data_set, "PixelSpacingCalibrationType") or None,
         **({"regions": regions} if regions else {}),
     }
+
+
+def _source(data_set: Dataset, keyword: str, pair: Sequence[float]) -> str:
+    """Projection images that were not calibrated give the detector's spacing twice (PS3.3 10.7.1.3)."""
+    is_detector = numbers(data_set, "ImagerPixelSpacing", 2) == list(pair)
+    return (
+        "ImagerPixelSpacing" if is_detector and not word(data_set, "PixelSpacingCalibrationType") else keyword
+    )
 
 
 def _regions(data_set: Dataset) -> Sequence[dict[str, Any]]:

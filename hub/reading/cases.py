@@ -14,6 +14,7 @@ import numpy as np
 from ecg import findings as ecg_findings
 from ecg.analysis import CLASSES, Analysis
 from ecg.rhythms import RULES
+from hub.core import errors
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, one, rows
 from hub.people import access, audit
@@ -56,6 +57,16 @@ async def read_case(conn: Connection, actor: Actor, at: datetime, task_id: UUID)
         organisation_id=task["organisation_id"], patient_id=task["patient_id"],
     )  # fmt: skip
     return case
+
+
+async def images_of_task(conn: Connection, actor: Actor, at: datetime, task_id: UUID) -> str:
+    """The hash over the images of an open case, for a page that asks whether any have come; no look into the record."""
+    task = await read_task(conn, task_id)
+    await access.require(conn, actor, at, "report.write", organisation_id=task["organisation_id"])
+    await access.require(conn, actor, at, "images.read", patient_id=task["patient_id"])
+    if task["dicom_study_id"] is None:
+        raise errors.error("not_found")
+    return await image_cases.images_sha256(conn, task["dicom_study_id"])
 
 
 async def _recording_parts(conn: Connection, actor: Actor, at: datetime, task: Row) -> dict[str, Any]:

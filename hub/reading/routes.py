@@ -54,6 +54,12 @@ async def read_case(request: Request) -> Any:
         return await cases.read_case(conn, request.actor, request.at, request.uuid("task_id"))
 
 
+async def images_of_task(request: Request) -> Any:
+    async with request.transaction() as conn:
+        sha256 = await cases.images_of_task(conn, request.actor, request.at, request.uuid("task_id"))
+    return {"sha256": sha256}
+
+
 async def read_beats(request: Request) -> Any:
     first = request.query.integer("from_sample", 0, 2**53)
     last = request.query.integer("to_sample", first, 2**53)
@@ -219,6 +225,7 @@ ROUTES = (
     Route("POST", "/api/tasks/{task_id}/heartbeat", extend_lease, "task.claim"),
     Route("POST", "/api/tasks/{task_id}/release", release_task, "task.release"),
     Route("GET", "/api/tasks/{task_id}/case", read_case, "report.write"),
+    Route("GET", "/api/tasks/{task_id}/images", images_of_task, "report.write"),
     Route("GET", "/api/analyses/{analysis_id}/beats", read_beats, "recording.read"),
     Route("POST", "/api/analyses/{analysis_id}/edits", add_edit, "report.write"),
     Route("PUT", "/api/tasks/{task_id}/draft", save_draft, "report.write"),

@@ -136,6 +136,11 @@ CALLS: dict[str, Call] = {
         names=("dicom_instance_id",),
         prepare=_WITH_PATIENT,
     ),
+    "GET /api/tasks/{task_id}/images": Call(
+        names=("dicom_study_id",),
+        prepare="""UPDATE study SET recording_id = NULL, dicom_study_id = %(dicom_study_id)s
+            WHERE id = (SELECT study_id FROM task WHERE id = %(task_id)s)""",
+    ),
     "DELETE /api/images/{dicom_study_id}/annotations/{annotation_id}": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}/marks": Call(prepare=_WITH_PATIENT),
     "GET /api/images/{dicom_study_id}": Call(prepare=_WITH_PATIENT),
@@ -247,7 +252,11 @@ ROOT_ONLY = {
     "POST /api/jobs/{job_id}/retry",
 }
 # Only for the reader who has claimed the task: the case opens the patient.
-CLAIMANT_ONLY = {"GET /api/tasks/{task_id}/case", "POST /api/analyses/{analysis_id}/edits"}
+CLAIMANT_ONLY = {
+    "GET /api/tasks/{task_id}/case",
+    "GET /api/tasks/{task_id}/images",
+    "POST /api/analyses/{analysis_id}/edits",
+}
 # What readers may with images of patients whose task they have claimed; none is in the way of these paths.
 OF_CLAIMED_PATIENT = {"images.annotate"}
 # The family member holds a grant on every patient, the reader on those whose task it has claimed.

@@ -117,6 +117,31 @@ def test_a_layout_says_what_the_data_set_says() -> None:
     assert told["smallest"] > 0
 
 
+@pytest.mark.parametrize(
+    ("told", "source"),
+    [
+        ({"PixelSpacing": [0.2, 0.2]}, "PixelSpacing"),
+        ({"ImagerPixelSpacing": [0.2, 0.2]}, "ImagerPixelSpacing"),
+        ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.2]}, "ImagerPixelSpacing"),
+        ({"PixelSpacing": [0.18, 0.18], "ImagerPixelSpacing": [0.2, 0.2]}, "PixelSpacing"),
+        (
+            {
+                "PixelSpacing": [0.2, 0.2],
+                "ImagerPixelSpacing": [0.2, 0.2],
+                "PixelSpacingCalibrationType": "FIDUCIAL",
+            },
+            "PixelSpacing",
+        ),
+    ],
+)
+def test_a_distance_at_the_detector_is_not_called_the_patient_s(told: dict[str, object], source: str) -> None:
+    """PS3.3 10.7.1.3: equal values without a calibration are the detector's."""
+    made = made_pixels.instance(1, made_pixels.grey(12, False), 12, **told)
+    made.PixelData = made_pixels.grey(12, False).tobytes()
+    copy, _ = copied(made_pixels.senders.as_file(made))
+    assert copy.layout["spacing_source"] == source
+
+
 def _fault(file: bytes) -> PixelFault:
     with pytest.raises(PixelFault) as caught:
         copied(file)

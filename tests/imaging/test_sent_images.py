@@ -108,7 +108,9 @@ async def test_the_index_is_made_anew_from_the_files(clinic: Clinic) -> None:
 
     before = await indexed()
     async with await world.connect(clinic.databases.admin_dsn) as admin:
-        await admin.execute("DELETE FROM dicom_metadata; DELETE FROM dicom_pixels; DELETE FROM dicom_instance")
+        await admin.execute(
+            "DELETE FROM dicom_metadata; DELETE FROM dicom_pixels; DELETE FROM dicom_instance"
+        )
     found = await reindexing.reindex(clinic.databases.app, clinic.store, operator, world.AT, village)
     assert found == reindexing.Found(1, 0, 0) and await indexed() == before
     again = await reindexing.reindex(clinic.databases.app, clinic.store, operator, world.AT, village)

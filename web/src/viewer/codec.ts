@@ -41,6 +41,7 @@ export class Codec {
 
   async #ask(worker: Worker, asked: Asked): Promise<Picture> {
     const program = await this.#fetched();
+    if (!this.#workers.includes(worker)) throw new NoDecoder(); // it went meanwhile, and would never answer
     return new Promise<Picture>((resolve, reject) => {
       this.#waiting.set(asked.id, { worker, resolve, reject });
       if (!this.#ready.has(worker)) worker.postMessage(program);

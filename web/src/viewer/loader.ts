@@ -16,17 +16,19 @@ const SMALL_BYTES = 32_768; // a request with no more to come is not worth cutti
 const STALLED_MS = 15_000;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+const FORBIDDEN = 403;
 const TOO_MANY = 429;
 
 /** What a pane shows: a stack and the place in it; the first one is the active pane. */
 export type Focus = { slices: readonly Slice[]; index: number };
 type Want = { frame: StoredFrame; cut: number; urgent: boolean };
 type Fetching = Want & { abort: AbortController };
+/** What is missing, the line or the program that decodes, and when it is tried again (ms, wall clock). */
+export type Trouble = { of: 'line' | 'decoder'; retry_at: number };
 export type Progress = { total: number; small: number; full: number };
 
 export class Loader {
-  /** The line is cut: when it is tried again (ms, wall clock). */
-  readonly trouble = signal<{ retry_at: number } | null>(null);
+  readonly trouble = signal<Trouble | null>(null);
   /** Goes up, at most once a picture of the screen, when something came. */
   readonly came = signal(0);
   #frames = new Map<string, StoredFrame>();
@@ -37,7 +39,8 @@ export class Loader {
   #near: Map<string, number> | null = null;
   #resting = true;
   #rest = 0;
-  #failures = 0;
+  #failures = { line: 0, decoder: 0 }; // one after another
+  #undecoded = false; // without the decoder until all is tried again
   #retry = 0;
   #told = 0;
   #closed = false;
@@ -93,7 +96,7 @@ export class Loader {
   /** Tries again at once what the line, or the hub, did not give. */
   retry(): void {
     for (const frame of this.#frames.values()) { frame.refusal = null; frame.spoilt = 0; }
-    this.#failures = 0;
+    this.#failures = { line: 0, decoder: 0 };
     this.#resume();
   }
 
@@ -186,7 +189,7 @@ export class Loader {
     this.memory.hold('encoded', frame.key, frame.bytes.length, () => this.#forget(frame));
     try {
       await this.#read(job);
-      this.#failures = 0;
+      this.#failures.line = 0;
     } catch (cause) {
       if (!abort.signal.aborted || abort.signal.reason === 'stalled') this.#failed(frame, cause);
     } finally {
@@ -232,22 +235,32 @@ export class Loader {
   /** A cut line is tried again by itself, later each time; what the hub refuses waits for somebody to ask. */
   #failed(frame: StoredFrame, cause: unknown): void {
     if (cause instanceof ApiError && cause.status >= 400 && cause.status < 500 && cause.status !== TOO_MANY) {
-      frame.refusal = cause;
-      this.drawn(frame);
+      for (const each of cause.status === FORBIDDEN ? this.#stackOf(frame) : [frame]) {
+        each.refusal = cause;
+        this.drawn(each);
+      }
       return;
     }
-    this.#pause();
+    this.#pause('line');
   }
 
-  #pause(): void {
+  /** Every frame of the stacks it lies in: who may not see one image may see none of its study. */
+  #stackOf(frame: StoredFrame): StoredFrame[] {
+    const stacks = [...this.#foci.map(({ slices }) => slices), this.#later].filter((slices) => slices.some((slice) => keyOf(slice) === frame.key));
+    return [frame, ...stacks.flat().map((slice) => this.frame(slice)).filter((each) => each !== null)];
+  }
+
+  #pause(of: Trouble['of']): void {
+    this.#undecoded ||= of === 'decoder';
     if (this.trouble.value !== null || this.#closed) return;
-    const pause_ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
-    this.trouble.value = { retry_at: Date.now() + pause_ms };
+    const pause_ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures[of]++);
+    this.trouble.value = { of, retry_at: Date.now() + pause_ms };
     this.#retry = setTimeout(() => this.#resume(), pause_ms);
   }
 
   #resume(): void {
     clearTimeout(this.#retry);
+    this.#undecoded = false;
     this.trouble.value = null;
     this.#pump();
   }
@@ -258,12 +271,12 @@ export class Loader {
   }
 
   #decodeNext(): void {
-    for (const frame of this.#shown()) if (frame?.decodable(true) && this.#mayDecode(frame)) void this.#decode(frame, true);
+    for (const frame of this.#shown()) if (frame?.decodable(true) && (frame.jpeg || this.#mayDecode())) void this.#decode(frame, true);
     for (const { slices, index } of this.#foci) {
-      if (!this.codec.free) return;
+      if (!this.#mayDecode()) return;
       const places = this.#resting ? outward(index, slices.length, this.#ahead) : onward(index, slices.length, this.#ahead, PICTURES_KEPT);
       for (const place of places) {
-        if (!this.codec.free) return;
+        if (!this.#mayDecode()) return;
         const frame = this.frame(slices[place]);
         if (!frame?.decodable(false)) continue;
         if (!this.memory.room(frame.fullBytes, this.#keepsForPicture(frame))) break;
@@ -272,8 +285,8 @@ export class Loader {
     }
   }
 
-  #mayDecode(frame: StoredFrame): boolean {
-    return frame.jpeg || this.codec.free;
+  #mayDecode(): boolean {
+    return this.codec.free && !this.#undecoded;
   }
 
   async #decode(frame: StoredFrame, shown: boolean): Promise<void> {
@@ -284,10 +297,11 @@ export class Loader {
       const bytes = frame.bytes.subarray(0, frame.cuts[cut]);
       const picture = await (frame.jpeg ? decodeJpeg(bytes, frame.layout.samples) : this.codec.decode(bytes, frame.last - cut));
       if (cut === frame.last && picture.values.length !== frame.layout.rows * frame.layout.columns * frame.layout.samples) throw new NotDecodable('size');
+      if (!frame.jpeg) this.#failures.decoder = 0;
       [frame.picture, frame.cut, frame.spoilt] = [picture, cut, 0];
       this.memory.hold('decoded', frame.key, frame.decodedBytes, () => { frame.picture = null; frame.cut = -1; });
     } catch (cause) {
-      if (cause instanceof NoDecoder) this.#pause();
+      if (cause instanceof NoDecoder) this.#pause('decoder');
       else if (!(cause instanceof NotDecodable)) throw cause;
       else if (!this.#closed) {
         frame.spoilt++;

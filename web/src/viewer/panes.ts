@@ -54,8 +54,9 @@ export class Panes {
     this.loader.close();
   }
 
-  /** Shows a series in a pane, from its first slice. */
+  /** Shows a series in a pane, from its first slice, as if for the first time. */
   show(pane: StackPane, study: Study | null, series: Series, index = 0): void {
+    if (pane.series.peek() === series && pane.index.peek() === index) { reset(pane); return; } // nothing would follow from what did not change
     batch(() => {
       pane.study.value = study;
       pane.series.value = series;
@@ -63,6 +64,14 @@ export class Panes {
       pane.windowOfFile.value = true;
       pane.fitted.value = true;
       pane.view.value = { ...FRESH };
+    });
+  }
+
+  /** Nothing is in it any more. */
+  clear(pane: StackPane): void {
+    batch(() => {
+      for (const each of [pane.study, pane.series, pane.frame, pane.picture, pane.shown]) each.value = null;
+      pane.index.value = 0;
     });
   }
 
@@ -106,17 +115,22 @@ export class Panes {
       if (before?.instance !== instance || before.frame !== slice.frame || before.values !== values || before.level !== frame.level) {
         pane.shown.value = { instance, frame: slice.frame, pixels: frame.layout, values, level: frame.level };
       }
-      if (before?.instance !== instance) this.#tone(pane, frame);
+      // A frame of an enhanced object may have a window to itself.
+      if (pane.windowOfFile.peek() && (before?.instance !== instance || before.frame !== slice.frame)) fileTone(pane, frame.layout);
     });
   }
+}
 
-  #tone(pane: StackPane, { layout }: StoredFrame): void {
-    if (!pane.windowOfFile.peek() || !isGrey(layout)) return;
+/** What the file of each slice asks for, from now on. */
+export function fileTone(pane: StackPane, layout = pane.shown.peek()?.pixels): void {
+  batch(() => {
+    pane.windowOfFile.value = true;
+    if (!layout || !isGrey(layout)) return;
     const { voi, window: { center, width } } = defaultTone(layout);
-    const view = pane.view.peek();
+    const { window } = pane.view.peek();
     pane.voi.value = voi;
-    if (view.window.center !== center || view.window.width !== width) pane.view.value = { ...view, window: { center, width } };
-  }
+    if (window.center !== center || window.width !== width) change(pane, { window: { center, width } });
+  });
 }
 
 export function change(pane: Pane, view: Partial<View>): void {
@@ -186,15 +200,9 @@ export function mirror(pane: StackPane): void {
 
 export function reset(pane: StackPane): void {
   batch(() => {
-    pane.windowOfFile.value = true;
     pane.fitted.value = true;
     change(pane, { rotation: 0, flip: false, invert: false });
-    const shown = pane.shown.peek();
-    if (shown && isGrey(shown.pixels)) {
-      const { voi, window: { center, width } } = defaultTone(shown.pixels);
-      pane.voi.value = voi;
-      change(pane, { window: { center, width } });
-    }
+    fileTone(pane);
     fit(pane);
   });
 }

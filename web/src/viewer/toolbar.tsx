@@ -4,20 +4,16 @@ import { t } from '../core/i18n';
 import { SLOWEST_HZ, FASTEST_HZ, type Cine } from './cine';
 import { drag, DRAGS } from './gestures';
 import { slicesOf } from './manifest';
-import { change, fit, mirror, oneToOne, PANES, reset, setWindow, turn, type LayoutName, type Panes, type StackPane } from './panes';
+import { change, fileTone, fit, mirror, oneToOne, PANES, reset, setWindow, turn, type LayoutName, type Panes, type StackPane } from './panes';
 import { fileWindows, fullWindow, isGrey, presetsOf } from './windows';
 
-type Props = { panes: Panes; cine: Cine; children?: ComponentChildren };
-
-/** `children`: the tools that measure and mark. */
-export function Toolbar({ panes, cine, children }: Props) {
+export function Toolbar({ panes, cine }: { panes: Panes; cine: Cine }) {
   const pane = panes.active.value;
   return (
     <div class="tools" role="toolbar" aria-label={t('viewer.tools')}>
       <Group label={t('viewer.pointer')}>
         {DRAGS.map((name) => <Tool key={name} pressed={drag.value === name} press={() => { drag.value = name; }}>{t(`viewer.drag.${name}`)}</Tool>)}
       </Group>
-      {children}
       <Windows pane={pane} />
       <Group label={t('viewer.view')}>
         <Tool press={() => { pane.fitted.value = true; fit(pane); }} pressed={pane.fitted.value} hint="f">{t('viewer.fit')}</Tool>
@@ -65,7 +61,7 @@ function Windows({ pane }: { pane: StackPane }) {
     if (preset) setWindow(pane, preset, 'LINEAR');
     else if (window) setWindow(pane, window, window.function);
     else if (value === 'all' && layout) setWindow(pane, fullWindow(layout), 'LINEAR_EXACT');
-    else if (value === 'file') pane.windowOfFile.value = true;
+    else if (value === 'file') fileTone(pane);
   };
   return (
     <label class="tool-choice">

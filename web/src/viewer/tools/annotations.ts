@@ -16,8 +16,9 @@ export type Unsent = { count: number; away: boolean; refused: readonly { key: st
 
 export type Marks = {
   study: string;
-  /** Null until they have come: that there are none is not known before. */
-  list: ReadonlySignal<readonly KeptMark[] | null>;
+  /** Those of this page alone until `known`. */
+  list: ReadonlySignal<readonly KeptMark[]>;
+  known: ReadonlySignal<boolean>; // whether the hub's have come
   keys: ReadonlySignal<readonly KeyImage[]>;
   fault: ReadonlySignal<ApiError | null>; // of fetching them
   unsent: ReadonlySignal<Unsent>;
@@ -33,6 +34,7 @@ export type Marks = {
   giveUp: (key: string) => void;
   retry: () => void;
   reload: () => void;
+  flush: () => Promise<boolean>;
 };
 
 /** Changes of this page by the thing's name, shown until an answer of the hub holds them; null = taken away. `round`: of the answer before. */
@@ -44,10 +46,16 @@ export function keyName(instance_id: string, frame: number): string {
   return `key/${instance_id}/${frame}`;
 }
 
+const LIMIT_MS = 20_000; // an answer that doesn't come must not hold up the others
+
 /** What the hub never had is gone as well when it is taken away. */
 async function send({ path, body }: Change): Promise<void> {
-  if (body !== null) return api.put(path, body);
-  await api.delete(path).catch((cause: unknown) => { if (!(cause instanceof ApiError && cause.status === 404)) throw cause; });
+  const abort = AbortSignal.timeout(LIMIT_MS);
+  if (body === null) {
+    await api.raw(path, { method: 'DELETE', headers: {}, signal: abort }).catch((cause: unknown) => { if (!(cause instanceof ApiError && cause.status === 404)) throw cause; });
+  } else {
+    await api.raw(path, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, bytes: new TextEncoder().encode(JSON.stringify(body)), signal: abort });
+  }
 }
 
 const SENDER: Sender<ApiError> = {
@@ -83,7 +91,9 @@ function openMarks(study: string): Marks {
   const storedAt = signal<Date | null>(null);
   const outbox = openOutbox(SENDER);
   const base = `/api/images/${study}`;
-  const keys = computed(() => laidOver(kept.value?.key_images ?? [], ownKeys.value, (key) => keyName(key.instance_id, key.frame))
+  /** What the hub won't take away is there still. */
+  const shown = <T>(own: Own<T>): Own<T> => new Map([...own].filter(([name, { thing }]) => thing !== null || outbox.pending.value.get(name)?.state !== 'refused'));
+  const keys = computed(() => laidOver(kept.value?.key_images ?? [], shown(ownKeys.value), (key) => keyName(key.instance_id, key.frame))
     .sort((a, b) => a.at.localeCompare(b.at)));
   let asked = 0;
 
@@ -92,7 +102,7 @@ function openMarks(study: string): Marks {
     const round = ++asked;
     const pending = outbox.pending.peek();
     try {
-      const found = await api.get<Kept>(`${base}/marks`);
+      const found = await api.get<Kept>(`${base}/marks`, AbortSignal.timeout(LIMIT_MS));
       if (round !== asked) return;
       const stays = (name: string, of: number): boolean => of >= round || pending.has(name) || outbox.pending.peek().has(name);
       filtered(ownMarks, stays);
@@ -100,8 +110,7 @@ function openMarks(study: string): Marks {
       kept.value = found;
       fault.value = null;
     } catch (cause) {
-      if (!(cause instanceof ApiError)) throw cause;
-      if (round === asked) fault.value = cause;
+      if (round === asked) fault.value = cause instanceof ApiError ? cause : new ApiError(0, 'away', null);
     }
   }
 
@@ -113,7 +122,8 @@ function openMarks(study: string): Marks {
   void reload();
   return {
     study,
-    list: computed(() => kept.value && laidOver(kept.value.annotations, ownMarks.value, ({ id }) => id)),
+    list: computed(() => laidOver(kept.value?.annotations ?? [], shown(ownMarks.value), ({ id }) => id)),
+    known: computed(() => kept.value !== null),
     keys,
     fault: computed(() => fault.value),
     storedAt: computed(() => storedAt.value),
@@ -136,6 +146,7 @@ function openMarks(study: string): Marks {
     },
     retry: outbox.retry,
     reload: () => { void reload(); },
+    flush: outbox.flush,
   };
 }
 
@@ -161,6 +172,16 @@ export function forgetMarks(): void {
   for (const [study, marks] of opened) if (!hasUnsent(marks)) opened.delete(study);
 }
 
+/** Before the right to mark these studies ends; whether the hub has all that was done to them. */
+export async function flushMarks(studies: readonly string[]): Promise<boolean> {
+  return (await Promise.all(studies.map((study) => opened.get(study)?.flush() ?? true))).every(Boolean);
+}
+
 addEventListener('beforeunload', (event) => { if ([...opened.values()].some(hasUnsent)) event.preventDefault(); });
-addEventListener('online', () => { for (const marks of opened.values()) marks.retry(); });
+addEventListener('online', () => {
+  for (const marks of opened.values()) {
+    marks.retry();
+    if (!marks.known.peek()) marks.reload();
+  }
+});
 document.addEventListener('visibilitychange', () => { if (!document.hidden) for (const marks of opened.values()) marks.reload(); });

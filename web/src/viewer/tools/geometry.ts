@@ -132,6 +132,8 @@ export function edgesOf(placed: Placed, frame: number, ways: { right: Point; dow
 /** `place`: where the millimetres hold. 'detector': of a projection, the body is nearer to the tube and looks larger (PS3.3 10.7.1.3). */
 export type Scale = { spacing_mm: Spacing; place: 'patient' | 'detector' };
 
+const OF_THE_RECEIVER = new Set(['ImagerPixelSpacing', 'NominalScannedPixelSpacing']); // of the detector; of the film that was scanned
+
 /** The millimetres of a pixel that hold for all these points; null: only pixels can be told. */
 export function scaleAt(placed: Placed, points: readonly Point[]): Scale | null {
   if (placed.regions?.length) {
@@ -140,7 +142,7 @@ export function scaleAt(placed: Placed, points: readonly Point[]): Scale | null 
     return smallest ? { spacing_mm: smallest.spacing_mm, place: 'patient' } : null;
   }
   const spacing_mm = isSpacing(placed.spacing_mm);
-  return spacing_mm && { spacing_mm, place: placed.spacing_source === 'ImagerPixelSpacing' ? 'detector' : 'patient' };
+  return spacing_mm && { spacing_mm, place: OF_THE_RECEIVER.has(placed.spacing_source ?? '') ? 'detector' : 'patient' };
 }
 
 /** Steps right and down between two points: in mm with a scale, else in pixels. */

@@ -13,7 +13,7 @@ import { evened, followed, isEmpty, isWhole, kindOf, movedBy, placedAt, pressed,
 /** A mark being moved: all of it, or the point `only`. */
 type Move = { mark: KeptMark; only: number | null; from: Point; points: readonly Point[] };
 /** A mark whose words are being written. */
-export type Writing = { mark: Mark; isNew: boolean };
+export type Writing = { mark: Mark };
 
 const KEYBOARD_REACH = 0.12; // of the image's width to either side of the middle
 const NUDGE_PX = { fine: 1, coarse: 10 }; // pixels of the image
@@ -94,7 +94,7 @@ export class Hand {
     const kind = kindOf(tool);
     if (!shown || isEmpty(kind, points)) return;
     const mark: Mark = { id: newId(), instance_id: shown.instance.id, frame: shown.frame + 1, kind, points, text: '' };
-    if (WITH_TEXT.has(kind)) this.writing.value = { mark, isNew: true };
+    if (WITH_TEXT.has(kind)) this.writing.value = { mark };
     else this.#keep(mark);
   }
 
@@ -154,7 +154,7 @@ export class Hand {
     const mine = this.marks.mine(mark);
     const arrow = ARROWS[event.key];
     if (event.key === 'Escape') { chosen.value = null; (event.currentTarget as SVGElement).closest<HTMLElement>('.pane')?.focus({ preventScroll: true }); }
-    else if (event.key === 'Enter' && mine && WITH_TEXT.has(mark.kind)) this.writing.value = { mark: plain(mark), isNew: false };
+    else if (event.key === 'Enter' && mine && WITH_TEXT.has(mark.kind)) this.write(mark);
     else if (event.key === 'Enter') chosen.value = mark.id;
     else if (!mine) return false;
     else if (event.key === 'Delete' || event.key === 'Backspace') this.remove(mark);
@@ -168,6 +168,10 @@ export class Hand {
     const { right, down } = screenWays(this.pane.view.peek());
     const by: Point = [(x * right[0] + y * down[0]) * step, (x * right[1] + y * down[1]) * step];
     this.marks.put({ ...plain(mark), points: movedBy(mark.points, by, only) });
+  }
+
+  write(mark: KeptMark): void {
+    this.writing.value = { mark: plain(mark) };
   }
 
   remove(mark: KeptMark): void {
@@ -208,4 +212,11 @@ export function handOf(pane: StackPane): Hand | undefined {
 export function setHand(pane: StackPane, hand: Hand | null): void {
   if (hand) hands.set(pane, hand);
   else hands.delete(pane);
+}
+
+/** The reader's own mark that is chosen in a pane, and the hand that may change it. */
+export function chosenBy(pane: StackPane): { hand: Hand; mark: KeptMark } | null {
+  const [hand, wanted] = [hands.get(pane), chosen.value];
+  const mark = hand?.marks.list.value.find(({ id }) => id === wanted);
+  return hand && mark && hand.marks.mine(mark) ? { hand, mark } : null;
 }

@@ -1,7 +1,7 @@
 // The tools as the page of images takes them in, once its first image is there.
 import type { OpenStudy } from '../open-study';
 import { forgetMarks } from './annotations';
-import { chosen, keysOpen, priorsOpen, sheetOpen, tool } from './bench';
+import { chosen, graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, tool } from './bench';
 import { prefetchPrior, type Tools } from './deeds';
 import { Linking } from './linking';
 import { PriorsDialog } from './priors';
@@ -16,6 +16,7 @@ export type { Tools } from './deeds';
 
 /** The tools of a study that is open; `close` puts everything down. */
 export function openTools(study: OpenStudy, write: boolean): Tools & { close: () => void } {
+  sheetOpen.value = false; // asked for where no images were any more
   const tools = { study, panes: study.panes, linking: new Linking(study.panes), write };
   const stop = prefetchPrior(tools);
   return {
@@ -23,6 +24,7 @@ export function openTools(study: OpenStudy, write: boolean): Tools & { close: ()
     close: () => {
       stop();
       tools.linking.close();
+      for (const shown of [marksOn, graphicsOn]) shown.value = true; // the next case's marks are not to be missed
       for (const open of [keysOpen, priorsOpen, sheetOpen]) open.value = false;
       tool.value = null;
       chosen.value = null;

@@ -1,6 +1,7 @@
 // Linked panes of the page: the active one leads, those of a parallel stack follow, with its window if they come from the same machine.
 import { batch, computed, effect, signal, type ReadonlySignal } from '@preact/signals';
 import { slicesOf } from '../manifest';
+import { keyOf } from '../stored-frame';
 import { change, type Panes, type StackPane } from '../panes';
 import type { Series } from '../types';
 import { planeOf, type Plane } from './geometry';
@@ -14,6 +15,16 @@ function planesOf(series: Series): (Plane | null)[] {
   return planes;
 }
 
+/** The slice that is shown. */
+function sliceOf(pane: StackPane) {
+  return slicesOf(pane.series.peek())[pane.index.peek()];
+}
+
+/** What the values of the slice are in; '' where the object doesn't say. */
+function unitOf(pane: StackPane): string {
+  return sliceOf(pane)?.instance.pixels?.modality.unit ?? '';
+}
+
 function stackOf(pane: StackPane): Stack | null {
   const series = pane.series.peek();
   return series && { planes: planesOf(series), index: pane.index.peek() };
@@ -25,7 +36,7 @@ export class Linking {
   readonly ways: ReadonlySignal<ReadonlyMap<number, Way>>;
   #ways = signal<ReadonlyMap<number, Way>>(new Map());
   /** The slices that belong together; a series that is put into a pane joins where it is. */
-  #anchors = new Map<StackPane, { series: string; index: number }>();
+  #anchors = new Map<StackPane, { series: string; slice: string | null }>();
   #by_place = true;
   #last: { pane: StackPane; index: number; window: unknown } | null = null;
   readonly close: () => void;
@@ -53,8 +64,10 @@ export class Linking {
   #anchorOf(pane: StackPane): number {
     const series = pane.series.peek()?.id ?? '';
     const known = this.#anchors.get(pane);
-    if (known?.series === series) return known.index;
-    this.#anchors.set(pane, { series, index: pane.index.peek() });
+    const place = known?.series === series ? slicesOf(pane.series.peek()).findIndex((slice) => keyOf(slice) === known.slice) : -1;
+    if (place >= 0) return place; // by its name: more slices may have come before it
+    const slice = sliceOf(pane);
+    this.#anchors.set(pane, { series, slice: slice ? keyOf(slice) : null });
     return pane.index.peek();
   }
 
@@ -88,9 +101,10 @@ export class Linking {
   }
 
   #tone(pane: StackPane): void {
-    if (pane.windowOfFile.peek()) return;
+    const unit = unitOf(pane);
+    if (pane.windowOfFile.peek() || unit === '') return; // the numbers of MR and of projections mean something else in each series
     for (const other of this.#others(pane)) {
-      if (other.series.peek()!.modality !== pane.series.peek()!.modality) continue;
+      if (other.series.peek()!.modality !== pane.series.peek()!.modality || unitOf(other) !== unit) continue;
       batch(() => {
         other.windowOfFile.value = false;
         other.voi.value = pane.voi.peek();

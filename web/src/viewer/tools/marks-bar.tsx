@@ -3,12 +3,13 @@ import { useComputed } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { t } from '../../core/i18n';
 import { Time } from '../../core/ui';
-import type { Panes } from '../panes';
+import type { Panes, StackPane } from '../panes';
 import { Group, Tool } from '../toolbar';
 import { marksOf, type Marks } from './annotations';
 import { graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
 import { keyPlaces, toggleKey, type Tools } from './deeds';
-import type { Tool as Name } from './marks';
+import { chosenBy } from './hand';
+import { WITH_TEXT, type Tool as Name } from './marks';
 import { KEY_OF } from './tool-keys';
 
 const NAMES: readonly Name[] = ['length', 'angle', 'cobb', 'ellipse', 'rectangle', 'arrow', 'text'];
@@ -24,6 +25,7 @@ export function MarksBar({ tools }: { tools: Tools }) {
           {NAMES.map((name) => <Tool key={name} press={() => take(name)} pressed={tool.value === name} hint={KEY_OF[name]}>{t(`tools.${name}`)}</Tool>)}
         </Group>
       )}
+      {write && <ChosenTools pane={panes.active.value} />}
       <Group label={t('tools.key-images')}>
         {write && <KeyTool tools={tools} />}
         <Tool press={() => { keysOpen.value = !keysOpen.peek(); }} pressed={keysOpen.value} hint="y">{t('tools.key-images.count', { count: keyPlaces(tools).length })}</Tool>
@@ -39,6 +41,18 @@ export function MarksBar({ tools }: { tools: Tools }) {
         <Tool press={() => { sheetOpen.value = true; }} hint="?">{t('tools.sheet')}</Tool>
       </Group>
     </div>
+  );
+}
+
+/** For who has no keys: what can be done with the chosen mark, when it is the reader's own. Always there, so that choosing moves nothing. */
+function ChosenTools({ pane }: { pane: StackPane }) {
+  const own = chosenBy(pane);
+  const mark = marksOn.value ? own?.mark : undefined;
+  return (
+    <Group label={t('tools.chosen_mark')}>
+      <Tool press={() => own?.hand.write(own.mark)} disabled={!mark || !WITH_TEXT.has(mark.kind)} hint="⏎">{t('tools.words')}</Tool>
+      <Tool press={() => own?.hand.remove(own.mark)} disabled={!mark} hint="Del">{t('tools.remove')}</Tool>
+    </Group>
   );
 }
 
@@ -61,8 +75,17 @@ export function SavedLine({ tools: { study } }: { tools: Tools }) {
 }
 
 function Saved({ marks }: { marks: Marks }) {
-  const { fault, unsent: { value: { count, away, refused } }, storedAt } = marks;
-  if (fault.value && marks.list.value === null) return <Line action={{ label: t('core.retry'), run: marks.reload }}>{t('tools.not_loaded', { reason: fault.value.text })}</Line>;
+  const { fault, known } = marks;
+  return (
+    <>
+      {fault.value && !known.value && <Line action={{ label: t('core.retry'), run: marks.reload }}>{t('tools.not_loaded', { reason: fault.value.text })}</Line>}
+      <OwnSaved marks={marks} />
+    </>
+  );
+}
+
+function OwnSaved({ marks }: { marks: Marks }) {
+  const { unsent: { value: { count, away, refused } }, storedAt } = marks;
   if (refused.length > 0) {
     return (
       <>

@@ -24,6 +24,8 @@ export type Outbox<Fault> = {
   drop: (key: string) => void;
   /** All again, now: refused ones, too. */
   retry: () => void;
+  /** Sends now what waits, and tells whether the hub has all there is; false at the first attempt that finds no hub. */
+  flush: () => Promise<boolean>;
 };
 
 export const WAIT_MS = 400; // a handle that is nudged is sent once, not for each step
@@ -34,7 +36,7 @@ type Entry<Fault> = Pending<Fault> & { stored: () => void };
 export function openOutbox<Fault>({ send, refusal, after }: Sender<Fault>): Outbox<Fault> {
   const entries = signal<ReadonlyMap<string, Entry<Fault>>>(new Map());
   const failures = signal(0);
-  let running = false;
+  let running: Promise<void> | null = null;
   let callOff: () => void = () => undefined;
 
   function set(key: string, entry: Entry<Fault> | null): void {
@@ -49,16 +51,21 @@ export function openOutbox<Fault>({ send, refusal, after }: Sender<Fault>): Outb
     callOff = after(wait_ms, () => { void run(); });
   }
 
-  async function run(): Promise<void> {
-    if (running) return;
-    running = true;
-    try {
-      for (let key = nextOf(entries.value); key !== null; key = nextOf(entries.value)) {
-        if (!(await sendOne(key))) { plan(Math.min(BACK_OFF_MS.first * 2 ** (failures.value - 1), BACK_OFF_MS.most)); break; }
-      }
-    } finally {
-      running = false;
+  /** One round at a time: who asks meanwhile waits for the same. */
+  function run(): Promise<void> {
+    running ??= sendAll().finally(() => { running = null; });
+    return running;
+  }
+
+  async function sendAll(): Promise<void> {
+    for (let key = nextOf(entries.value); key !== null; key = nextOf(entries.value)) {
+      if (!(await sendOne(key))) { plan(Math.min(BACK_OFF_MS.first * 2 ** (failures.value - 1), BACK_OFF_MS.most)); break; }
     }
+  }
+
+  async function flush(): Promise<boolean> {
+    do await run(); while (failures.value === 0 && nextOf(entries.value) !== null);
+    return entries.value.size === 0;
   }
 
   /** Whether the next one may go. What was changed meanwhile stays, and goes again. */
@@ -94,6 +101,7 @@ export function openOutbox<Fault>({ send, refusal, after }: Sender<Fault>): Outb
       for (const [key, entry] of entries.value) if (entry.state === 'refused') set(key, { ...entry, state: 'waiting', fault: null });
       plan(0);
     },
+    flush,
   };
 }
 

@@ -78,7 +78,7 @@ function Drawn({ hand }: { hand: Hand }) {
 }
 
 function DrawnOn({ hand, shown }: { hand: Hand; shown: Shown }) {
-  const own = hand.marks.list.value?.filter((mark) => isOn(mark, shown)) ?? [];
+  const own = hand.marks.list.value.filter((mark) => isOn(mark, shown));
   const placed = own.map((mark) => {
     const moved = { ...mark, points: [...hand.pointsOf(mark)] };
     return { mark, points: moved.points.map((point) => hand.toPane(point)), lines: [...linesOf(moved, shown, figuresOf(moved, shown)), ...about(hand.marks, mark)] };
@@ -125,7 +125,7 @@ function MarkView({ mark, points, lines, label, hand }: Seen & { hand: Hand }) {
         aria-label={[kinds, ...lines].join(t('tools.comma'))} aria-pressed={mark.id === chosen.value}
         onFocus={() => { chosen.value = mark.id; }} onPointerDown={(event) => hand.grabbed(event, mark, null)} onPointerMove={(event) => hand.dragged(event)}
         onPointerUp={() => hand.dropped()} onPointerCancel={() => hand.abandon()} onKeyDown={(event) => stopIf(event, hand.key(event, mark, null))}
-        onDblClick={() => { if (hand.marks.mine(mark)) hand.writing.value = { mark, isNew: false }; }}>
+        onDblClick={() => { if (hand.marks.mine(mark)) hand.write(mark); }}>
         <Shape kind={mark.kind} points={points} />
       </g>
       {label && <Label box={label} lines={lines} points={points} />}

@@ -90,11 +90,9 @@ function Banner({ study, own, narrow }: { study: Study; own: Study; narrow: bool
   );
 }
 
-const WAYS = { place: 'tools.linked.place', distance: 'tools.linked.distance', slices: 'tools.linked.slices', apart: 'tools.linked.apart' } as const;
-
 /** How this pane follows the active one. */
 export function LinkedWord({ pane, tools: { linking, panes } }: { pane: StackPane; tools: Tools }) {
   const way = linking.ways.value.get(pane.id);
   if (!linking.on.value || !way || panes.active.value === pane) return null;
-  return <p class="linked-word" data-test="linked" data-way={way}>{t(WAYS[way])}</p>;
+  return <p class="linked-word" data-test="linked" data-way={way}>{t(`tools.linked.${way}`)}</p>;
 }

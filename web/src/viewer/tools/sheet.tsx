@@ -13,7 +13,7 @@ export function KeySheet({ write }: { write: boolean }) {
   return (
     <Dialog title={t('tools.sheet')} close={() => { sheetOpen.value = false; }} wide>
       <Keys title={t('viewer.view')} rows={KEYS} />
-      <Keys title={t('tools.marks')} rows={TOOL_KEYS.filter((key) => write || !key.write)} />
+      <Keys title={t('tools.marks')} rows={TOOL_KEYS.filter((key) => (write || !key.write) && (key.here?.() ?? true))} />
       <Keys title={t('tools.chosen_mark')} rows={[{ keys: ['←', '→', '↑', '↓'], says: 'tools.key.nudge' }, { keys: ['⇧'], says: 'tools.key.even' }]} />
     </Dialog>
   );

@@ -1,13 +1,12 @@
 // The keys of the marks' tools, as one table that both acts and explains itself; asked before the page's own keys.
 import type { MessageKey } from '../../core/i18n';
 import { chosen, graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
-export { sheetOpen } from './bench';
 import { stepKey, toggleKey, type Tools } from './deeds';
-import { handOf } from './hand';
+import { chosenBy, handOf } from './hand';
 import type { Tool } from './marks';
 
-/** `write`: only for who may mark. `act` null = it was no deed of ours just now. */
-type Key = { keys: readonly string[]; says: MessageKey; write?: boolean; act: (tools: Tools) => boolean };
+/** `write`: only for who may mark. `here`: whether this page has what it is about. `act` false = it was no deed of ours just now. */
+type Key = { keys: readonly string[]; says: MessageKey; write?: boolean; here?: () => boolean; act: (tools: Tools) => boolean };
 
 const TOOLS: readonly [string, Tool][] = [['m', 'length'], ['a', 'angle'], ['c', 'cobb'], ['e', 'ellipse'], ['b', 'rectangle'], ['w', 'arrow'], ['t', 'text']];
 
@@ -19,9 +18,18 @@ function done(deed: () => void): true {
 }
 
 function removeChosen({ panes }: Tools): boolean {
-  const hand = handOf(panes.active.peek());
-  const mark = hand?.marks.list.peek()?.find(({ id }) => id === chosen.peek());
-  return mark && hand?.marks.mine(mark) ? done(() => hand.remove(mark)) : false;
+  const own = chosenBy(panes.active.peek());
+  return own ? done(() => own.hand.remove(own.mark)) : false;
+}
+
+/** Where the case has a report beside it. */
+function conclusion(): HTMLElement | null {
+  return document.querySelector<HTMLElement>('[data-field="conclusion"]');
+}
+
+function write(): boolean {
+  const field = conclusion();
+  return field ? done(() => field.focus()) : false;
 }
 
 function leave({ panes }: Tools): boolean {
@@ -47,6 +55,7 @@ export const TOOL_KEYS: readonly Key[] = [
   { keys: ['v'], says: 'tools.hide', act: () => done(() => { marksOn.value = !marksOn.peek(); }) },
   { keys: ['o'], says: 'tools.graphics', act: () => done(() => { graphicsOn.value = !graphicsOn.peek(); }) },
   { keys: ['y'], says: 'tools.keys', act: () => done(() => { keysOpen.value = !keysOpen.peek(); }) },
+  { keys: ['j'], says: 'tools.key.conclusion', here: () => conclusion() !== null, act: write },
   { keys: ['?'], says: 'tools.sheet', act: () => done(() => { sheetOpen.value = true; }) },
 ];
 

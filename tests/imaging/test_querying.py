@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 
 from dicom import matching
 from dicom.matching import InvalidKey
@@ -154,6 +156,43 @@ ASKED: dict[str, Callable[[random.Random], str]] = {
     "RequestAttributesSequence.ScheduledProcedureStepID": lambda dice: dice.choice("12"),
     "InstanceAvailability": lambda dice: dice.choice(("ONLINE", "O*", "OFFLINE")),
 }  # fmt: skip
+
+
+async def test_a_name_longer_than_a_name_may_be_stops_nothing(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its place in the list, is found by how it begins, and the study has its documents."""
+    node_id = await senders.node(clinic.two, "ASKER", address="192.0.2.7", may_query=True)
+    sender, dice = Actor("node", str(node_id)), random.Random(7)
+    name = "".join(chr(dice.randrange(0x4E00, 0x9FFF)) for _ in range(8000))  # nothing that compresses
+    made = senders.slice_of("1.2.1", "1.2.1.1", 1, side=2)
+    made["PatientName"] = DataElement("PatientName", "PN", f"Wang^Long={name}", validation_mode=IGNORE)
+    await store(clinic, sender, made)
+    monkeypatch.setattr(indexing.sandbox, "run", _in_this_process)
+    await indexing.queue_waiting(clinic.context())
+    await clinic.run_jobs(later=("imaging.copies",))
+    (study,) = await clinic.rows("SELECT document IS NOT NULL AS is_told FROM dicom_study")
+    assert study["is_told"]
+    assert len(await find(clinic, sender, "study", [("PatientName", f"{name[:20]}*")])) == 1
+
+
+async def test_a_study_that_cannot_be_told_still_gets_its_patient(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ArithmeticError
+
+    node_id = await senders.node(clinic.two, "ASKER", address="192.0.2.7", may_query=True)
+    (request,) = await clinic.rows("SELECT accession FROM service_request")
+    made = senders.slice_of("1.2.1", "1.2.1.1", 1, side=2, AccessionNumber=request["accession"])
+    made.PatientBirthDate = made.PatientSex = ""
+    await store(clinic, Actor("node", str(node_id)), made)
+    monkeypatch.setattr(indexing.sandbox, "run", _in_this_process)
+    monkeypatch.setattr(indexing.summaries, "refresh", fails)
+    await indexing.queue_waiting(clinic.context())
+    with pytest.raises(AssertionError, match="ArithmeticError"):
+        await clinic.run_jobs()
+    assert await clinic.rows("SELECT patient_id FROM dicom_study") == [{"patient_id": clinic.patient_id}]
 
 
 async def test_any_keys_give_what_a_plain_filter_gives(

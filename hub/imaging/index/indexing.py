@@ -52,9 +52,11 @@ async def index(context: Context, payload: dict[str, Any]) -> None:
             await _queue_copies(conn, context.at, [row["id"] for row in waiting])
     async with context.db.transaction(ACTOR, context.at) as conn:
         await retrieving.unpack(conn, series_id)
-        await summaries.refresh(conn, series_id)
         series = await db.one(conn, "SELECT dicom_study_id FROM dicom_series WHERE id = %s", (series_id,))
         await reconciling.resolve(conn, ACTOR, context.at, series["dicom_study_id"])
+    # Apart: a study that can't be told in lists, whatever was sent in it, still gets its patient and its reader.
+    async with context.db.transaction(ACTOR, context.at) as conn:
+        await summaries.refresh(conn, series_id)
 
 
 async def _waiting(context: Context, series_id: UUID) -> list[Row]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dicom import levels, matching
 from dicom.levels import Document, element
+from dicom.text import SHOWN_CHARS
 from hub.core import db
 from hub.core.db import Connection, Row
 
@@ -150,8 +151,9 @@ def _study_document(row: Row, parsed: Document, counts: Sequence[Row]) -> dict[s
 
 
 def names_of(document: Document) -> tuple[str, str, str]:
-    """The groups of the patient's name, folded, as they are matched."""
+    """The groups of the patient's name, folded, as they are matched; no longer than a name may be, as indexes ask."""
     values = document.get("00100010", {}).get("Value", [{}])
     first = values[0] if values and isinstance(values[0], dict) else {}
-    one, two, three = (matching.fold(str(first.get(group, "")).rstrip("^ ")) for group in matching.GROUPS)
+    groups = (str(first.get(group, "")).rstrip("^ ")[:SHOWN_CHARS] for group in matching.GROUPS)
+    one, two, three = map(matching.fold, groups)
     return one, two, three

@@ -219,6 +219,26 @@ async def test_who_runs_the_node_sees_what_goes_to_it_and_gives_it_up(clinic: Cl
     await manager.json("POST", f"/api/dicom/forwards/{one['id']}/give-up", status=409)
 
 
+async def test_what_is_given_up_while_it_is_sent_stays_so_with_the_nodes_answers(clinic: Clinic) -> None:
+    with answering(0x0000) as port:
+        node = await archive(clinic, port)
+        await images(clinic)
+        async with clinic.databases.app.transaction(job("test"), LATER) as conn:
+            study = await db.one(conn, "SELECT id FROM dicom_study")
+            await forwarding.queue(conn, LATER, study["id"], node)
+            one = await db.one(conn, "SELECT id FROM dicom_forward")
+            due = await forwarding.waiting(conn, LATER, one["id"])
+        assert due is not None and len(due.instances) == 2
+        await clinic.doctor.json("POST", f"/api/dicom/forwards/{one['id']}/give-up")
+        async with clinic.databases.app.transaction(job("test"), LATER) as conn:
+            said = [(instance.id, 0x0000) for instance in due.instances]
+            await forwarding.answered(conn, LATER, one["id"], said, None)
+        assert (await told(clinic))["state"] == "given-up" and (await told(clinic))["answered"] == 2
+        await clinic.doctor.json("POST", f"/api/dicom/forwards/{one['id']}/send")
+        await clinic.run_jobs(LATER)
+        assert (await told(clinic))["state"] == "sent"
+
+
 async def test_forwards_come_in_pages(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forwarding, "LISTED", 1)
     with answering(0x0000) as port:

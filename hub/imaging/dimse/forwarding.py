@@ -146,11 +146,12 @@ async def answered(
 
 
 async def _settle(conn: Connection, at: datetime, forward_id: UUID) -> None:
-    """Every instance has its answer: sent, or refused with the status that stays to be read."""
+    """Every instance has its answer: sent, or refused with the status that stays to be read; given up stays so."""
     await db.run(
         conn,
         "UPDATE dicom_forward f SET last_at = %s, state = CASE WHEN EXISTS (SELECT FROM dicom_forwarded d"
-        f" WHERE d.dicom_forward_id = f.id AND NOT {_ACCEPTED}) THEN 'refused' ELSE 'sent' END WHERE f.id = %s",
+        f" WHERE d.dicom_forward_id = f.id AND NOT {_ACCEPTED}) THEN 'refused' ELSE 'sent' END"
+        " WHERE f.id = %s AND f.state <> 'given-up'",
         (at, forward_id),
     )
 

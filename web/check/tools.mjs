@@ -349,9 +349,10 @@ test('before signing the hub has all, or the reader is told that it has not', as
     const page = new Map();
     for (let deed = 0; deed < 12; deed++) {
       const path = `${next() < 0.05 ? 'bad' : 'm'}${Math.floor(next() * 4)}`;
-      page.set(path, { deed });
-      outbox.put(path, { path, body: { deed } }, () => undefined);
-      if (next() < 0.2) void tick();
+      const body = { deed };
+      page.set(path, body);
+      outbox.put(path, { path, body }, () => undefined);
+      if (next() < 0.2) void tick(); // a change is on its way already
     }
     let answer = null;
     void outbox.flush().then((all) => { answer = all; });

@@ -28,7 +28,7 @@ CREATE TABLE key_image (
     width double precision CHECK (width > 0),
     account_id uuid NOT NULL REFERENCES account,
     at timestamptz NOT NULL,
-    PRIMARY KEY (dicom_instance_id, frame),
+    PRIMARY KEY (dicom_instance_id, frame, account_id), -- each reader chooses for the own report
     CHECK ((center IS NULL) = (width IS NULL))
 );
 CREATE INDEX ON key_image (dicom_study_id);

@@ -47,25 +47,40 @@ async def read_images(conn: Connection, dicom_study_id: UUID) -> dict[str, Any]:
 
 
 async def images_sha256(conn: Connection, dicom_study_id: UUID) -> str:
-    """One hash over the UIDs and contents of all instances that were sent; what the hub added itself is not read."""
+    """One hash over the UIDs and files of all instances that were sent; what the hub added itself is not read."""
+    return hash_of(await _listed(conn, dicom_study_id))
+
+
+async def _listed(conn: Connection, dicom_study_id: UUID) -> list[list[str]]:
     found = await rows(
         conn,
-        "SELECT sop_uid, coalesce(data_set_sha256, file_sha256) AS sha256 FROM dicom_instance"
+        "SELECT sop_uid, file_sha256 FROM dicom_instance"
         ' WHERE dicom_study_id = %s AND sent_by <> %s ORDER BY sop_uid COLLATE "C"',
         (dicom_study_id, HUB),
     )
-    listed = [[row["sop_uid"], row["sha256"]] for row in found]
+    return [[row["sop_uid"], row["file_sha256"]] for row in found]
+
+
+def hash_of(listed: Sequence[Sequence[str]]) -> str:
+    """One hash over a list of instances."""
     return hashlib.sha256(canonical({"instances": listed})).hexdigest()
 
 
-async def document_parts(conn: Connection, task: Row, shown_sha256: str) -> dict[str, Any]:
-    """What a report says of the images it is about; `images_stale` if they are not those that were shown."""
-    images = await read_images(conn, task["dicom_study_id"])
-    if images["sha256"] != shown_sha256:
+async def document_parts(conn: Connection, actor: Actor, task: Row, shown_sha256: str) -> dict[str, Any]:
+    """What a report says of the images it is about; `images_stale` if they are not those that were shown.
+
+    Key images and marks are those of the signer: nobody signs what somebody else has chosen meanwhile.
+    """
+    study_id, me = task["dicom_study_id"], actor.account_id
+    images, listed = await read_images(conn, study_id), await _listed(conn, study_id)
+    if hash_of(listed) != shown_sha256:
         raise errors.error("images_stale")
-    chosen = await marks.key_images(conn, task["dicom_study_id"])
-    marked = await marks.annotations_of_key_images(conn, task["dicom_study_id"])
-    return {"images": images, "key_images": [_key_image(row, marked) for row in chosen]}
+    chosen = await marks.key_images(conn, study_id, me)
+    marked = await marks.annotations_of_key_images(conn, study_id, me)
+    return {
+        "images": {**images, "sha256": shown_sha256, "listed": listed},
+        "key_images": [_key_image(row, marked) for row in chosen],
+    }
 
 
 def _key_image(row: Row, marked: Sequence[Row]) -> dict[str, Any]:

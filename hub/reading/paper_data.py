@@ -7,6 +7,7 @@ The sandbox that draws has no database; everything it needs is in these bytes.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,12 +27,12 @@ EVENTS_MAX = 30  # strips of button and diary events; the paper says how many mo
 EXTREMES = ("lowest_rate", "highest_rate", "longest_rr")
 
 
-async def signed_key_images(conn: Connection, report_id: UUID) -> list[dict[str, Any]]:
-    """Of a report on images; of others there are none."""
+async def signed_key_images(conn: Connection, report_id: UUID) -> tuple[list[dict[str, Any]], datetime]:
+    """Of a report on images, of others there are none; and when it was signed."""
     report = await one(
-        conn, "SELECT content -> 'key_images' AS chosen FROM report WHERE id = %s", (report_id,)
+        conn, "SELECT content -> 'key_images' AS chosen, signed_at FROM report WHERE id = %s", (report_id,)
     )
-    return list(report["chosen"] or ())
+    return list(report["chosen"] or ()), report["signed_at"]
 
 
 async def pack_report(

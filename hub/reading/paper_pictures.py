@@ -1,6 +1,7 @@
 """The key images of a report as its paper shows them: made by the confined child that makes screen images."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,21 +16,27 @@ from hub.reading.paper_images import KEY_IMAGES_MAX
 
 EDGE_PIXELS: Final = 1_000  # 86 mm at 300 points an inch
 QUALITY: Final = 90
+PATIENCE: Final = timedelta(minutes=5)  # with pictures that are still being prepared
 
 
 async def pictures(
-    context: Context, actor: Actor, key_images: Sequence[Mapping[str, Any]]
+    context: Context, actor: Actor, key_images: Sequence[Mapping[str, Any]], signed_at: datetime
 ) -> list[dict[str, Any]]:
     """As strips of the paper; one that can't be drawn says why, in both languages."""
     async with rendering.resident() as renderer:
         return [
-            await _picture(context, actor, renderer, number, key)
+            await _picture(context, actor, renderer, number, key, signed_at)
             for number, key in enumerate(key_images[:KEY_IMAGES_MAX])
         ]
 
 
 async def _picture(
-    context: Context, actor: Actor, renderer: Resident, number: int, key: Mapping[str, Any]
+    context: Context,
+    actor: Actor,
+    renderer: Resident,
+    number: int,
+    key: Mapping[str, Any],
+    signed_at: datetime,
 ) -> dict[str, Any]:
     window = key["window"]
     wanted = Picture(
@@ -42,11 +49,18 @@ async def _picture(
         try:
             row = await rendering.frame_of_instance(conn, actor, context.at, instance_id, frame)
         except errors.HubError as refusal:
-            return made | {"reason": {"zh-CN": refusal.zh, "en": refusal.en}}
+            return made | _not_drawn(context, refusal, signed_at)
     try:
         return made | {"image": await rendering.picture(renderer, context.store, row, frame, wanted)}
     except errors.HubError as refusal:
-        return made | {"reason": {"zh-CN": refusal.zh, "en": refusal.en}}
+        return made | _not_drawn(context, refusal, signed_at)
+
+
+def _not_drawn(context: Context, refusal: errors.HubError, signed_at: datetime) -> dict[str, Any]:
+    """Why; a hitch that may pass is no reason for a while: the job is tried again, and the paper is made once."""
+    if isinstance(refusal, errors.Unavailable) and context.at - signed_at < PATIENCE:
+        raise refusal
+    return {"reason": {"zh-CN": refusal.zh, "en": refusal.en}}
 
 
 async def _place(conn: Connection, instance_id: UUID) -> Row:

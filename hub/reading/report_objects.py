@@ -17,6 +17,7 @@ from hub.core import actor, sandbox
 from hub.core.db import Connection, Row, maybe, one, rows
 from hub.core.jobs import Context
 from hub.imaging.index import instances
+from hub.imaging.index.dicom_studies import remove_own_objects
 from hub.imaging.index.instances import HUB, Sender
 from hub.people import audit
 from hub.reading.forwarding import forward_study
@@ -41,8 +42,8 @@ async def put_back(context: Context, payload: Mapping[str, Any]) -> None:
     async with context.db.transaction(ACTOR, context.at) as conn:
         report = await one(conn, "SELECT * FROM report WHERE id = %s", (UUID(payload["report_id"]),))
         study = await maybe(conn, _STUDY, (report["study_id"],))
-        if study is None:
-            return
+        if study is None or study["patient_id"] != report["patient_id"]:
+            return  # nothing of DICOM, or taken back meanwhile
         wanted = await _wanted(conn, report, study)
     pdf = context.store.path(report["pdf_sha256"]).read_bytes()
     made = await sandbox.run(
@@ -55,12 +56,18 @@ async def put_back(context: Context, payload: Mapping[str, Any]) -> None:
         if outcome.kind not in ("stored", "known"):
             raise RuntimeError(f"an object of our own was not stored: {outcome.reason}")
     async with context.db.transaction(ACTOR, context.at) as conn:
-        await _after(conn, context.at, report, study)
+        await _after(conn, context.at, report, study["id"])
 
 
-async def _after(conn: Connection, at: datetime, report: Row, study: Row) -> None:
-    if study["patient_id"] == report["patient_id"]:  # else it was taken back meanwhile, and goes nowhere
-        await forward_study(conn, at, report["study_id"], study["id"])
+async def _after(conn: Connection, at: datetime, report: Row, dicom_study_id: UUID) -> None:
+    """The images may have been taken back while the objects were made: then these go again."""
+    study = await one(
+        conn, "SELECT id, patient_id FROM dicom_study WHERE id = %s FOR UPDATE", (dicom_study_id,)
+    )
+    if study["patient_id"] != report["patient_id"]:
+        await remove_own_objects(conn, dicom_study_id)
+        return
+    await forward_study(conn, at, report["study_id"], study["id"])
     await audit.record(
         conn, ACTOR, at, "report.dicom", "report", report["id"],
         organisation_id=report["organisation_id"], patient_id=report["patient_id"], dicom_study_id=str(study["id"]),

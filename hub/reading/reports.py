@@ -59,7 +59,7 @@ async def sign_report(
     if not draft["content"]["conclusion"]:
         raise errors.error("draft_empty")
     if task["kind"] == "imaging":
-        parts = await image_cases.document_parts(conn, task, images_sha256)
+        parts = await image_cases.document_parts(conn, actor, task, images_sha256)
     else:
         parts = await _recording_parts(conn, task, draft["content"], analysis_id, edit_sequence)
     before = await _newest(conn, task["study_id"])

@@ -17,6 +17,7 @@ from ecg.rhythms import RULES
 from hub.core import errors, ids
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row, maybe, notify, one, rows, run
+from hub.imaging.index.instances import HUB
 from hub.people import access, audit, consents
 from hub.people.patients import age_years
 from hub.reading.rules import DUE, Condition, Match, Rule, Words, fault, match, prioritise
@@ -187,9 +188,11 @@ async def study_facts(conn: Connection, at: datetime, study: Row) -> dict[str, A
         " LEFT JOIN service_request q ON q.id = s.service_request_id"
         " LEFT JOIN account a ON a.id = q.requester_id"
         " LEFT JOIN recording r ON r.id = s.recording_id LEFT JOIN dicom_study d ON d.id = s.dicom_study_id"
-        " LEFT JOIN LATERAL (SELECT array_agg(DISTINCT e.modality) AS modalities, min(e.body_part) AS body_part"
-        "   FROM dicom_series e WHERE e.dicom_study_id = d.id) i ON true WHERE s.id = %s",
-        (study["id"],),
+        " LEFT JOIN LATERAL (SELECT array_agg(DISTINCT e.modality) AS modalities,"
+        "   min(nullif(e.body_part, '')) AS body_part FROM dicom_series e WHERE e.dicom_study_id = d.id"
+        "   AND EXISTS (SELECT FROM dicom_instance n WHERE n.dicom_series_id = e.id AND n.sent_by <> %s)) i ON true"
+        " WHERE s.id = %s",
+        (HUB, study["id"]),
     )
     findings = await rows(
         conn,

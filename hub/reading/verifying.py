@@ -13,10 +13,9 @@ from ecg import integrity
 from hub.core import errors
 from hub.core.db import Connection, Row, maybe, one, rows
 from hub.core.store import Store
-from hub.imaging.index.instances import HUB
 from hub.reading.document import analysis_sha256, edits_sha256
 from hub.reading.drafts import read_edits
-from hub.reading.image_cases import images_sha256
+from hub.reading.image_cases import hash_of
 from hub.reading.reports import PAPER_MADE
 from hub.reading.signing import Signer
 from hub.reading.timeline import WHOLE_RECORD, read_record, read_timeline
@@ -143,18 +142,27 @@ def _file_fits(store: Store, sha256: str) -> bool:
 
 async def _images(e: Evidence) -> Verdict:
     """Every image that was read is there with the bytes that were read; others may have come since."""
-    study_id = UUID(e.signed["images"]["id"])
-    found = await rows(
-        e.conn,
-        "SELECT file_sha256 FROM dicom_instance WHERE dicom_study_id = %s AND sent_by <> %s",
-        (study_id, HUB),
-    )
-    if await images_sha256(e.conn, study_id) != e.signed["images"]["sha256"]:
-        return False, f"{len(found)} images now, which are not those that were signed"
-    bad = [row for row in found if not await asyncio.to_thread(_file_fits, e.store, row["file_sha256"])]
+    listed = e.signed["images"]["listed"]
+    if hash_of(listed) != e.signed["images"]["sha256"]:
+        return False, "the list of images is not the one whose hash was signed"
+    now = {
+        row["sop_uid"]: row["file_sha256"]
+        for row in await rows(
+            e.conn,
+            "SELECT sop_uid, file_sha256 FROM dicom_instance WHERE dicom_study_id = %s",
+            (UUID(e.signed["images"]["id"]),),
+        )
+    }
+    bad = [
+        uid
+        for uid, sha256 in listed
+        if now.get(uid) != sha256 or not await asyncio.to_thread(_file_fits, e.store, sha256)
+    ]
     return (
         not bad,
-        f"{len(bad)} of {len(found)} images missing or changed" if bad else f"{len(found)} images unchanged",
+        f"{len(bad)} of {len(listed)} images missing or changed"
+        if bad
+        else f"{len(listed)} images unchanged",
     )
 
 

@@ -46,8 +46,8 @@ async def make_pdf(context: Context, payload: dict[str, Any]) -> None:
     """`reading.pdf`: draw the paper in the sandbox, keep it, send it on."""
     job, report_id = actor.job("reading.pdf"), UUID(payload["report_id"])
     async with context.db.transaction(job, context.at) as conn:
-        chosen = await paper_data.signed_key_images(conn, report_id)
-    pictures = await paper_pictures.pictures(context, job, chosen) if chosen else []
+        chosen, signed_at = await paper_data.signed_key_images(conn, report_id)
+    pictures = await paper_pictures.pictures(context, job, chosen, signed_at) if chosen else []
     async with context.db.transaction(job, context.at) as conn:
         drawing = await paper_data.pack_report(conn, report_id, pictures=pictures)
     pdf = await sandbox.run("hub.reading.paper:draw", drawing, PAPER_TIMEOUT_S, PAPER_MEMORY_MB)

@@ -13,10 +13,12 @@ import pypdf
 import pytest
 
 from dicom.objects.writing import PDF_CLASS, TEXT_SR_CLASS
+from hub.core import db
 from hub.core.actor import job
 from hub.imaging.dimse import forwarding
 from hub.imaging.index import indexing
 from hub.imaging.index.instances import HUB
+from hub.reading import routing
 from tests import world
 from tests.imaging import senders
 from tests.imaging.conftest import Clinic
@@ -164,6 +166,62 @@ async def test_the_report_is_forwarded_like_the_images(clinic: Clinic) -> None:
         due = await forwarding.waiting(conn, LATER, queued["id"])
     assert queued["dicom_node_id"] == node and due is not None
     assert {one.sop_class_uid for one in due.instances} == {senders.CT, PDF_CLASS, TEXT_SR_CLASS}
+
+
+async def test_a_report_goes_with_its_patient_when_the_images_are_another_s(clinic: Clinic) -> None:
+    """Nothing of the first patient's report stays in a study that turns out to be a second one's, withdrawn or not."""
+    await send(clinic, 1)
+    case = await opened(clinic)
+    study, (image,) = (
+        case["images"]["id"],
+        await clinic.rows("SELECT id FROM dicom_instance WHERE sent_by <> 'hub'"),
+    )
+    await clinic.reader.json("PUT", f"/api/images/{study}/key-images/{image['id']}/1", {"note": "张三的结节"})
+    report = await sign(clinic, case)
+    assert len(await objects(clinic)) == 3
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        other = await world.patient(admin, clinic.two.own, "李四")
+    await clinic.doctor.json("POST", f"/api/dicom/studies/{study}/unassign", {"reason": "x"})
+    await clinic.run_jobs(LATER)
+    await clinic.doctor.json("POST", f"/api/dicom/studies/{study}/assign", {"patient_id": str(other)})
+    await clinic.reader.json("POST", f"/api/reports/{report['id']}/withdraw", {"reason": "患者错误"})
+    await clinic.run_jobs(LATER)
+    assert await objects(clinic) == {} and await clinic.rows("SELECT FROM key_image") == []
+    (told,) = await clinic.rows("SELECT detail FROM audit WHERE action = 'dicom.unassign'")
+    assert told["detail"]["objects_removed"] == 3
+
+
+async def test_nobody_signs_what_somebody_else_has_chosen(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    case = await opened(clinic)
+    (image,) = await clinic.rows("SELECT id FROM dicom_instance")
+    key = f"/api/images/{case['images']['id']}/key-images/{image['id']}/1"
+    await clinic.reader.json("PUT", key, {"note": "结节"})
+    await clinic.doctor.json("PUT", key, {"note": "骨折"})
+    await clinic.doctor.json("DELETE", key)
+    await clinic.doctor.json("PUT", key, {"note": "骨折"})
+    report = await sign(clinic, case)
+    assert [chosen["note"] for chosen in report["document"]["key_images"]] == ["结节"]
+
+
+async def test_a_report_stays_sound_when_images_come_late(clinic: Clinic) -> None:
+    await send(clinic, 1)
+    report = await sign(clinic, await opened(clinic))
+    await send(clinic, 2)
+    assert (await clinic.doctor.json("GET", f"/api/reports/{report['id']}/verify"))["valid"]
+
+
+async def test_rules_ask_about_the_images_not_about_the_report(clinic: Clinic) -> None:
+    async def facts() -> dict[str, Any]:
+        async with clinic.databases.app.transaction(job("test"), LATER) as conn:
+            study = await db.one(conn, "SELECT * FROM study WHERE kind = 'imaging'")
+            found = await routing.study_facts(conn, LATER, study)
+        return {name: found[name] for name in ("modalities", "body_part")}
+
+    await send(clinic, 1)
+    before = await facts()
+    await sign(clinic, await opened(clinic))
+    assert await facts() == before == {"modalities": ["CT"], "body_part": "CHEST"}
 
 
 async def test_images_that_came_meanwhile_are_not_signed_unseen(clinic: Clinic) -> None:

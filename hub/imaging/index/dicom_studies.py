@@ -16,7 +16,7 @@ from dicom.header import Header
 from hub.core import db, ids, jobs
 from hub.core.actor import Actor
 from hub.core.db import Connection, Row
-from hub.imaging.index import senders
+from hub.imaging.index import senders, summaries
 from hub.people import access, audit
 
 COMPLETE_JOB: Final = "dicom.study-complete"
@@ -220,6 +220,16 @@ async def tell_complete(conn: Connection, at: datetime, study_id: UUID) -> None:
     if study["told"]:
         key = f"{study_id}:{study['completed_instances']}"
         await jobs.enqueue(conn, at, COMPLETE_JOB, key, {"dicom_study_id": str(study_id)})
+
+
+async def remove_own_objects(conn: Connection, study_id: UUID) -> int:
+    """What the hub has added to a study (reports, selections) goes, and what was marked on it; how many objects."""
+    row = await db.one(conn, "SELECT hub_remove_own_objects(%s) AS removed", (study_id,))
+    for series in await db.rows(
+        conn, "SELECT id FROM dicom_series WHERE dicom_study_id = %s LIMIT 1", (study_id,)
+    ):
+        await summaries.refresh(conn, series["id"])
+    return int(row["removed"])
 
 
 async def studies(

@@ -182,13 +182,27 @@ async def unassign_study(conn: Connection, actor: Actor, at: datetime, study_id:
              AND patient_id = %s""",
         (study["organisation_id"], study["sent_issuer"], study["sent_patient_id"], patient_id),
     )
+    told = await _told_of_reports(conn, study_id)
+    removed = await dicom_studies.remove_own_objects(conn, study_id)
     await _set(conn, study_id, None, None, None)
     await audit.record(
         conn, actor, at, "dicom.unassign", "dicom-study", study_id, patient_id=patient_id,
-        reason=reason[:REASON_CHARS],
+        reason=reason[:REASON_CHARS], objects_removed=removed, nodes_that_have_them=told,
     )  # fmt: skip
     payload = {"dicom_study_id": str(study_id), "patient_id": str(patient_id)}
     await jobs.enqueue(conn, at, TAKEN_BACK_JOB, f"{study_id}:{at.isoformat()}", payload)
+
+
+async def _told_of_reports(conn: Connection, study_id: UUID) -> str:
+    """Nodes that were sent a report of a study: somebody must tell them that it was taken back."""
+    found = await db.rows(
+        conn,
+        """SELECT DISTINCT n.name FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id
+           JOIN dicom_forwarded d ON d.dicom_forward_id = f.id JOIN dicom_instance i ON i.id = d.dicom_instance_id
+           WHERE f.dicom_study_id = %s AND i.sent_by = 'hub' ORDER BY n.name""",
+        (study_id,),
+    )
+    return ", ".join(row["name"] for row in found)
 
 
 async def candidates(conn: Connection, actor: Actor, at: datetime, study_id: UUID) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from dicom import part10
+from dicom.objects.writing import SERIES_NUMBERS
 from hub.core import db
 from hub.core.actor import Actor
 from hub.core.db import Database
@@ -44,9 +45,17 @@ async def reindex(
         if name in known or not _is_dicom(path):
             continue
         file = StoredFile(name, path.stat().st_size, instances.MEDIA_TYPE)
-        outcome = await instances.store_file(database, store, actor, at, sender, file)
+        own = instances.Sender(organisation_id, instances.HUB)
+        who = own if await _is_own(store, sender, file) else sender
+        outcome = await instances.store_file(database, store, actor, at, who, file)
         counts[outcome.kind] += 1
     return Found(counts["stored"], counts["set-aside"], documents)
+
+
+async def _is_own(store: Store, sender: instances.Sender, file: StoredFile) -> bool:
+    """Whether the hub made it itself, which alone numbers its series so: a report or a selection of key images."""
+    header = (await instances.look(store, sender, file)).header
+    return SERIES_NUMBERS.get(header.uid("SOPClassUID"), -1) == header.number("SeriesNumber")
 
 
 def _is_dicom(path: Path) -> bool:

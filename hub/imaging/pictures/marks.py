@@ -1,7 +1,7 @@
 """What people mark on images: annotations and key images, kept as data beside the study.
 
 Only its maker changes or removes a mark; everybody who may see the images sees all of them. Removed annotations stay
-in the table. An image chosen as key image again is the same one with another note.
+in the table. Each person chooses key images for the own report: one chosen again has another note.
 """
 
 import json
@@ -56,7 +56,8 @@ async def read_marks(conn: Connection, actor: Actor, at: datetime, dicom_study_i
     annotations = await db.rows(
         conn,
         "SELECT m.*, a.name AS by_name FROM image_annotation m JOIN account a ON a.id = m.account_id"
-        " WHERE m.dicom_study_id = %s AND m.removed_at IS NULL ORDER BY m.at, m.id",
+        " WHERE m.dicom_study_id = %s AND m.account_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0"
+        " ORDER BY m.at, m.id",
         (dicom_study_id,),
     )
     chosen = await key_images(conn, dicom_study_id)
@@ -66,28 +67,28 @@ async def read_marks(conn: Connection, actor: Actor, at: datetime, dicom_study_i
     }
 
 
-async def key_images(conn: Connection, dicom_study_id: UUID) -> list[Row]:
-    """The key images of a study in the order they were chosen; the caller has asked for access."""
+async def key_images(conn: Connection, dicom_study_id: UUID, account_id: UUID | None = None) -> list[Row]:
+    """The key images of a study, or one person's, in the order they were chosen; the caller has asked for access."""
     return await db.rows(
         conn,
         "SELECT k.*, a.name AS by_name, i.sop_uid, i.sop_class_uid, i.data_set_sha256 FROM key_image k"
         " JOIN account a ON a.id = k.account_id JOIN dicom_instance i ON i.id = k.dicom_instance_id"
-        " WHERE k.dicom_study_id = %s ORDER BY k.at, i.sop_uid, k.frame",
-        (dicom_study_id,),
+        " WHERE k.dicom_study_id = %s AND (%s::uuid IS NULL OR k.account_id = %s) ORDER BY k.at, i.sop_uid, k.frame",
+        (dicom_study_id, account_id, account_id),
     )
 
 
-async def annotations_of_key_images(conn: Connection, dicom_study_id: UUID) -> list[Row]:
-    """What is marked on key images, with what it takes to measure it; the caller has asked for access."""
+async def annotations_of_key_images(conn: Connection, dicom_study_id: UUID, account_id: UUID) -> list[Row]:
+    """What a person has marked on the own key images, with what it takes to measure; the caller has asked for access."""
     return await db.rows(
         conn,
         "SELECT m.dicom_instance_id, m.frame, m.kind, m.points, m.text, i.rows, i.columns,"
         " p.layout -> 'spacing_mm' AS spacing_mm, p.layout ->> 'spacing_source' AS spacing_source"
-        " FROM image_annotation m JOIN key_image k USING (dicom_instance_id, frame)"
+        " FROM image_annotation m JOIN key_image k USING (dicom_instance_id, frame, account_id)"
         " JOIN dicom_instance i ON i.id = m.dicom_instance_id"
         " LEFT JOIN dicom_pixels p ON p.dicom_instance_id = m.dicom_instance_id"
-        " WHERE m.dicom_study_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0 ORDER BY m.at, m.id",
-        (dicom_study_id,),
+        " WHERE m.dicom_study_id = %s AND m.account_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0 ORDER BY m.at, m.id",
+        (dicom_study_id, account_id),
     )
 
 
@@ -158,7 +159,7 @@ async def put_key_image(
         conn,
         """INSERT INTO key_image (dicom_study_id, dicom_instance_id, frame, note, center, width, account_id, at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (dicom_instance_id, frame) DO UPDATE
+           ON CONFLICT (dicom_instance_id, frame, account_id) DO UPDATE
              SET note = excluded.note, center = excluded.center, width = excluded.width""",
         (dicom_study_id, new.instance_id, new.frame, new.note, center, width, actor.account_id, at),
     )
@@ -168,12 +169,12 @@ async def put_key_image(
 async def remove_key_image(
     conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID, instance_id: UUID, frame: int
 ) -> None:
-    """No key image any more; one that was none stays so."""
+    """No key image of one's own any more; one that was none stays so."""
     study = await _require(conn, actor, at, "images.annotate", dicom_study_id)
     removed = await db.run(
         conn,
-        "DELETE FROM key_image WHERE dicom_study_id = %s AND dicom_instance_id = %s AND frame = %s",
-        (dicom_study_id, instance_id, frame),
+        "DELETE FROM key_image WHERE dicom_study_id = %s AND dicom_instance_id = %s AND frame = %s AND account_id = %s",
+        (dicom_study_id, instance_id, frame, actor.account_id),
     )
     if removed:
         await _record(conn, actor, at, "images.unkey", study)

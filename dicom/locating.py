@@ -164,7 +164,7 @@ def frames(
         return [pieces for _ in wanted]
     offsets = _extended(data, encoding, count) or _basic(table, encoding, count)
     if offsets is not None:
-        return [_from(data, encoding, begins, offsets, number) for number in wanted]
+        return _by_table(data, encoding, begins, offsets, wanted)
     groups = _grouped(data, list(_fragments(passing, None)), count)
     return [groups[number] for number in wanted]
 
@@ -181,6 +181,20 @@ def _basic(table: bytes, encoding: Encoding, count: int) -> list[int] | None:
     if len(table) != 4 * count:
         return None
     return list(struct.unpack(f"{'<' if encoding.is_little else '>'}{count}I", table))
+
+
+def _by_table(
+    data: bytes | memoryview, encoding: Encoding, begins: int, offsets: Sequence[int], wanted: Sequence[int]
+) -> list[list[Span]]:
+    """All together no more pieces than one pass may have: frames of a table that goes to and fro share fragments."""
+    found: list[list[Span]] = []
+    pieces = 0
+    for number in wanted:
+        found.append(_from(data, encoding, begins, offsets, number))
+        pieces += len(found[-1])
+        if pieces > STEPS_MAX:
+            raise InvalidInstance("frames of too many pieces", begins)
+    return found
 
 
 def _from(

@@ -1,6 +1,7 @@
 """Where values and frames stand: as a parser finds them, and never outside of what is there, whatever the bytes say."""
 
 import random
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -158,3 +159,15 @@ FILES = (Offered("application/dicom", True, "1.2"), Offered("application/dicom",
 )  # fmt: skip
 def test_what_is_accepted(header: str, expected: Offered | None) -> None:
     assert accepting.best(accepting.accepted(header), FILES) == expected
+
+
+def test_a_table_that_goes_to_and_fro_does_not_multiply_the_pieces() -> None:
+    """Each frame from the first fragment to the last: a small file would become millions of pieces."""
+    empty, count, encoding = b"\xfe\xff\x00\xe0\0\0\0\0", 400, uids.TRANSFER_SYNTAXES[JPEG]
+    fragments = empty * 2_000
+    table = struct.pack(f"<{count}I", *[0, len(fragments) - 8] * (count // 2))
+    data = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(table)) + table + fragments
+    first = locating.Value(0, None, "OB")
+    assert len(locating.frames(data, encoding, first, count, [0])[0]) == 1_999
+    with pytest.raises(InvalidInstance):
+        locating.frames(data, encoding, first, count, range(0, count, 2))

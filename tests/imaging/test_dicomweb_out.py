@@ -202,7 +202,7 @@ async def test_frames_of_every_way_to_store_them(asking: Asking) -> None:
     await asking.store(*(senders.as_file(made, syntax) for made, syntax, _ in stored))
     for made, syntax, frames in stored:
         path = await path_of(asking, made.SOPInstanceUID)
-        for wanted in ((1, 2, 3, 4, 5), (4,), (5, 1, 5)):
+        for wanted in ((1, 2, 3, 4, 5), (4,), (5, 1, 3)):
             found = await asking.parts(f"{path}/frames/{','.join(map(str, wanted))}")
             expected = [frames[number - 1] for number in wanted]
             assert [part[: len(one)] for part, one in zip(found, expected, strict=True)] == expected, (
@@ -320,7 +320,7 @@ async def test_odd_accepts_and_frames(asking: Asking) -> None:
         status, _, body = await asking.get(path, Accept=accept)
         assert status in (200, 406), body
         assert (await asking.get("/studies", Accept=accept))[0] in (200, 406)
-    for frames in ("0", "-1", "x", "1,", "1," * 2000 + "1", "99999999999", "١"):
+    for frames in ("0", "-1", "x", "1,", "1," * 2000 + "1", "99999999999", "١", "1,1", "1,01"):
         assert (await asking.get(f"{path}/frames/{frames}"))[0] == 400
     assert (await asking.get(f"{path}/frames/2"))[0] == 404
 

@@ -137,11 +137,13 @@ def _frame_offers(one: Stored, is_single: bool, has_copy: bool) -> list[Offered]
 
 
 def _frame_numbers(text: str) -> list[int]:
-    """From 0."""
+    """From 0, each once (PS3.18 10.4): a repeated one would be sent again and again."""
     words = text.split(",")
-    if len(words) > FRAMES_MAX or not all(_is_number(word) for word in words):
-        raise errors.error("bad_field", field="frames", expected=f"up to {FRAMES_MAX} numbers from 1")
-    return [int(word) - 1 for word in words]
+    if len(words) <= FRAMES_MAX and all(_is_number(word) for word in words):
+        numbers = [int(word) - 1 for word in words]
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    raise errors.error("bad_field", field="frames", expected=f"up to {FRAMES_MAX} different numbers from 1")
 
 
 def _is_number(word: str) -> bool:

@@ -65,11 +65,11 @@ HTJ2K_SYNTAXES: Final = (_SYNTAX + "4.202", _SYNTAX + "4.201")  # the serving co
 
 @dataclass(frozen=True)
 class Shape:
-    """What says how pixels lie."""
+    """What says how pixels lie; `is_copied` if the serving copy holds the values that metadata describe."""
 
     frames: int
     bits_of_frame: int
-    photometric: str
+    is_copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,26 +108,43 @@ async def shape(conn: Connection, instance_id: UUID) -> Shape:
         raise errors.error("not_found") from None
     photometric = str(row["photometric"] or "")
     samples = 2 if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") else samples  # PS3.3 C.7.6.3.1.2
-    return Shape(frames, rows * columns * samples * bits, photometric)
+    return Shape(frames, rows * columns * samples * bits, _is_copied(row, photometric))
+
+
+def _is_copied(row: Row, photometric: str) -> bool:
+    """Floats and deeper integers are copied in steps, other colours as RGB of 8 bits (`dicom.pixels.showing`)."""
+    try:
+        allocated, stored, high = (int(row[name]) for name in ("bits", "bits_stored", "high_bit"))
+    except (TypeError, ValueError):
+        return False
+    if row["has_floats"] or high != stored - 1:
+        return False
+    if photometric == "RGB":
+        return allocated == stored == 8
+    return photometric in ("MONOCHROME1", "MONOCHROME2") and allocated in (8, 16)
 
 
 _SHAPE: Final = """SELECT document #>> '{00280010,Value,0}' AS rows, document #>> '{00280011,Value,0}' AS columns,
     document #>> '{00280002,Value,0}' AS samples, document #>> '{00280100,Value,0}' AS bits,
-    document #>> '{00280008,Value,0}' AS frames, document #>> '{00280004,Value,0}' AS photometric
+    document #>> '{00280008,Value,0}' AS frames, document #>> '{00280004,Value,0}' AS photometric,
+    document #>> '{00280101,Value,0}' AS bits_stored, document #>> '{00280102,Value,0}' AS high_bit,
+    document ?| '{7FE00008,7FE00009}' AS has_floats
     FROM dicom_metadata WHERE dicom_instance_id = %s"""
 
 
 async def copied_frames(
     conn: Connection, store: Store, one: Stored, shape: Shape, wanted: Sequence[int]
 ) -> list[Part] | None:
-    """Frames (from 0) of the HTJ2K serving copy; None if there is none, or it has colours where numbers are stored."""
+    """Frames (from 0) of the HTJ2K serving copy; None if there is none, or it holds other values than are stored."""
+    if not shape.is_copied:
+        return None
     row = await db.maybe(
         conn,
         """SELECT file_sha256, layout -> 'frames' AS frames FROM dicom_pixels
            WHERE dicom_instance_id = %s AND state = 'ready' AND media_type = 'image/jphc'""",
         (one.id,),
     )
-    if row is None or shape.photometric == "PALETTE COLOR" or max(wanted) >= len(row["frames"]):
+    if row is None or max(wanted) >= len(row["frames"]):
         return None
     return [_copied(store, row, number) for number in wanted]
 
@@ -196,7 +213,8 @@ def _frames(path: Path, syntax: str, encoding: Encoding, shape: Shape, wanted: S
         if found.size is None:
             spans = locating.frames(data, encoding, found, shape.frames, wanted)
             return [
-                Part([Slice(path, begins + one.start, one.size) for one in each], syntax) for each in spans
+                Part([Slice(path, begins + one.start, one.size) for one in each if one.size], syntax)
+                for each in spans
             ]
         if shape.bits_of_frame % 8 or not encoding.is_little:
             turned = _little(bytes(data[found.start : found.start + found.size]), found.vr, encoding)

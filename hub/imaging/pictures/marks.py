@@ -56,8 +56,7 @@ async def read_marks(conn: Connection, actor: Actor, at: datetime, dicom_study_i
     annotations = await db.rows(
         conn,
         "SELECT m.*, a.name AS by_name FROM image_annotation m JOIN account a ON a.id = m.account_id"
-        " WHERE m.dicom_study_id = %s AND m.account_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0"
-        " ORDER BY m.at, m.id",
+        " WHERE m.dicom_study_id = %s AND m.removed_at IS NULL ORDER BY m.at, m.id",
         (dicom_study_id,),
     )
     chosen = await key_images(conn, dicom_study_id)
@@ -79,7 +78,7 @@ async def key_images(conn: Connection, dicom_study_id: UUID, account_id: UUID | 
 
 
 async def annotations_of_key_images(conn: Connection, dicom_study_id: UUID, account_id: UUID) -> list[Row]:
-    """What a person has marked on the own key images, with what it takes to measure; the caller has asked for access."""
+    """What a person has marked on the own key images, with what it takes to measure it; the caller has asked."""
     return await db.rows(
         conn,
         "SELECT m.dicom_instance_id, m.frame, m.kind, m.points, m.text, i.rows, i.columns,"
@@ -87,7 +86,8 @@ async def annotations_of_key_images(conn: Connection, dicom_study_id: UUID, acco
         " FROM image_annotation m JOIN key_image k USING (dicom_instance_id, frame, account_id)"
         " JOIN dicom_instance i ON i.id = m.dicom_instance_id"
         " LEFT JOIN dicom_pixels p ON p.dicom_instance_id = m.dicom_instance_id"
-        " WHERE m.dicom_study_id = %s AND m.account_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0 ORDER BY m.at, m.id",
+        " WHERE m.dicom_study_id = %s AND m.account_id = %s AND m.removed_at IS NULL AND i.rows > 0 AND i.columns > 0"
+        " ORDER BY m.at, m.id",
         (dicom_study_id, account_id),
     )
 

@@ -8,9 +8,11 @@ Handlers must bear being run twice: a worker may die between finishing and delet
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from prometheus_client import Gauge
@@ -57,6 +59,9 @@ class JobKind:
     max_attempts: int = 8
     first_pause_s: float = 5.0  # doubles with each attempt
     longest_pause_s: float = 3600.0
+    at_once: int = (
+        CONCURRENT  # of one worker: what comes in thousands leaves places to what somebody waits for
+    )
 
     def pause_s(self, attempts: int) -> float:
         return min(self.first_pause_s * 2.0 ** (attempts - 1), self.longest_pause_s)
@@ -142,17 +147,28 @@ async def run_worker(worker: Worker, every: Every, stop: asyncio.Event) -> None:
 
 
 async def _work(worker: Worker, wake: asyncio.Event, stop: asyncio.Event) -> None:
-    free = asyncio.Semaphore(CONCURRENT)
+    free, at_work = asyncio.Semaphore(CONCURRENT), Counter[str]()
+
+    async def run(job: db.Row) -> None:
+        try:
+            await _run(worker, job)
+        finally:
+            at_work[job["kind"]] -= 1
+            free.release()
+            if worker.kinds[job["kind"]].at_once < CONCURRENT:
+                wake.set()  # the next of its kind may be due: nobody has looked at it
+
     async with asyncio.TaskGroup() as running:
         while not stop.is_set():
             wake.clear()
             await free.acquire()
-            job = await _claim_or_none(worker)
+            job = await _claim_or_none(worker, at_work)
             if job is None:
                 free.release()
                 await _first_of(wake, stop, timeout_s=POLL_S)
                 continue
-            running.create_task(_run(worker, job)).add_done_callback(lambda _: free.release())
+            at_work[job["kind"]] += 1
+            running.create_task(run(job))
 
 
 async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
@@ -162,24 +178,25 @@ async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
         task.cancel()
 
 
-async def _claim_or_none(worker: Worker) -> db.Row | None:
+async def _claim_or_none(worker: Worker, at_work: Mapping[str, int]) -> db.Row | None:
     try:
-        return await claim(worker)
+        return await claim(worker, at_work)
     except HubError as failure:  # the database is away: the poll tries again
         log("job.database-away", code=failure.code)
         return None
 
 
-async def claim(worker: Worker) -> db.Row | None:
-    """Take the job that has been due longest, if any."""
+async def claim(worker: Worker, at_work: Mapping[str, int] = MappingProxyType({})) -> db.Row | None:
+    """Take the job that has been due longest, if any; none of a kind of which as many as may be are at work."""
     at = worker.clock()
+    kinds = [name for name, kind in worker.kinds.items() if at_work.get(name, 0) < kind.at_once]
     async with worker.db.transaction(WORKER, at) as conn:
         job = await db.maybe(
             conn,
             "SELECT id, kind, unique_key, payload, attempts FROM job"
             " WHERE failed_at IS NULL AND run_at <= %s AND (lease_until IS NULL OR lease_until < %s)"
             " AND kind = ANY(%s) ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED",
-            (at, at, list(worker.kinds)),
+            (at, at, kinds),
         )
         if job is None:
             return None

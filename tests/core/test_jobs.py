@@ -92,6 +92,35 @@ async def test_two_workers_do_each_job_once(
     assert await _all(database, at) == []
 
 
+async def test_a_kind_that_comes_in_thousands_leaves_places_to_others(
+    database: Databases, clock: Clock, tmp_path: Path
+) -> None:
+    """However many are due before; and all of them are done, without waiting for the poll."""
+    at_work, most, done, stop = 0, 0, 0, asyncio.Event()
+    other, count = asyncio.Event(), 9
+
+    async def many(_context: Context, _payload: dict[str, Any]) -> None:
+        nonlocal at_work, most, done
+        at_work, most = at_work + 1, max(most, at_work + 1)
+        await other.wait()
+        await asyncio.sleep(0)
+        at_work, done = at_work - 1, done + 1
+        if done == count:
+            stop.set()
+
+    async def one(_context: Context, _payload: dict[str, Any]) -> None:
+        other.set()
+
+    kinds = {"count": JobKind(many, at_once=2), "other": JobKind(one)}
+    await _enqueue(database, clock(), *map(str, range(count)))
+    async with database.app.transaction(jobs.WORKER, clock()) as conn:
+        await jobs.enqueue(conn, clock(), "other", "", {})
+    own = Worker(database.app, Store(tmp_path), Settings(), kinds, clock, "one")
+    async with asyncio.timeout(jobs.POLL_S):
+        await jobs.run_worker(own, {}, stop)
+    assert (most, done) == (2, count)
+
+
 async def test_same_key_is_one_job(database: Databases, at: datetime) -> None:
     await _enqueue(database, at, "a", "a", "b")
     assert [job["unique_key"] for job in await _all(database, at)] == ["a", "b"]

@@ -112,5 +112,5 @@ def _stored(store: Store, told: Sequence[Told]) -> list[StoredFile | None]:
 
 
 JOBS: Mapping[str, JobKind] = {
-    COPIES_JOB: JobKind(make, lease_s=300, timeout_s=7200.0, max_attempts=5),
+    COPIES_JOB: JobKind(make, lease_s=300, timeout_s=7200.0, max_attempts=5, at_once=2),
 }

@@ -4,6 +4,7 @@ HTJ2K (ISO 15444-15) in resolution order (RPCL), a tile part for each resolution
 tile part is the image at a smaller size. Baseline JPEG of 8 bits stays as it came: no bigger, and browsers decode it.
 """
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ Write = Callable[[bytes], object]
 HTJ2K: Final = "image/jphc"
 JPEG: Final = "image/jpeg"
 PLAIN: Final = (uids.IMPLICIT_LITTLE, uids.EXPLICIT_LITTLE, uids.EXPLICIT_BIG)  # not deflated
+LAYOUT_CHARS_MAX: Final = 16 << 20  # 20,000 frames, each with a place of its own, take a third
 _SOT, _EOC = 0xFF90, 0xFFD9
 # Adobe's APP14 (T.872 6.5.3), transform 0: what a decoder must know of RGB where no marker tells.
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
@@ -62,7 +64,10 @@ def make(pixels: Pixels, write: Write) -> Copy:
         at += len(encoded)
     if len(frames) != pixels.shape.frames:
         raise PixelFault("cut", f"{len(frames)} frames of {pixels.shape.frames}")
-    return Copy(media_type, layout.of(pixels, frames, showing.shown()), _native(pixels))
+    described = layout.of(pixels, frames, showing.shown())
+    if len(json.dumps(described)) > LAYOUT_CHARS_MAX:
+        raise PixelFault("too-large", "what a viewer has to know of it")
+    return Copy(media_type, described, _native(pixels))
 
 
 def _native(pixels: Pixels) -> dict[str, Any] | None:

@@ -34,22 +34,30 @@ def _grouped(
     return numbers(data_set, keyword, count) or None
 
 
-def spacing(data_set: Dataset, shared: Dataset | None, group: Dataset | None) -> dict[str, Any]:
-    """Distance of rows and of columns in mm, where it is from, and whether it was calibrated.
+def spacing(data_set: Dataset, shared: Dataset | None, groups: Sequence[Dataset]) -> dict[str, Any]:
+    """Distance of rows and of columns in mm, where it is from, and whether it was calibrated; of all frames, or null.
 
     Pixel spacing before that of the detector, which is larger than the patient by the magnification (PS3.3 10.7.1.3);
     ultrasound tells it for regions of the image.
     """
     regions = _regions(data_set)
     found: dict[str, Any] = {"spacing_mm": None, "spacing_source": None}
-    measured = _grouped("PixelMeasuresSequence", "PixelSpacing", 2, data_set, shared, group)
-    for keyword in _SPACINGS:
+    measured, *others = [
+        _grouped("PixelMeasuresSequence", "PixelSpacing", 2, data_set, shared, group)
+        for group in groups or [None]
+    ]
+    are_alike = all(other == measured for other in others)
+    for keyword in _SPACINGS if are_alike else ():
         pair = measured if keyword == "PixelSpacing" else numbers(data_set, keyword, 2)
         if pair and min(pair) > 0:
             found = {"spacing_mm": pair, "spacing_source": _source(data_set, keyword, pair)}
             break
     else:
-        if regions and all(region["spacing_mm"] == regions[0]["spacing_mm"] for region in regions):
+        if (
+            are_alike
+            and regions
+            and all(region["spacing_mm"] == regions[0]["spacing_mm"] for region in regions)
+        ):
             found = {"spacing_mm": regions[0]["spacing_mm"], "spacing_source": "UltrasoundRegion"}
     return found | {
         "spacing_note": word(data_set, "PixelSpacingCalibrationType") or None,

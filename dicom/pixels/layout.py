@@ -66,13 +66,13 @@ def of(pixels: Pixels, frames: Sequence[Mapping[str, Any]], shown: Shown) -> dic
         "smallest": shown.smallest,
         "largest": shown.largest,
         "padding": [0, 0] if shown.has_gaps else _padding(pixels, shown),
-        **spacing(data_set, shared, groups[0] if groups else None),
+        **spacing(data_set, shared, groups),
         "frame_of_reference_uid": word(data_set, "FrameOfReferenceUID") or None,
         "frame_time_ms": _frame_time_ms(data_set),
         "aspect": _aspect(data_set),
         "laterality": (word(data_set, "ImageLaterality") or word(data_set, "Laterality"))[:1],
         "patient_orientation": _patient_orientation(data_set),
-        "overlays": overlays.of(pixels),
+        **overlays.of(pixels),
         "burned_in": {"YES": True, "NO": False}.get(word(data_set, "BurnedInAnnotation").upper()),
     }
 

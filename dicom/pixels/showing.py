@@ -113,5 +113,6 @@ def _padding(pixels: Pixels) -> tuple[float, float] | None:
     if one is None:
         return None
     other = number(pixels.data_set, "PixelPaddingRangeLimit")
-    ends = [end - 0x1_0000 if pixels.shape.is_signed and end > 0x7FFF else end for end in (one, other or one)]
+    both = (one, one if other is None else other)
+    ends = [end - 0x1_0000 if pixels.shape.is_signed and end > 0x7FFF else end for end in both]
     return min(ends), max(ends)

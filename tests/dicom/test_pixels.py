@@ -1,14 +1,16 @@
 """Pixels written in every way: what comes out is what went in, exactly, and the layout says what a viewer must know."""
 
 import base64
+import json
 from io import BytesIO
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
-from dicom.pixels import copying, rendering
+from dicom.pixels import copying, overlays, rendering
 from dicom.pixels.codestreams import coding_of
 from dicom.pixels.decoding import stored_frame
 from dicom.pixels.faults import CODES, PixelFault
@@ -85,6 +87,85 @@ def test_an_overlay_in_unused_bits_is_kept_apart_from_the_values() -> None:
     (plane,) = copy.layout["overlays"]
     bits = np.unpackbits(np.frombuffer(base64.b64decode(plane["bits"]), np.uint8), bitorder="little")
     assert np.array_equal(bits[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)[:, 0], np.arange(ROWS) % 2 == 0)
+
+
+def graphics(made: Any, planes: list[tuple[int, int, list[int]]]) -> list[Any]:
+    """Overlay planes of chance put into a data set."""
+    chance, bits = np.random.default_rng(5), []
+    for number, (rows, columns, origin) in enumerate(planes):
+        bits.append(chance.integers(0, 2, (rows, columns), np.uint8))
+        data = np.packbits(bits[-1].reshape(-1), bitorder="little").tobytes()
+        for element, vr, value in ((0x10, "US", rows), (0x11, "US", columns), (0x50, "SS", origin),
+                                   (0x40, "CS", "G"), (0x100, "US", 1), (0x102, "US", 0),
+                                   (0x3000, "OW", data + b"\0" * (len(data) % 2))):  # fmt: skip
+            made.add_new((0x6000 + 2 * number, element), vr, value)
+    return bits
+
+
+def test_of_overlays_only_what_lies_on_the_image_is_kept() -> None:
+    """As the image shows it, pixel by pixel; a plane that is nowhere on it is none."""
+    values = made_pixels.grey(12, False)
+    made = made_pixels.instance(1, values, 12)
+    made.PixelData = values.tobytes()
+    placed = [
+        (ROWS, COLUMNS, [1, 1]),
+        (90, 80, [-4, -9]),
+        (9, 8, [30, 50]),
+        (5, 5, [ROWS + 1, 1]),
+        (5, 5, [1, -4]),
+    ]
+    bits = graphics(made, placed)
+    layout = copied(made_pixels.senders.as_file(made))[0].layout
+    assert len(layout["overlays"]) == 3 and "overlays_left_out" not in layout
+    for plane, (rows, columns, (row, column)), drawn in zip(layout["overlays"], placed, bits, strict=False):
+        expected = np.zeros((300, 300), np.uint8)
+        expected[row + 99 : row + 99 + rows, column + 99 : column + 99 + columns] = drawn
+        kept = np.unpackbits(np.frombuffer(base64.b64decode(plane["bits"]), np.uint8), bitorder="little")
+        found = np.zeros((ROWS, COLUMNS), np.uint8)
+        (top, left), size = plane["origin"], plane["rows"] * plane["columns"]
+        part = kept[:size].reshape(plane["rows"], plane["columns"])
+        found[top - 1 : top - 1 + plane["rows"], left - 1 : left - 1 + plane["columns"]] = part
+        assert np.array_equal(found, expected[100 : 100 + ROWS, 100 : 100 + COLUMNS])
+
+
+def test_a_small_file_makes_no_large_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen planes of zeros are 33 kB deflated; those beyond what a layout carries are counted."""
+    values = np.zeros((1, 2048, 2048), np.uint8)
+    made = made_pixels.instance(1, values, 8)
+    made.PixelData = values.tobytes()
+    made["PixelData"].VR = "OB"
+    graphics(made, [(2048, 2048, [1, 1])] * 16)
+    file = made_pixels.senders.as_file(made, "1.2.840.10008.1.2.1.99")
+    layout = copied(file)[0].layout
+    assert len(layout["overlays"]) + layout["overlays_left_out"] == 16 and layout["overlays_left_out"] > 0
+    assert len(json.dumps(layout)) < overlays.CHARS_MAX + 10_000
+    monkeypatch.setattr(copying, "LAYOUT_CHARS_MAX", 1 << 20)
+    assert _fault(file).code == "too-large"
+
+
+def test_spacing_that_differs_from_frame_to_frame_is_not_that_of_the_first() -> None:
+    values = made_pixels.grey(12, False, 3)
+    for spacings, expected in (((0.5, 0.5, 0.5), [0.5, 0.5]), ((0.5, 0.5, 0.7), None)):
+        made = made_pixels.instance(1, values, 12)
+        made.PixelData, made.PerFrameFunctionalGroupsSequence = values.tobytes(), []
+        for spacing_mm in spacings:
+            group, measures = Dataset(), Dataset()
+            measures.PixelSpacing = [spacing_mm, spacing_mm]
+            group.PixelMeasuresSequence = [measures]
+            made.PerFrameFunctionalGroupsSequence.append(group)
+        layout = copied(made_pixels.senders.as_file(made))[0].layout
+        assert layout["spacing_mm"] == expected
+        assert layout["spacing_source"] == (expected and "PixelSpacing")
+
+
+def test_padding_down_to_zero_is_padding() -> None:
+    """A limit of 0 is a limit."""
+    values = np.full((1, ROWS, COLUMNS), 900, np.uint16)
+    values[0, 0, :4] = (0, 3, 7, 500)
+    made = made_pixels.instance(1, values, 12, PixelPaddingValue=7, PixelPaddingRangeLimit=0)
+    made.PixelData = values.tobytes()
+    layout = copied(made_pixels.senders.as_file(made))[0].layout
+    assert (layout["padding"], layout["smallest"]) == ([0, 7], 500)
 
 
 def test_values_that_are_no_number_are_padding_and_the_step_is_told() -> None:

@@ -15,8 +15,9 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel as COMMITMENT
 
 from dicom import services
-from hub.core import jobs
+from hub.core import actor, jobs
 from hub.imaging.dimse import worker as node_worker
+from hub.imaging.index import instances
 from tests.imaging import asking, senders
 from tests.imaging.asking import Asking
 from tests.parts import Databases
@@ -121,6 +122,26 @@ async def test_what_is_there_is_safe_and_told_on_the_same_association(hub: Askin
         "SELECT safe, failed FROM dicom_commitment WHERE told_at IS NOT NULL ORDER BY transaction_uid"
     )
     assert [(one["safe"], one["failed"]) for one in told] == [(3, 2), (2, 0), (0, 1)]
+
+
+async def test_what_was_set_aside_is_not_safe_whatever_else_has_its_uid(hub: Asking) -> None:
+    """A node's own content of a UID that was taken: said to be safe, the node would delete the only copy."""
+    taken, own = [senders.slice_of("1.2.1", "1.2.1.1", number, side=8) for number in range(2)]
+    await hub.put(taken)
+    await hub.put(own)
+    other = senders.slice_of("1.2.1", "1.2.1.1", 0, side=8, seed=2)
+    by = instances.Sender(hub.town, f"node {hub.node_id}")
+    for made, outcome in ((other, "set-aside"), (own, "known")):
+        file = await hub.store.put(senders.as_file(made), instances.MEDIA_TYPE)
+        said = await instances.store_file(hub.database, hub.store, actor.job("test"), AT, by, file)
+        assert said.kind == outcome
+    uids, heard = [str(one.SOPInstanceUID) for one in (taken, own)], Heard()
+    assert await ask(hub, asked_for(uids, "1.9.1"), heard, stays=True) == 0
+    assert heard.events == [(2, {uids[1]}, {uids[0]: 0x0110})]
+    heard.events.clear()
+    await hub.rows("UPDATE dicom_set_aside SET sent_by = 'node other' RETURNING id")
+    assert await ask(hub, asked_for(uids, "1.9.2"), heard, stays=True) == 0
+    assert heard.events == [(1, set(uids), {})]
 
 
 async def test_a_node_that_has_gone_is_told_later_until_it_hears(hub: Asking) -> None:

@@ -1,7 +1,7 @@
 """Storage commitment (PS3.4 annex J): whether instances a node has sent are safe with us, and the node that is told.
 
-Safe is what is in the index and has its file in the store, whole. What is asked is kept, so that the answer reaches a
-node that has gone meanwhile.
+Safe is what is in the index and has its file in the store, whole; not what the node sent under a UID that another
+content had: that was set aside. What is asked is kept, so that the answer reaches a node that has gone meanwhile.
 """
 
 import asyncio
@@ -79,13 +79,13 @@ async def report(conn: Connection, commitment_id: UUID, store: Store) -> Report 
     if row["told_at"] is not None:
         return None
     asked: list[Reference] = [(one[0], one[1]) for one in row["asked"]]
+    sop_uids = [sop_uid for _, sop_uid in asked]
     found = await db.rows(
         conn,
-        "SELECT sop_uid, sop_class_uid, file_sha256, size_bytes FROM dicom_instance"
-        " WHERE organisation_id = %s AND sop_uid = ANY(%s)",
-        (row["organisation_id"], [sop_uid for _, sop_uid in asked]),
+        _FOUND,
+        {"organisation": row["organisation_id"], "node": f"node {row['dicom_node_id']}", "uids": sop_uids},
     )
-    whole = await asyncio.to_thread(_whole, store, found)
+    whole = await asyncio.to_thread(_whole, store, [one for one in found if not one["is_other"]])
     by_uid = {one["sop_uid"]: one for one in found}
     judged = [(one, _reason(one, by_uid.get(one[1]), whole)) for one in asked]
     return Report(
@@ -93,6 +93,15 @@ async def report(conn: Connection, commitment_id: UUID, store: Store) -> Report 
         [one for one, reason in judged if reason is None],
         [(one, reason) for one, reason in judged if reason is not None],
     )
+
+
+# A content that came several times is written down with who sent it first: then it may be this node's, unless what is
+# in the index is.
+_FOUND: Final = """SELECT i.sop_uid, i.sop_class_uid, i.file_sha256, i.size_bytes, EXISTS (
+      SELECT FROM dicom_set_aside s WHERE s.organisation_id = i.organisation_id AND s.sop_uid = i.sop_uid
+        AND s.reason = 'other-content' AND (s.sent_by = %(node)s OR (s.times > 1 AND i.sent_by <> %(node)s))
+    ) AS is_other
+    FROM dicom_instance i WHERE i.organisation_id = %(organisation)s AND i.sop_uid = ANY(%(uids)s)"""
 
 
 def _whole(store: Store, rows: Sequence[db.Row]) -> set[str]:

@@ -44,7 +44,7 @@ def spacing(data_set: Dataset, shared: Dataset | None, groups: Sequence[Dataset]
     found: dict[str, Any] = {"spacing_mm": None, "spacing_source": None}
     measured, *others = [
         _grouped("PixelMeasuresSequence", "PixelSpacing", 2, data_set, shared, group)
-        for group in groups or [None]
+        for group in (groups or (None,))
     ]
     are_alike = all(other == measured for other in others)
     for keyword in _SPACINGS if are_alike else ():

@@ -9,6 +9,7 @@ from uuid import UUID
 import imagecodecs
 import numpy as np
 import pydicom
+import pytest
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from dicom import phantom, uids
@@ -186,3 +187,25 @@ async def test_a_series_is_described_in_few_bytes_and_priors_are_listed(clinic: 
     stranger = clinic.served.as_(clinic.two.foreign, "township_doctor")
     await stranger.json("GET", f"/api/images/{later}", status=404)
     await stranger.json("GET", f"/api/images/instances/{series['instances'][0]['id']}/pixels", status=404)
+
+
+async def test_the_answer_for_a_study_is_bounded_and_says_what_it_leaves_out(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overlays first; then whole images, which are said to be too large."""
+    study_id = await received(clinic, *(senders.as_file(a_slice(n, n * 5.0)) for n in range(1, 7)))
+    await prepared(clinic)
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        await admin.execute(
+            """UPDATE dicom_pixels SET layout = layout || jsonb_build_object('overlays',
+                 jsonb_build_array(jsonb_build_object('bits', repeat('A', 4000))))"""
+        )
+    monkeypatch.setattr(images, "OVERLAY_CHARS_MAX", 10_000)
+    (series,) = (await manifest(clinic, study_id))["series"]
+    layouts = [series["common"] | one["pixels"] for one in series["instances"]]
+    assert [len(one["overlays"]) for one in layouts] == [1, 1, 0, 0, 0, 0]
+    assert [one.get("overlays_left_out") for one in layouts] == [None, None, 1, 1, 1, 1]
+    monkeypatch.setattr(images, "LAYOUT_CHARS_MAX", int(3.5 * len(json.dumps(layouts[2]))))
+    (series,) = (await manifest(clinic, study_id))["series"]
+    states = [(one["state"], one["pixels"] is None, bool(one["fault"])) for one in series["instances"]]
+    assert states == [("ready", False, False)] * 3 + [("failed", True, True)] * 3

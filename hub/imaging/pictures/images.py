@@ -20,6 +20,8 @@ from hub.imaging.pictures import pixel_reasons, stacking
 from hub.people import access, audit
 
 PRIORS_MAX: Final = 100
+OVERLAY_CHARS_MAX: Final = 64 << 20  # of a study: a plane over each of 1,500 slices
+LAYOUT_CHARS_MAX: Final = 32 << 20  # of a study without overlays: 20,000 slices
 DOCUMENT: Final = "hub.imaging.pictures.looking_at_pixels:document"
 DOCUMENT_S: Final = 20.0
 DOCUMENT_MB: Final = 512
@@ -41,7 +43,11 @@ async def require_study(conn: Connection, actor: Actor, at: datetime, dicom_stud
 async def manifest(conn: Connection, actor: Actor, at: datetime, dicom_study_id: UUID) -> dict[str, Any]:
     """A study's series and instances, and how each is shown; opening a study is audited."""
     study = await require_study(conn, actor, at, dicom_study_id)
-    instances = await db.rows(conn, _INSTANCES, {"study": dicom_study_id})
+    instances = await db.rows(
+        conn,
+        _INSTANCES,
+        {"study": dicom_study_id, "overlay": OVERLAY_CHARS_MAX, "other": LAYOUT_CHARS_MAX},
+    )
     series = await db.rows(
         conn,
         """SELECT id, series_uid, modality, number, description, body_part FROM dicom_series
@@ -60,16 +66,29 @@ async def manifest(conn: Connection, actor: Actor, at: datetime, dicom_study_id:
     }
 
 
+# Layouts up to a sum: a study is one answer, whatever was sent. Overlays are left out first, which is told.
 _INSTANCES: Final = """
-    SELECT i.id, i.dicom_series_id AS series_id, i.sop_uid, i.sop_class_uid, i.number, i.rows, i.received_at,
-      p.state, p.fault, p.layout, r.id AS recording_id,
-      CASE WHEN p.state IS NULL THEN m.document->'00200032'->'Value' END AS position,
-      CASE WHEN p.state IS NULL THEN m.document->'00200037'->'Value' END AS orientation
-    FROM dicom_instance i LEFT JOIN dicom_pixels p ON p.dicom_instance_id = i.id
-    LEFT JOIN dicom_metadata m ON m.dicom_instance_id = i.id AND p.state IS NULL
-    LEFT JOIN LATERAL (SELECT id FROM recording WHERE file_sha256 = i.file_sha256 ORDER BY id LIMIT 1) r ON true
-    WHERE i.dicom_study_id = %(study)s
-    ORDER BY i.number NULLS LAST, i.received_at, i.id"""
+    WITH of_study AS (
+      SELECT i.id, i.dicom_series_id AS series_id, i.sop_uid, i.sop_class_uid, i.number, i.rows, i.received_at,
+        p.state, p.fault, p.layout, r.id AS recording_id,
+        CASE WHEN p.state IS NULL THEN m.document->'00200032'->'Value' END AS position,
+        CASE WHEN p.state IS NULL THEN m.document->'00200037'->'Value' END AS orientation,
+        sum(length(p.layout->>'overlays')) OVER w AS overlay_chars,
+        sum(length((p.layout - 'overlays')::text)) OVER w AS other_chars
+      FROM dicom_instance i LEFT JOIN dicom_pixels p ON p.dicom_instance_id = i.id
+      LEFT JOIN dicom_metadata m ON m.dicom_instance_id = i.id AND p.state IS NULL
+      LEFT JOIN LATERAL (SELECT id FROM recording WHERE file_sha256 = i.file_sha256 ORDER BY id LIMIT 1) r ON true
+      WHERE i.dicom_study_id = %(study)s
+      WINDOW w AS (ORDER BY i.number NULLS LAST, i.received_at, i.id ROWS UNBOUNDED PRECEDING))
+    SELECT id, series_id, sop_uid, sop_class_uid, number, rows, received_at, recording_id, position, orientation,
+      CASE WHEN other_chars > %(other)s AND layout IS NOT NULL THEN 'failed' ELSE state END AS state,
+      CASE WHEN other_chars > %(other)s AND layout IS NOT NULL THEN 'too-large' ELSE fault END AS fault,
+      CASE WHEN other_chars > %(other)s THEN NULL
+        WHEN overlay_chars > %(overlay)s AND layout->'overlays' <> '[]' THEN layout || jsonb_build_object(
+          'overlays', '[]'::jsonb, 'overlays_left_out',
+          jsonb_array_length(layout->'overlays') + coalesce((layout->>'overlays_left_out')::int, 0))
+        ELSE layout END AS layout
+    FROM of_study ORDER BY number NULLS LAST, received_at, id"""
 
 
 async def _study_view(conn: Connection, study: Row, instances: Sequence[Row]) -> dict[str, Any]:

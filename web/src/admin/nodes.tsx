@@ -142,14 +142,19 @@ function faultsOf(form: NodeForm): { ae_title?: string; address?: string; certif
     ...(form.may_receive && !address && { address: t('admin.node.fault.receive') }),
     ...(form.may_receive && !(/^\d+$/.test(form.port) && Number(form.port) >= 1 && Number(form.port) <= 65_535) && { port: t('admin.node.fault.port') }),
     ...(form.may_receive && (form.send_from_hour === '') !== (form.send_until_hour === '') && { hours: t('admin.node.fault.hours') }),
-    ...(form.may_query && !/^[A-Z0-9_, ]*$/.test(form.worklist_modalities) && { worklist: t('admin.node.fault.worklist') }),
+    ...(form.may_query && !modalitiesOf(form).every((each) => /^[A-Z0-9_]+$/.test(each)) && { worklist: t('admin.node.fault.worklist') }),
     ...(!form.may_send && !form.may_receive && !form.may_query && { may: t('admin.node.fault.may') }),
   };
 }
 
+/** As people write a list, with Chinese commas, too. */
+function modalitiesOf({ worklist_modalities: text }: Pick<NodeForm, 'worklist_modalities'>): string[] {
+  return text.split(/[,，、;；\s]+/).filter(Boolean);
+}
+
 function bodyOf({ name, ae_title, address, certificate, port, send_from_hour, send_until_hour, ...rest }: NodeForm) {
   const goesTo = rest.may_receive && { port: Number(port), ...(send_from_hour !== '' && { send_from_hour: Number(send_from_hour), send_until_hour: Number(send_until_hour) }) };
-  return { ...rest, ...goesTo, name: name.trim(), ae_title: ae_title.trim(), address: address.trim(), certificate_sha256: fingerprint(certificate) };
+  return { ...rest, ...goesTo, worklist_modalities: modalitiesOf(rest).join(', '), name: name.trim(), ae_title: ae_title.trim(), address: address.trim(), certificate_sha256: fingerprint(certificate) };
 }
 
 function AddNode({ organisations, close, done }: { organisations: TreeOrganisation[]; close: () => void; done: () => void }) {

@@ -8,7 +8,7 @@ import type { Opened } from './open-case';
 export function CaseHead({ open, help, leave }: { open: Opened; help: () => void; leave: () => void }) {
   const { patient, request } = open.data.value;
   const release = useAction(async () => {
-    await open.draft.flush();
+    await open.store();
     await open.claim.release();
     leave();
   });

@@ -7,6 +7,8 @@ import { CaseHead } from './case-head';
 import type { OpenImages } from './open-images';
 import type { Prior } from './types';
 
+export { openImages } from './open-images';
+
 const Viewer = later<ViewerProps>(() => import('../viewer/viewer').then(({ default: part }) => part), 'viewer');
 
 export function ImagePane({ open, help, leave }: { open: OpenImages; help: () => void; leave: () => void }) {

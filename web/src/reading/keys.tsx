@@ -85,11 +85,12 @@ export function useKeys(open: Opened | null, help: () => void): void {
   }, [open]);
 }
 
-export function KeysDialog({ close }: { close: () => void }) {
+/** `record`: a recording's keys, too; those of images are the viewer's, while it is there. */
+export function KeysDialog({ record, close }: { record: boolean; close: () => void }) {
   return (
     <Dialog title={t('reading.keys')} close={close}>
       <dl class="keys">
-        {KEYS.map(({ keys, words }) => <div key={words}><dt>{keys.map((key) => <kbd key={key}>{NAMES[key] ?? key}</kbd>)}</dt><dd>{t(words)}</dd></div>)}
+        {record && KEYS.map(({ keys, words }) => <div key={words}><dt>{keys.map((key) => <kbd key={key}>{NAMES[key] ?? key}</kbd>)}</dt><dd>{t(words)}</dd></div>)}
         <div><dt><kbd>Esc</kbd></dt><dd>{t('reading.key.leave')}</dd></div>
         <div><dt><kbd>?</kbd></dt><dd>{t('reading.keys')}</dd></div>
       </dl>

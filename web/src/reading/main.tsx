@@ -58,7 +58,7 @@ function useCase(task_id: string | null): State & { again: () => Promise<void> }
 async function leaveCase(open: Opened): Promise<void> {
   const held = open.claim.state.value;
   if (held === 'held' || held === 'unsure') {
-    await open.draft.flush();
+    await open.store();
     await open.claim.release().catch(() => undefined); // not reached: the lease ends by itself
   }
   open.close();
@@ -70,7 +70,7 @@ function ReadingPage() {
   const { open, error, again } = useCase(task_id);
   const [help, setHelp] = useState(false);
   const showKeys = (): void => {
-    if (open?.kind === 'images') void import('../viewer/tools/bench').then(({ sheetOpen }) => { sheetOpen.value = true; });
+    if (open?.kind === 'images' && !open.signed.value) void import('../viewer/tools').then(({ sheetOpen }) => { sheetOpen.value = true; });
     else setHelp(true);
   };
   useKeys(open, showKeys);
@@ -85,7 +85,7 @@ function ReadingPage() {
         right={open && <ReportPane key={open.task_id} open={open} next={goNext} />}
       />
       {open && open.claim.state.value === 'lost' && <LostClaim open={open} again={again} leave={leave} />}
-      {help && <KeysDialog close={() => setHelp(false)} />}
+      {help && <KeysDialog record={open?.kind !== 'images'} close={() => setHelp(false)} />}
     </Shell>
   );
 }

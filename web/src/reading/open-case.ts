@@ -8,7 +8,7 @@ import { Samples } from '../ecg/samples';
 import { claimTask, type Claim } from './claim';
 import { openDraft, type DraftDesk } from './draft';
 import { Line } from './line';
-import { openImages, type OpenImages } from './open-images';
+import type { OpenImages } from './open-images';
 import type { Case, CaseFinding, ImageCase, RecordingEvent, ReportBrief, Summary } from './types';
 
 /** An edit of all beats of a template, which is named by one of its beats. */
@@ -48,6 +48,8 @@ export type OpenCase = {
   /** What the signature binds besides the draft. */
   seen: () => Record<string, unknown>;
   addReport: (report: ReportBrief) => void;
+  /** Stores all that was done here, before signing or leaving. */
+  store: () => Promise<Lacks>;
   close: () => void;
 };
 
@@ -59,6 +61,9 @@ export function eventPlace(line: Line, event: RecordingEvent): number {
   return event.boot !== null && event.sample !== null ? line.index(event.boot, event.sample) : line.indexAt(Date.parse(event.at));
 }
 
+/** What of the page the hub has not got. */
+export type Lacks = 'draft' | 'marks' | null;
+
 /** Whatever is read, open: what the report and the head of the page need is the same in both. */
 export type Opened = OpenCase | OpenImages;
 
@@ -66,7 +71,9 @@ export async function openCase(task_id: string): Promise<Opened> {
   const claim = await claimTask(task_id);
   try {
     const found = await api.get<Case | ImageCase>(`/api/tasks/${task_id}/case`);
-    return 'images' in found ? openImages(claim, found) : setUp(claim, found);
+    if (!('images' in found)) return setUp(claim, found);
+    const part = await import('./image-pane').catch(() => { throw new ApiError(0, 'away', null); }); // it comes with its pane
+    return part.openImages(claim, found);
   } catch (error) {
     claim.done();
     throw error;
@@ -157,7 +164,7 @@ function setUp(claim: Claim, found: Case): OpenCase {
   }
 
   return {
-    kind: 'record', task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, regroup, reload,
+    kind: 'record', store: async () => ((await draft.flush()) ? null : 'draft'), task_id, data, line, claim, draft, ...state, goTo, relabel, dismiss, regroup, reload,
     samples: new Samples(api.bytes, found.recording.id, found.recording.fs_hz, true),
     choose: (finding) => {
       state.finding.value = keyOf(finding);

@@ -4,6 +4,7 @@ import { api } from '../core/api';
 import { onChange } from '../core/changes';
 import type { Claim } from './claim';
 import { openDraft, type DraftDesk } from './draft';
+import type { Lacks } from './open-case';
 import type { ImageCase, Prior, ReportBrief } from './types';
 
 export type OpenImages = {
@@ -20,24 +21,46 @@ export type OpenImages = {
   seen: () => Record<string, unknown>;
   addReport: (report: ReportBrief) => void;
   startOver: () => Promise<void>;
+  store: () => Promise<Lacks>;
   close: () => void;
 };
+
+const PACE_MS = 3000; // a folder of images at any desk is thousands of changes
+
+/** Runs `look` for what has changed: at once, then at most every 3 s, one at a time, and once more for what changed meanwhile. */
+function paced(look: () => Promise<void>): () => void {
+  let [busy, again] = [false, false];
+  async function run(): Promise<void> {
+    [busy, again] = [true, false];
+    await look();
+    setTimeout(() => { busy = false; if (again) void run(); }, PACE_MS);
+  }
+  return () => { again = true; if (!busy) void run(); };
+}
 
 export function openImages(claim: Claim, found: ImageCase): OpenImages {
   const task_id = found.task.id;
   const data = signal(found);
   const changed = signal(false);
   const draft = openDraft(task_id, found.draft, [], () => new Map());
+  const signed = signal(false);
+  let closed = false;
   const look = async (): Promise<void> => {
-    const now = await api.get<ImageCase>(`/api/tasks/${task_id}/case`).catch(() => null); // signing asks again
-    if (now) changed.value = now.images.sha256 !== data.value.images.sha256;
+    if (closed || signed.value) return;
+    const now = await api.get<{ sha256: string }>(`/api/tasks/${task_id}/images`).catch(() => null); // signing asks again
+    if (now) changed.value = now.sha256 !== data.value.images.sha256;
   };
-  const forget = onChange(['uploads', 'images'], () => { void look(); });
+  const forget = onChange(['uploads', 'images'], paced(look));
+  const store = async (): Promise<Lacks> => {
+    const studies = [data.value.images.id, ...data.value.priors.flatMap(({ dicom_study_id }) => dicom_study_id ?? [])];
+    const marks = await import('../viewer/tools').then(({ flushMarks }) => flushMarks(studies), () => true); // it was never here: nothing was drawn
+    return (await draft.flush()) ? (marks ? null : 'marks') : 'draft';
+  };
   return {
-    kind: 'images', task_id, data, claim, draft, changed, signed: signal(false), beside: signal(null),
+    kind: 'images', task_id, data, claim, draft, changed, signed, store, beside: signal(null),
     seen: () => ({ images_sha256: data.value.images.sha256 }),
     addReport: (report) => { data.value = { ...data.value, reports: [...data.value.reports, report] }; },
-    startOver: async () => { if (await draft.flush()) location.reload(); },
-    close: () => { forget(); draft.close(); claim.done(); },
+    startOver: async () => { if ((await store()) !== 'draft') location.reload(); },
+    close: () => { closed = true; forget(); draft.close(); claim.done(); },
   };
 }

@@ -2,14 +2,17 @@
 import { useState } from 'preact/hooks';
 import { api } from '../core/api';
 import { t } from '../core/i18n';
+import { later } from '../core/later';
 import { useAction } from '../core/resource';
 import { formatClock, formatInstant } from '../core/time';
-import { Banner, Button, Dialog, ErrorBanner, TextArea } from '../core/ui';
+import { Banner, Button, TextArea } from '../core/ui';
 import { ruleName } from '../ecg/rules';
 import { keyOf, type OpenCase, type Opened } from './open-case';
 import { FIELDS, figuresText, phrasesOf, type Field } from './phrases';
-import { Signed } from './signed';
-import type { CaseFinding, Draft, ReportBrief, Task } from './types';
+import type { CaseFinding, Draft, Task } from './types';
+
+const Signed = later(() => import('./sign').then(({ Signed: part }) => part));
+const SignDialog = later(() => import('./sign').then(({ SignDialog: part }) => part), undefined, null);
 
 type Props = { open: Opened; next: (() => void) | null };
 
@@ -139,46 +142,5 @@ function StaleDraft({ open }: { open: Opened }) {
         <Button busy={theirs.busy} onClick={theirs.run}>{t('reading.stale.theirs')}</Button>
       </div>
     </div>
-  );
-}
-
-const STALE = new Set(['analysis_stale', 'images_stale']);
-
-/** What the signature holds together, in words. */
-function binds(open: Opened, strips: number): string {
-  if (open.kind === 'images') return t('reading.sign.binds.images', { count: open.data.value.images.instances });
-  return t('reading.sign.binds', { strips, version: open.data.value.analysis.version, edits: open.sequence.value });
-}
-
-function SignDialog({ open, included, close }: { open: Opened; included: readonly CaseFinding[]; close: () => void }) {
-  const text = open.draft.text.value;
-  const [unsaved, setUnsaved] = useState(false);
-  const work = useAction(async () => {
-    const stored = await open.draft.flush();
-    setUnsaved(!stored);
-    if (!stored) return;
-    const named = { revision: open.draft.revision.value, ...open.seen() };
-    const { report } = await api.post<{ report: ReportBrief }>(`/api/tasks/${open.task_id}/sign`, named);
-    open.addReport(report);
-    open.signed.value = true;
-    open.claim.done();
-    open.draft.close();
-    close();
-  });
-  return (
-    <Dialog title={t('reading.sign.title')} close={close} wide>
-      <p>{t('reading.sign.text', { patient: open.data.value.patient.name })}</p>
-      <div class="sign-preview" tabIndex={0} role="region" aria-label={t('reading.report')}>
-        {FIELDS.map((name) => <div key={name}><h3>{t(`reading.field.${name}`)}</h3><p>{text[name].trim() || t('core.none')}</p></div>)}
-        <p class="soft">{binds(open, included.length)}</p>
-      </div>
-      {unsaved && <Banner kind="error">{t('reading.sign.unsaved')}</Banner>}
-      {work.error && <ErrorBanner error={work.error} />}
-      {work.error && STALE.has(work.error.code) && <Button onClick={() => { void open.startOver(); }}>{t(open.kind === 'images' ? 'reading.images.reload' : 'reading.sign.reload')}</Button>}
-      <div class="actions">
-        <Button kind="primary" busy={work.busy} data-testid="sign-confirm" onClick={work.run}>{t('reading.sign.confirm')}</Button>
-        <Button onClick={close}>{t('core.cancel')}</Button>
-      </div>
-    </Dialog>
   );
 }

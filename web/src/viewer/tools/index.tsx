@@ -8,9 +8,12 @@ import { PriorsDialog } from './priors';
 import { KeySheet } from './sheet';
 import './tools.css';
 
+export { flushMarks } from './annotations';
+export { sheetOpen } from './bench';
 export { KeyList, SeriesStars } from './key-list';
 export { MarksBar, SavedLine } from './marks-bar';
 export { Overlay } from './overlay';
+export { ToPrint } from './to-print';
 export { pressTool } from './tool-keys';
 export type { Tools } from './deeds';
 

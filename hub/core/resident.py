@@ -131,6 +131,9 @@ class Resident:
         except (TimeoutError, asyncio.IncompleteReadError):
             await self._end()
             raise SandboxFailed("crashed", "it did not begin") from None
+        except BaseException:  # its first word is not read: the next caller must not take it for an answer
+            await self._end()
+            raise
 
     async def _end(self) -> None:
         child, self._child = self._child, None

@@ -35,6 +35,15 @@ async def test_calls_come_back_to_who_asked_and_one_that_left_disturbs_nobody() 
         assert await child.call(b"next") == b"txen"
 
 
+async def test_one_that_leaves_while_it_begins_disturbs_nobody() -> None:
+    async with Resident("tests.core.sandboxed:reverse", 300, timeout_s=5.0) as child:
+        leaving = asyncio.create_task(child.call(b"first"))
+        while child._child is None:  # noqa: ASYNC110  # it tells nobody that it has begun
+            await asyncio.sleep(0.001)
+        leaving.cancel()
+        assert await asyncio.gather(*map(child.call, (b"next", b"last"))) == [b"txen", b"tsal"]
+
+
 async def test_it_can_begin_before_it_is_called() -> None:
     async with Resident("tests.core.sandboxed:reverse", 300, timeout_s=5.0) as child:
         child.warm()

@@ -9,7 +9,8 @@ from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 import pydicom
 import pytest
@@ -239,19 +240,32 @@ async def test_what_is_given_up_while_it_is_sent_stays_so_with_the_nodes_answers
         assert (await told(clinic))["state"] == "sent"
 
 
-async def test_forwards_come_in_pages(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "LISTED", 1)
-    with answering(0x0000) as port:
-        await archive(clinic, port)
-        await images(clinic, 1)
-        await clinic.run_jobs(LATER)
-    first = await clinic.doctor.json("GET", "/api/dicom/forwards")
-    assert len(first["forwards"]) == 1 and first["next"] is not None
-    before = first["next"].replace("+", "%2B")
-    assert await clinic.doctor.json("GET", f"/api/dicom/forwards?before={before}") == {
-        "forwards": [],
-        "next": None,
-    }
+async def test_pages_of_forwards_hold_each_once_though_many_are_queued_at_once(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "LISTED", 2)
+    await images(clinic, 1)
+    async with await world.connect(clinic.databases.admin_dsn) as admin:
+        for number in range(5):
+            node, at = uuid4(), LATER + timedelta(seconds=number // 4)
+            of_node = {"organisation_id": clinic.two.own.organisations["town"], "created_at": LATER}
+            await world.insert(admin, "dicom_node", id=node, name="x", ae_title=f"N{number}", **of_node)
+            await admin.execute(
+                "INSERT INTO dicom_forward (id, dicom_study_id, dicom_node_id, state, queued_at)"
+                " SELECT %s, id, %s, 'sent', %s FROM dicom_study",
+                (uuid4(), node, at),
+            )
+    listed, page = [], "/api/dicom/forwards"
+    for size in (2, 2, 1):
+        said = await clinic.doctor.json("GET", page)
+        assert len(said["forwards"]) == size
+        listed += said["forwards"]
+        page = f"/api/dicom/forwards?{urlencode({'before': said['next']})}"
+    assert said["next"] is None and len({one["id"] for one in listed}) == 5
+    assert [one["queued_at"] for one in listed] == sorted((one["queued_at"] for one in listed), reverse=True)
+    for wrong in ("2026-01-01", "x_y", f"9999-12-31T23:59:59-14:00_{uuid4()}"):
+        page = f"/api/dicom/forwards?{urlencode({'before': wrong})}"
+        await clinic.doctor.json("GET", page, status=400)
 
 
 @given(

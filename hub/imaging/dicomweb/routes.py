@@ -140,12 +140,12 @@ async def unassign(request: Request) -> None:
 
 
 async def list_forwards(request: Request) -> dict[str, Any]:
-    """`state` may be given several times with commas; `before`: where the last page ended."""
+    """`state` may be given several times with commas; `before`: the `next` of the last page."""
     asked = request.query.optional_text("state")
     states = asked.split(",") if asked else forwarding.STATES
     if not set(states) <= set(forwarding.STATES):
         raise request.query.bad("state", ", ".join(forwarding.STATES))
-    before = request.query.optional_instant("before")
+    before = request.query.optional_text("before")
     async with request.transaction() as conn:
         found, goes_on = await forwarding.forwards(conn, request.actor, request.at, states, before)
     return {"forwards": found, "next": goes_on}

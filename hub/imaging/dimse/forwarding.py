@@ -170,13 +170,14 @@ async def forwards(
     actor: Actor,
     at: datetime,
     states: Sequence[str] = STATES,
-    before: datetime | None = None,
-) -> tuple[list[dict[str, Any]], datetime | None]:
+    before: str | None = None,
+) -> tuple[list[dict[str, Any]], str | None]:
     """The newest in these states, a page of them, and where the next page begins.
 
     Of each how many instances it is about, how many have their answer, and the node's last status in words.
     """
     await access.require(conn, actor, at, "dicom-forward.read")
+    queued_at, forward_id = _place(before) if before is not None else (None, None)
     found = await db.rows(
         conn,
         "SELECT f.id, f.dicom_study_id, f.dicom_node_id, n.name AS node_name, n.ae_title, f.state, f.status, f.fault,"
@@ -185,15 +186,24 @@ async def forwards(
         "  (SELECT max(j.failed_at) FROM job j WHERE j.kind = %(job)s AND j.payload ->> 'forward_id' = f.id::text)"
         "    AS given_up_at"
         " FROM dicom_forward f JOIN dicom_node n ON n.id = f.dicom_node_id LEFT JOIN account a ON a.id = f.given_up_by"
-        " WHERE f.state = ANY(%(states)s) AND (%(before)s::timestamptz IS NULL OR f.queued_at < %(before)s)"
-        " ORDER BY f.queued_at DESC, f.id LIMIT %(limit)s",
-        {"job": JOB, "states": list(states), "before": before, "limit": LISTED},
+        " WHERE f.state = ANY(%(states)s) AND (%(id)s::uuid IS NULL OR (f.queued_at, f.id) < (%(queued_at)s, %(id)s))"
+        " ORDER BY f.queued_at DESC, f.id DESC LIMIT %(limit)s",
+        {"job": JOB, "states": list(states), "queued_at": queued_at, "id": forward_id, "limit": LISTED},
     )
     told = [
         row | {"status_words": status_words(row["status"]), "fault_words": FAULTS.get(row["fault"])}
         for row in found
     ]
-    return told, found[-1]["queued_at"] if len(found) == LISTED else None
+    return told, f"{found[-1]['queued_at'].isoformat()}_{found[-1]['id']}" if len(found) == LISTED else None
+
+
+def _place(page: str) -> tuple[datetime, UUID]:
+    """When a page's last forward was queued, and which it is: many are queued at once."""
+    instant, _, forward_id = page.partition("_")
+    try:
+        return datetime.fromisoformat(instant).astimezone(), UUID(forward_id)
+    except (ValueError, OverflowError):
+        raise errors.error("bad_field", field="before", expected="the `next` of the page before") from None
 
 
 async def send_again(conn: Connection, actor: Actor, at: datetime, forward_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """What goes back over HTTP: JSON, bytes and files, errors in both languages, headers that keep pages safe."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PIECE_BYTES = 1 << 20  # of a line that has to take something within a time
 SWITCHING = 101  # status of an upgrade to a WebSocket
 CALLS = Counter("hub_http_calls_total", "calls answered", ["method", "status"])
 SECONDS = Histogram(
@@ -71,10 +72,13 @@ class Empty:
 
 @dataclass(frozen=True)
 class Streamed:
-    """An answer in pieces, of a size that is known before the first; its makers hold no connection meanwhile."""
+    """An answer in pieces; its makers hold no connection meanwhile.
 
-    pieces: Sequence[bytes | Slice]
-    size_bytes: int
+    Of a size that is known before the first; or None, if the pieces are made one by one while they go out (chunked).
+    """
+
+    pieces: Sequence[bytes | Slice] | AsyncIterator[bytes]
+    size_bytes: int | None
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -82,18 +86,29 @@ class Streamed:
 async def stream(raw: web.Request, value: Streamed) -> web.StreamResponse:
     """Send it; once it has begun, a failure can only be told by cutting the line."""
     answer = web.StreamResponse(headers={"Content-Type": value.media_type, **value.headers})
-    answer.content_length = value.size_bytes
+    if value.size_bytes is not None:
+        answer.content_length = value.size_bytes
     await answer.prepare(raw)
     try:
-        if raw.transport is not None:
+        if isinstance(value.pieces, AsyncIterator):
+            await _write(answer, value.pieces)
+        elif raw.transport is not None:
             await sending.send(raw.transport, value.pieces)
         await answer.write_eof()
-    except (OSError, TimeoutError) as cut:
+    except Exception as cut:
         if not isinstance(cut, (ConnectionError, TimeoutError)):
             log_bug(raw, cut)
         if raw.transport is not None:
             raw.transport.abort()
     return answer
+
+
+async def _write(answer: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), PIECE_BYTES):
+            async with asyncio.timeout(sending.STALLED_S):
+                await answer.write(view[start : start + PIECE_BYTES])
 
 
 def response(value: Any) -> web.StreamResponse:

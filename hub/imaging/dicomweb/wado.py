@@ -19,7 +19,7 @@ from hub.imaging.index.retrieving import ROOT, Address, Stored
 
 FILE: Final = "application/dicom"
 FRAMES_MAX: Final = 1000  # of one call
-COMPRESSED_FROM_BYTES: Final = 1024
+HELD_BYTES_MAX: Final = 16 << 20  # of metadata, before the first goes out
 GZIP_LEVEL: Final = 1
 GZIP_WINDOW: Final = 31  # of zlib: with a header of gzip
 Pieces = list[bytes | Slice]
@@ -75,9 +75,8 @@ async def read_metadata(request: Request) -> Streamed:
     url = qido.base_url(request)
     pieces = retrieving.bodies(request.db, request.actor, request.at, address, found, url)
     is_gzip = _accepts_gzip(request)
-    body = await _joined(pieces, is_gzip)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if is_gzip else {})
-    return Streamed(body, sum(map(len, body)), offer.media_type, headers)
+    return await _sized(_packed(pieces) if is_gzip else pieces, offer.media_type, headers)
 
 
 def _accepts_gzip(request: Request) -> bool:
@@ -88,13 +87,30 @@ def _accepts_gzip(request: Request) -> bool:
     )
 
 
-async def _joined(pieces: AsyncIterator[bytes], is_gzip: bool) -> list[bytes]:
-    """All of it: a hundred kilobytes compressed, or some megabytes; its size is told before it goes out."""
-    if not is_gzip:
-        return [piece async for piece in pieces]
+async def _packed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    packed = [await asyncio.to_thread(packer.compress, piece) async for piece in pieces]
-    return [*packed, packer.flush()]
+    async for piece in pieces:
+        yield await asyncio.to_thread(packer.compress, piece)
+    yield packer.flush()
+
+
+async def _sized(pieces: AsyncIterator[bytes], media_type: str, headers: dict[str, str]) -> Streamed:
+    """A hundred kilobytes compressed, or some megabytes: its size is told. More goes out while it is read."""
+    held: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size > HELD_BYTES_MAX:
+            return Streamed(_held_first(held, pieces), None, media_type, headers)
+    return Streamed(held, size, media_type, headers)
+
+
+async def _held_first(held: list[bytes], others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while held:
+        yield held.pop(0)
+    async for piece in others:
+        yield piece
 
 
 async def read_frames(request: Request) -> Streamed:

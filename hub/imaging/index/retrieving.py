@@ -23,6 +23,7 @@ from hub.people import access, audit
 ROOT: Final = "/dicom-web"
 AT_ONCE: Final = 100  # documents of one statement
 LEVEL: Final = 3  # of compression
+PACKED_CHARS_MAX: Final = 64 << 20  # of a series' metadata: ten thousand slices
 _BULK: Final = (
     b'"BulkDataURI": "bulkdata/'  # as PostgreSQL writes it; within a text the quotes would be escaped
 )
@@ -196,10 +197,13 @@ def _told(row: Row) -> str:
 
 
 async def pack_one(conn: Connection, series: Row) -> None:
-    """Make a series' metadata ready, which is complete; the actor is a job."""
+    """Make a series' metadata ready, which is complete; the actor is a job.
+
+    A single instance's are as quick without; those of which there are too many to be held stay to be put together.
+    """
     await db.run(conn, "UPDATE dicom_series SET is_packed = true WHERE id = %s", (series["id"],))
     rows = await db.rows(conn, _INSTANCES_OF_SERIES, (series["dicom_study_id"], series["id"]))
-    if len(rows) < 2:  # as quick without
+    if len(rows) < 2 or await _chars(conn, [row["id"] for row in rows]) > PACKED_CHARS_MAX:
         return
     documents = await _documents(conn, [row["id"] for row in rows])
     # `bulkdata/` becomes `bulkdata/UID/bulkdata/`, whose beginning is the address of the series when it is sent.
@@ -213,6 +217,16 @@ async def pack_one(conn: Connection, series: Row) -> None:
            ON CONFLICT (dicom_series_id) DO NOTHING""",
         (series["id"], len(rows), body),
     )
+
+
+async def _chars(conn: Connection, ids: Sequence[UUID]) -> int:
+    found = await db.one(
+        conn,
+        """SELECT coalesce(sum(length(document::text)), 0)::bigint AS chars FROM dicom_metadata
+           WHERE dicom_instance_id = ANY (%s)""",
+        (list(ids),),
+    )
+    return int(found["chars"])
 
 
 _INSTANCES_OF_SERIES: Final = """SELECT id, sop_uid FROM dicom_instance

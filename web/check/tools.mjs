@@ -13,6 +13,7 @@ const { mostAlike } = await load('viewer/tools/alike.ts');
 const { apartOf } = await load('viewer/tools/apart.ts');
 const { follow } = await load('viewer/tools/link.ts');
 const { openOutbox } = await load('viewer/tools/outbox.ts');
+const { paced } = await load('reading/paced.ts');
 const { toImage, toScreen } = await load('viewer/viewport.ts');
 
 const SIZE = { width: 640, height: 480 };
@@ -377,4 +378,28 @@ test('what the hub refuses stays and is named until the reader decides; the rest
   assert.equal(outbox.pending.value.get('bad').state, 'refused');
   outbox.drop('bad');
   assert.equal(outbox.pending.value.size, 0);
+});
+
+test('however much changes elsewhere, a page asks every three seconds, one at a time, and knows the last change', async () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const next = random(seed);
+    let [now_ms, looking, ended_ms, begun_ms] = [0, false, -Infinity, -Infinity];
+    const timers = [];
+    const after = (run, wait_ms) => timers.push({ at_ms: now_ms + wait_ms, run });
+    const soon = paced(() => new Promise((done) => {
+      assert.ok(!looking && now_ms - ended_ms >= 3000);
+      [looking, begun_ms] = [true, now_ms];
+      after(() => { [looking, ended_ms] = [false, now_ms]; done(); }, next() * 5000);
+    }), after);
+    const changes_ms = Array.from({ length: 50 }, () => next() * (seed % 2 ? 500 : 60_000)).sort((a, b) => a - b);
+    for (const at_ms of changes_ms) timers.push({ at_ms, run: soon });
+    while (timers.length > 0) {
+      timers.sort((a, b) => a.at_ms - b.at_ms);
+      const { at_ms, run } = timers.shift();
+      now_ms = at_ms;
+      run();
+      for (let n = 0; n < 5; n++) await null;
+    }
+    assert.ok(begun_ms >= changes_ms.at(-1), 'the last change was asked for after it came');
+  }
 });

@@ -5,6 +5,7 @@ import { onChange } from '../core/changes';
 import type { Claim } from './claim';
 import { openDraft, type DraftDesk } from './draft';
 import type { Lacks } from './open-case';
+import { paced } from './paced';
 import type { ImageCase, Prior, ReportBrief } from './types';
 
 export type OpenImages = {
@@ -24,19 +25,6 @@ export type OpenImages = {
   store: () => Promise<Lacks>;
   close: () => void;
 };
-
-const PACE_MS = 3000; // a folder of images at any desk is thousands of changes
-
-/** Runs `look` for what has changed: at once, then at most every 3 s, one at a time, and once more for what changed meanwhile. */
-function paced(look: () => Promise<void>): () => void {
-  let [busy, again] = [false, false];
-  async function run(): Promise<void> {
-    [busy, again] = [true, false];
-    await look();
-    setTimeout(() => { busy = false; if (again) void run(); }, PACE_MS);
-  }
-  return () => { again = true; if (!busy) void run(); };
-}
 
 export function openImages(claim: Claim, found: ImageCase): OpenImages {
   const task_id = found.task.id;

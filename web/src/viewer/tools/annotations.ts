@@ -172,6 +172,11 @@ export function forgetMarks(): void {
   for (const [study, marks] of opened) if (!hasUnsent(marks)) opened.delete(study);
 }
 
+/** Studies with changes the hub has not got, also such as are not shown any more. */
+export function unsentStudies(): string[] {
+  return [...opened].filter(([, { unsent }]) => unsent.value.count > 0).map(([study]) => study);
+}
+
 /** Before the right to mark these studies ends; whether the hub has all that was done to them. */
 export async function flushMarks(studies: readonly string[]): Promise<boolean> {
   return (await Promise.all(studies.map((study) => opened.get(study)?.flush() ?? true))).every(Boolean);

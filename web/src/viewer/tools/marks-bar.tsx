@@ -5,7 +5,7 @@ import { t } from '../../core/i18n';
 import { Time } from '../../core/ui';
 import type { Panes, StackPane } from '../panes';
 import { Group, Tool } from '../toolbar';
-import { marksOf, type Marks } from './annotations';
+import { marksOf, unsentStudies, type Marks } from './annotations';
 import { graphicsOn, keysOpen, marksOn, priorsOpen, sheetOpen, take, tool } from './bench';
 import { keyPlaces, toggleKey, type Tools } from './deeds';
 import { chosenBy } from './hand';
@@ -68,9 +68,9 @@ function KeyTool({ tools }: { tools: Tools }) {
   return <Tool press={() => toggleKey(tools)} pressed={isKey} disabled={shown === null} hint="k">{`${isKey ? '★' : '☆'} ${t('tools.key-image')}`}</Tool>;
 }
 
-/** What the hub has of the marks of all studies that are open, in words; nothing where nothing was done. */
+/** What the hub has of the marks of all studies that are open, in words, and what it lacks of others; nothing where nothing was done. */
 export function SavedLine({ tools: { study } }: { tools: Tools }) {
-  const ids = [study.id, ...study.beside.value.map(({ study: { id } }) => id)];
+  const ids = [...new Set([study.id, ...study.beside.value.map(({ study: { id } }) => id), ...unsentStudies()])];
   return <span class="marks-saved" role="status" data-test="marks-saved">{ids.map((id) => <Saved key={id} marks={marksOf(id)} />)}</span>;
 }
 

@@ -28,8 +28,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "consultation": Kind("会诊文字与通话录制", "Text and captures of consultations"),
     "log": Kind(
-        "登录会话与已弃置的无法识别数据",
-        "Sessions of accounts that ended, and unusable messages that were discarded",
+        "登录会话、已弃置的无法识别数据、影像节点的存储确认",
+        "Sessions of accounts that ended, unusable messages that were discarded, and what nodes asked of storage"
+        " commitment",
     ),
     "monitoring": Kind(
         "不属于任何申请、报告或报警的监测数据", "Monitoring that belongs to no request, report or alarm"

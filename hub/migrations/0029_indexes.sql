@@ -46,3 +46,38 @@ REVOKE ALL ON FUNCTION dicom_copy_replaced() FROM PUBLIC;
 CREATE TRIGGER replaced AFTER UPDATE OF file_sha256 ON dicom_pixels FOR EACH ROW
     WHEN (OLD.file_sha256 IS DISTINCT FROM NEW.file_sha256 AND OLD.file_sha256 IS NOT NULL)
     EXECUTE FUNCTION dicom_copy_replaced();
+
+-- Removes a reading study that nothing is bound to any more, as its images turned out to be another patient's: what was
+-- read, and what was sent in for its request alone. Only for the hub's own job, as in 0008.
+CREATE INDEX study_unbound ON study (created_at) WHERE recording_id IS NULL AND dicom_study_id IS NULL;
+CREATE FUNCTION hub_remove_reading(of_study uuid) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    files text[];
+    of_request uuid;
+BEGIN
+    IF NOT hub_is_job() THEN
+        RAISE insufficient_privilege;
+    END IF;
+    SELECT service_request_id INTO of_request FROM study
+    WHERE id = of_study AND recording_id IS NULL AND dicom_study_id IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'a study that is bound goes with what it is bound to';
+    END IF;
+    files := ARRAY(SELECT pdf_sha256 FROM report WHERE study_id = of_study AND pdf_sha256 IS NOT NULL);
+    IF NOT EXISTS (SELECT FROM recording WHERE service_request_id = of_request)
+        AND NOT EXISTS (SELECT FROM dicom_study WHERE service_request_id = of_request)
+        AND NOT EXISTS (SELECT FROM study WHERE service_request_id = of_request AND id <> of_study) THEN
+        files := files || ARRAY(SELECT sha256 FROM upload WHERE service_request_id = of_request AND sha256 IS NOT NULL);
+        DELETE FROM upload WHERE service_request_id = of_request;
+    END IF;
+    DELETE FROM report_delivery WHERE report_id IN (SELECT id FROM report WHERE study_id = of_study);
+    DELETE FROM report WHERE study_id = of_study;
+    DELETE FROM report_draft WHERE task_id IN (SELECT id FROM task WHERE study_id = of_study);
+    DELETE FROM task WHERE study_id = of_study;
+    DELETE FROM study WHERE id = of_study;
+    RETURN QUERY DELETE FROM stored_file f
+    WHERE f.sha256 = ANY (files) AND NOT hub_file_is_kept(f.sha256) RETURNING f.sha256;
+END $$;
+REVOKE ALL ON FUNCTION hub_remove_reading(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub_remove_reading(uuid) TO hub_app;

@@ -3,7 +3,8 @@
 A recording that belongs to a request, a study or an alarm is clinical data, and everything about it counts: the rule
 looks at the newest of its dates. Values of patients go with the day they were measured, unless they were measured
 around something that is kept. A DICOM study is clinical data, whether anybody has read it or not, and goes as a whole:
-its objects and their files, marks, copies for screens, and what was read of it.
+its objects and their files, marks, copies for screens, and what was read of it. A reading study whose images turned
+out to be another patient's is bound to neither, and goes by its own dates.
 """
 
 from datetime import datetime
@@ -16,6 +17,7 @@ from hub.core.retention import Due, Removed, Sweeper, Sweepers
 
 VALUES_AT_ONCE: Final = 20_000
 DAYS_LOOKED_AT: Final = 400  # of a dry run over values
+COMMITMENTS_AT_ONCE: Final = 1_000
 
 _BOUND: Final[LiteralString] = """(r.service_request_id IS NOT NULL
     OR EXISTS (SELECT FROM study s WHERE s.recording_id = r.id)
@@ -45,6 +47,14 @@ _IMAGES_NEWEST: Final[LiteralString] = """greatest(d.first_at, d.completed_at,
      WHERE s.dicom_study_id = d.id),
     (SELECT max(f.signed_at) FROM study s JOIN report f ON f.study_id = s.id WHERE s.dicom_study_id = d.id))"""
 _IMAGES_DUE: Final[LiteralString] = f"d.first_at < %(before)s AND {_IMAGES_NEWEST} < %(before)s"
+
+# The newest date of anything about a reading study that is bound to nothing.
+_READING_DUE: Final[LiteralString] = """s.recording_id IS NULL AND s.dicom_study_id IS NULL
+    AND s.created_at < %(before)s AND greatest(s.created_at,
+    (SELECT max(q.created_at) FROM service_request q WHERE q.id = s.service_request_id),
+    (SELECT max(u.received_at) FROM upload u WHERE u.service_request_id = s.service_request_id),
+    (SELECT max(greatest(t.created_at, t.completed_at)) FROM task t WHERE t.study_id = s.id),
+    (SELECT max(f.signed_at) FROM report f WHERE f.study_id = s.id)) < %(before)s"""
 
 
 async def _due_recordings(rule: str, conn: Connection, before: datetime) -> Due:
@@ -107,6 +117,51 @@ async def _remove_images(conn: Connection, before: datetime) -> Removed:
     return Removed(1, [str(found["id"])], [row["sha256"] for row in files], more=True)
 
 
+async def _due_readings(conn: Connection, before: datetime) -> Due:
+    row = await db.one(
+        conn,
+        f"SELECT count(*) AS number, min(s.created_at) AS oldest FROM study s WHERE {_READING_DUE}",
+        {"before": before},
+    )
+    return Due(row["number"], row["oldest"])
+
+
+async def _remove_reading(conn: Connection, before: datetime) -> Removed:
+    """The oldest that is due; nothing is added to it any more, as its task is over or has no images to read."""
+    found = await db.maybe(
+        conn,
+        f"SELECT s.id, s.service_request_id FROM study s WHERE {_READING_DUE}"
+        " ORDER BY s.created_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        {"before": before},
+    )
+    if found is None:
+        return Removed(0)
+    files = await db.rows(conn, "SELECT * FROM hub_remove_reading(%s) AS sha256", (found["id"],))
+    if found["service_request_id"] is not None:
+        await db.run(conn, "SELECT hub_remove_request(%s, %s)", (found["service_request_id"], before))
+    return Removed(1, [str(found["id"])], [row["sha256"] for row in files], more=True)
+
+
+async def _due_commitments(conn: Connection, before: datetime) -> Due:
+    row = await db.one(
+        conn,
+        "SELECT count(*) AS number, min(asked_at) AS oldest FROM dicom_commitment WHERE asked_at < %s",
+        (before,),
+    )
+    return Due(row["number"], row["oldest"])
+
+
+async def _remove_commitments(conn: Connection, before: datetime) -> Removed:
+    """Whether the node was told or not: the hub tries for a day."""
+    gone = await db.run(
+        conn,
+        "DELETE FROM dicom_commitment WHERE id IN"
+        " (SELECT id FROM dicom_commitment WHERE asked_at < %s ORDER BY asked_at LIMIT %s)",
+        (before, COMMITMENTS_AT_ONCE),
+    )
+    return Removed(gone, more=gone == COMMITMENTS_AT_ONCE)
+
+
 async def _due_values(rule: str, conn: Connection, before: datetime) -> Due:
     row = await db.one(conn, "SELECT * FROM hub_due_values(%s, %s, %s)", (rule, before, DAYS_LOOKED_AT))
     return Due(row["number"], row["oldest_at"])
@@ -125,7 +180,9 @@ def _sweepers(rule: str) -> tuple[Sweeper, ...]:
 
 
 _IMAGES: Final = Sweeper("dicom-study", _due_images, _remove_images)
+_READINGS: Final = Sweeper("study", _due_readings, _remove_reading)
 RETENTION: Final[Sweepers] = {
-    "study": (*_sweepers("study"), _IMAGES),
+    "study": (*_sweepers("study"), _IMAGES, _READINGS),
+    "log": (Sweeper("dicom-commitment", _due_commitments, _remove_commitments),),
     "monitoring": _sweepers("monitoring"),
 }

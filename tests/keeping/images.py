@@ -20,11 +20,13 @@ class Images:
     instance_id: UUID
     study_id: UUID
     request_id: UUID
+    task_id: UUID
+    report_id: UUID
 
 
 async def make(conn: districts.Admin, world: World, files: Sequence[StoredFile]) -> Images:
-    """`files`: of the object, of its copy for screens, and as it was uploaded."""
-    made = Images(*(uuid4() for _ in range(5)))
+    """`files`: of the object, of its copy for screens, as it was uploaded, and of the report's paper."""
+    made = Images(*(uuid4() for _ in range(7)))
     at, person = world.at, world.doctor.account_id
     clinic = world.clinic
     whose = {"patient_id": uuid4(), "organisation_id": clinic}
@@ -51,13 +53,8 @@ async def make(conn: districts.Admin, world: World, files: Sequence[StoredFile])
     await insert("dicom_series", id=made.series_id, dicom_study_id=made.id, series_uid="1.2.3", modality="CT",
                  description="", body_part="")  # fmt: skip
     await insert("dicom_series_metadata", dicom_series_id=made.series_id, instances=1, body=b"x")
-    await insert("dicom_instance", id=made.instance_id, organisation_id=clinic, dicom_study_id=made.id,
-                 dicom_series_id=made.series_id, sop_uid="1.2.3.4", sop_class_uid="1", transfer_syntax="1",
-                 size_bytes=1, file_sha256=files[0].sha256, sent_by="x", received_at=at)  # fmt: skip
+    await _instance(conn, world, made, made.instance_id, files)
     of_one = {"dicom_instance_id": made.instance_id}
-    await insert("dicom_metadata", document="{}", **of_one)
-    await insert("dicom_pixels", state="ready", file_sha256=files[1].sha256, media_type="image/jphc", layout="{}",
-                 made_at=at, **of_one)  # fmt: skip
     by = {"account_id": person, "at": at, "frame": 1, "dicom_study_id": made.id} | of_one
     await insert("image_annotation", id=uuid4(), kind="length", points=json.dumps([[0, 0], [1, 1]]), text="",
                  changed_at=at, **by)  # fmt: skip
@@ -71,7 +68,45 @@ async def make(conn: districts.Admin, world: World, files: Sequence[StoredFile])
     await insert("study", id=made.study_id, kind="imaging", service_request_id=made.request_id,
                  dicom_study_id=made.id, created_at=at, **whose)  # fmt: skip
     told = {"reasons": "[]", "sex": "male", "age_years": 66, "question": "", "priority": "routine"}
-    await insert("task", id=uuid4(), study_id=made.study_id, from_organisation_id=clinic, kind="imaging",
+    await insert("task", id=made.task_id, study_id=made.study_id, from_organisation_id=clinic, kind="imaging",
                  tier="district", status="completed", due_at=at, created_at=at, completed_at=at,
                  **told, **whose)  # fmt: skip
+    await insert(
+        "report_draft", task_id=made.task_id, account_id=person, content="{}", revision=1, saved_at=at
+    )
+    signed = {
+        "signed_content": b"x",
+        "signature": b"x",
+        "signer_key_id": "x",
+        "signed_by": person,
+        "signed_at": at,
+    }
+    await insert("report", id=made.report_id, study_id=made.study_id, task_id=made.task_id, version=1, status="final",
+                 content="{}", pdf_sha256=files[3].sha256, **signed, **whose)  # fmt: skip
+    await insert("report_delivery", report_id=made.report_id, recipient_kind="organisation", recipient_id=clinic,
+                 delivered_at=at)  # fmt: skip
     return made
+
+
+async def another_instance(
+    conn: districts.Admin, world: World, made: Images, files: Sequence[StoredFile]
+) -> UUID:
+    """With the same files as the first."""
+    instance_id = uuid4()
+    await _instance(conn, world, made, instance_id, files)
+    return instance_id
+
+
+async def _instance(
+    conn: districts.Admin, world: World, made: Images, instance_id: UUID, files: Sequence[StoredFile]
+) -> None:
+    await districts.insert(
+        conn, "dicom_instance", id=instance_id, organisation_id=world.clinic, dicom_study_id=made.id,
+        dicom_series_id=made.series_id, sop_uid=str(instance_id.int), sop_class_uid="1", transfer_syntax="1",
+        size_bytes=1, file_sha256=files[0].sha256, sent_by="x", received_at=world.at,
+    )  # fmt: skip
+    await districts.insert(conn, "dicom_metadata", dicom_instance_id=instance_id, document="{}")
+    await districts.insert(
+        conn, "dicom_pixels", dicom_instance_id=instance_id, state="ready", file_sha256=files[1].sha256,
+        media_type="image/jphc", layout="{}", made_at=world.at,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -13,6 +13,7 @@ from hub.core import db, errors, jobs
 from hub.core.jobs import Worker
 from hub.core.settings import Settings
 from hub.core.store import Store
+from hub.imaging.pictures import copies
 from hub.people import retention
 from hub.reading import reports
 from tests.keeping import images
@@ -20,7 +21,7 @@ from tests.parts import Databases
 from tests.reading import world as districts
 from tests.reading.test_reports import claimed, sign
 from tests.reading.world import SEEDER, World, ended_recording, later
-from tests.world import connect
+from tests.world import connect, insert
 
 DAY = timedelta(days=1)
 
@@ -186,7 +187,7 @@ async def test_clinical_data_go_as_a_whole_after_their_newest_date(world: World)
 async def test_images_go_as_a_whole_with_their_files(world: World) -> None:
     """A DICOM study that was sent for a request, read and signed: nothing of it is left, and no byte of its files."""
     hand = worker(world)
-    files = [await hand.store.put(bytes([n]) * 100, "application/dicom") for n in range(3)]
+    files = [await hand.store.put(bytes([n]) * 100, "application/dicom") for n in range(4)]
     async with await connect(world.databases.admin_dsn) as admin:
         study = await images.make(admin, world, files)
     await switch_on(world, "study", 5479)
@@ -198,7 +199,8 @@ async def test_images_go_as_a_whole_with_their_files(world: World) -> None:
     assert ("study", "dicom-study", 1) in {(row["kind"], row["object_kind"], row["number"]) for row in due}
     await sweep(gone)
     named = {"dicom_study_id": study.id, "dicom_instance_id": study.instance_id, "dicom_series_id": study.series_id,
-             "study_id": study.study_id, "service_request_id": study.request_id}  # fmt: skip
+             "study_id": study.study_id, "service_request_id": study.request_id, "task_id": study.task_id,
+             "report_id": study.report_id}  # fmt: skip
     assert {column: await left(world, column, value) for column, value in named.items()} == {
         column: {} for column in named
     }
@@ -215,6 +217,70 @@ async def test_images_go_as_a_whole_with_their_files(world: World) -> None:
             assert await db.rows(conn, f"SELECT * FROM {table}") == [], table
     await sweep(later(gone, days=2))
     assert not [file for file in files if hand.store.path(file.sha256).exists()]
+
+
+async def test_what_was_read_of_anothers_images_goes_by_its_own_dates(world: World) -> None:
+    """Taken back, the images go as theirs, and the reading that is bound to nothing goes with paper and upload."""
+    hand = worker(world)
+    files = [await hand.store.put(bytes([n]) * 100, "application/dicom") for n in range(4)]
+    async with await connect(world.databases.admin_dsn) as admin:
+        made = await images.make(admin, world, files)
+        await admin.execute("UPDATE study SET dicom_study_id = NULL")
+        await admin.execute(
+            "UPDATE dicom_study SET service_request_id = NULL, patient_id = NULL, resolved_by = NULL, first_at = %s",
+            (world.at + 9000 * DAY,),
+        )
+        await admin.execute("UPDATE report SET signed_at = %s", (world.at + 100 * DAY,))
+    await switch_on(world, "study", 5479)
+    await sweep(later(world, days=5479 + 99))
+    assert (await left(world, "study_id", made.study_id)).keys() == {"task", "report"}
+    await sweep(later(world, days=5479 + 101))
+    named = {"study_id": made.study_id, "task_id": made.task_id, "report_id": made.report_id,
+             "service_request_id": made.request_id}  # fmt: skip
+    assert {column: await left(world, column, value) for column, value in named.items()} == {
+        column: {} for column in named
+    }
+    assert await left(world, "dicom_study_id", made.id)
+    await sweep(later(world, days=5479 + 103))
+    assert [hand.store.path(file.sha256).exists() for file in files] == [True, True, False, False]
+
+
+async def test_what_nodes_asked_of_commitment_goes_with_the_logs(world: World) -> None:
+    async with await connect(world.databases.admin_dsn) as admin:
+        node = {"organisation_id": world.clinic, "dicom_node_id": uuid4()}
+        await insert(admin, "dicom_node", id=node["dicom_node_id"], organisation_id=world.clinic, name="x",
+                     ae_title="X", created_at=world.at)  # fmt: skip
+        for day in (0, 10):
+            await insert(admin, "dicom_commitment", id=uuid4(), transaction_uid=f"1.{day}", asked="[]",
+                         asked_at=world.at + day * DAY, **node)  # fmt: skip
+    await switch_on(world, "log", 184)
+    await sweep(later(world, days=184 + 5))
+    async with world.transaction(SEEDER) as conn:
+        assert await db.rows(conn, "SELECT transaction_uid FROM dicom_commitment") == [
+            {"transaction_uid": "1.10"}
+        ]
+
+
+async def test_a_copy_that_another_replaces_goes_a_day_later_unless_it_is_used(world: World) -> None:
+    hand = worker(world)
+    files = [await hand.store.put(bytes([n]) * 100, "application/dicom") for n in range(4)]
+    new = await hand.store.put(b"new", copies.FILE_TYPE)
+    async with await connect(world.databases.admin_dsn) as admin:
+        made = await images.make(admin, world, files)
+        other = await images.another_instance(admin, world, made, files)
+
+    async def keep(instance: UUID, at: datetime) -> None:
+        told = {"state": "ready", "media_type": "image/jphc", "layout": {}}
+        async with later(world, days=(at - world.at).days).transaction(SEEDER) as conn:
+            await copies.keep(conn, at, [(instance, told, new)])
+        await jobs.run_due(worker(later(world, days=(at - world.at).days + 2)))
+
+    await keep(made.instance_id, world.at)
+    assert hand.store.path(files[1].sha256).exists()  # of the other one
+    await keep(other, world.at + DAY)
+    assert not hand.store.path(files[1].sha256).exists()
+    await keep(other, world.at + 2 * DAY)
+    assert hand.store.path(new.sha256).exists() and hand.store.path(files[0].sha256).exists()
 
 
 async def test_whatever_speaks_of_what_may_go_is_found_by_an_index(world: World) -> None:

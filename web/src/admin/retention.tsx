@@ -18,7 +18,7 @@ interface Rule {
 
 interface Due {
   kind: string;
-  object_kind: 'recording' | 'dicom-study' | 'vital-signs' | 'session' | 'set-aside';
+  object_kind: 'recording' | 'dicom-study' | 'study' | 'dicom-commitment' | 'vital-signs' | 'session' | 'set-aside';
   number: number;
 }
 

@@ -52,7 +52,7 @@ async def pages_and_windows(viewer: Page) -> None:
     await viewer.wait_for_selector(WHOLE + '[data-slice="1"]')
     before = await grey_of(viewer)
     await viewer.keyboard.press("3")
-    await expect(viewer.locator("[data-test=window]")).to_contain_text("窗位 -600 窗宽 1500")
+    await expect(viewer.locator("[data-test=window]")).to_contain_text("窗宽 1500 窗位 -600")
     lung = await grey_of(viewer)
     await viewer.keyboard.press("i")
     inverted = await grey_of(viewer)

@@ -1,7 +1,7 @@
 // A bug in one page must not leave a white screen: say so, keep the frame, offer to open the page afresh.
 import { Component, type ComponentChildren } from 'preact';
 import { t } from './i18n';
-import { ButtonLink } from './ui';
+import { Button } from './ui';
 
 export class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
   override state = { failed: false };
@@ -18,7 +18,7 @@ export class Boundary extends Component<{ children: ComponentChildren }, { faile
       <div class="state" role="alert">
         <p class="state-title">{t('core.broken.title')}</p>
         <p>{t('core.broken.text')}</p>
-        <ButtonLink href={location.pathname + location.search} target="_self">{t('core.broken.again')}</ButtonLink>
+        <Button onClick={() => location.reload()}>{t('core.broken.again')}</Button>
       </div>
     );
   }

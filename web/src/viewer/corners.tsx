@@ -3,6 +3,7 @@ import { t } from '../core/i18n';
 import { ageAt } from './age';
 import { slicesOf } from './manifest';
 import type { StackPane } from './panes';
+import { edgesOf, screenWays } from './tools/geometry';
 import type { Study } from './types';
 import { isGrey } from './windows';
 
@@ -42,21 +43,31 @@ function Who({ study }: { study: Study }) {
   return (
     <>
       <strong>{patient.name}</strong>
-      <span>{[sex && t(`viewer.sex.${sex}`), age !== null && t('viewer.age', { age })].filter(Boolean).join(' ')}</span>
+      <span>{[sex && t(`viewer.sex.${sex}`), age !== null && t(`viewer.age.${age.unit}`, { count: age.count })].filter(Boolean).join(' ')}</span>
     </>
   );
 }
 
+/** Laterality and Image Laterality (PS3.3 C.7.3.1, C.7.6.1): of the part of the body, not of the edges. */
+const SIDES: Readonly<Record<string, 'left' | 'right' | 'both'>> = { L: 'left', R: 'right', B: 'both' };
+
+/** How it is looked at; on a mirrored or turned image the letters of the edges may be missing. */
 function Looking({ pane }: { pane: StackPane }) {
-  const { window: { center, width }, scale } = pane.view.value;
+  const view = pane.view.value;
+  const { window: { center, width }, scale, rotation, flip } = view;
   const shown = pane.shown.value;
   if (!shown) return null;
   const digits = width < 10 ? 2 : 0;
+  const side = SIDES[shown.pixels.laterality ?? ''];
   return (
     <>
       {isGrey(shown.pixels) && (
         <span data-test="window">{pane.voi.value === 'LUT' ? t('viewer.window.table') : t('viewer.window.values', { center: center.toFixed(digits), width: width.toFixed(digits) })}</span>
       )}
+      {side && <span>{t(`viewer.side.${side}`)}</span>}
+      {edgesOf(shown.pixels, shown.frame, screenWays(view)) === null && <span>{t('viewer.directions.unknown')}</span>}
+      {rotation !== 0 && <strong>{t('viewer.turned', { degrees: rotation })}</strong>}
+      {flip && <strong>{t('viewer.mirrored')}</strong>}
       <span>{t('viewer.zoom', { percent: Math.round(scale * devicePixelRatio * 100) })}</span>
     </>
   );

@@ -97,6 +97,7 @@ export class Loader {
   retry(): void {
     for (const frame of this.#frames.values()) { frame.refusal = null; frame.spoilt = 0; }
     this.#failures = { line: 0, decoder: 0 };
+    this.#tell();
     this.#resume();
   }
 
@@ -239,6 +240,7 @@ export class Loader {
         each.refusal = cause;
         this.drawn(each);
       }
+      this.#tell();
       return;
     }
     this.#pause('line');
@@ -267,6 +269,10 @@ export class Loader {
 
   #arrived(): void {
     this.#decodeNext();
+    this.#tell();
+  }
+
+  #tell(): void {
     this.#told ||= requestAnimationFrame(() => { this.#told = 0; this.came.value++; });
   }
 
@@ -305,6 +311,7 @@ export class Loader {
       else if (!(cause instanceof NotDecodable)) throw cause;
       else if (!this.#closed) {
         frame.spoilt++;
+        this.#tell();
         this.#forget(frame); // they are fetched once more
       }
     }

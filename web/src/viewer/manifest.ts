@@ -1,6 +1,8 @@
 // GET /api/images/{study}: what a study holds. What is the same in all of a series comes once and is put back here.
-import { api } from '../core/api';
+import { ApiError, api, prompt } from '../core/api';
 import type { Instance, Layout, Manifest, Series, Slice } from './types';
+
+const LONGEST_MS = 20_000; // some thousand images are 200 kB: 80 kbit/s
 
 type Sent<T> = Partial<Omit<T, 'pixels'>> & { pixels?: Partial<Layout> | null };
 type SentSeries = Omit<Series, 'instances'> & { common?: Partial<Layout>; instances: Sent<Instance>[] };
@@ -21,8 +23,21 @@ export function merged(sent: SentManifest): Manifest {
   return { study: sent.study, series };
 }
 
-export async function fetchManifest(study_id: string, abort?: AbortSignal): Promise<Manifest> {
-  return merged(await api.get<SentManifest>(`/api/images/${study_id}`, abort));
+/** What does not come in time counts as a hub that is not reached; who signs in again meanwhile may take their time. */
+export async function fetchManifest(study_id: string, abort: AbortSignal, longest_ms = LONGEST_MS): Promise<Manifest> {
+  abort.throwIfAborted();
+  const own = new AbortController();
+  const stop = (): void => own.abort();
+  abort.addEventListener('abort', stop);
+  const limit = setInterval(() => { if (prompt.peek() === null) stop(); }, longest_ms);
+  try {
+    return merged(await api.get<SentManifest>(`/api/images/${study_id}`, own.signal));
+  } catch (cause) {
+    throw own.signal.aborted && !abort.aborted ? new ApiError(0, 'away', null) : cause;
+  } finally {
+    clearInterval(limit);
+    abort.removeEventListener('abort', stop);
+  }
 }
 
 const stacks = new WeakMap<Series, Slice[]>();

@@ -9,6 +9,7 @@ import { keyOf } from './stored-frame';
 import type { Manifest, Series } from './types';
 
 const AGAIN_MS = 5000; // while the hub is still preparing images
+const PAUSE_MS = 3000; // a folder of images is three changes a file, for every desk of a district
 
 export class OpenStudy {
   readonly manifest = signal<Manifest | null>(null);
@@ -19,6 +20,14 @@ export class OpenStudy {
   readonly waiting = computed(() => this.manifest.value?.series.some(({ instances }) => instances.some(({ state }) => state === 'waiting')) ?? false);
   #abort = new AbortController();
   #again = 0;
+  #round = 0;
+  #asking = false;
+  #changed = false; // while it was on its way
+  #begun_ms = -PAUSE_MS;
+  #besides = new Set<string>(); // that are wanted, though they may not have come yet
+  #widened = false; // for what lies beside
+  #came!: () => void;
+  readonly #own = new Promise<void>((resolve) => { this.#came = resolve; });
   #forget: (() => void) | null = null;
 
   /** Asks at once: its words and its frame may come meanwhile. */
@@ -29,7 +38,11 @@ export class OpenStudy {
 
   /** From when it is drawn on: what changes at the hub is asked for. */
   listen(): void {
-    this.#forget ??= onChange(['uploads', 'images'], () => { if (this.waiting.peek() || this.manifest.peek()?.study.is_open) this.#soon(0); });
+    this.#forget ??= onChange(['uploads', 'images'], () => { if (this.waiting.peek() || this.manifest.peek()?.study.is_open) this.#soon(PAUSE_MS); });
+  }
+
+  get isClosed(): boolean {
+    return this.#abort.signal.aborted;
   }
 
   close(): void {
@@ -40,34 +53,69 @@ export class OpenStudy {
   }
 
   readonly reload = async (): Promise<void> => {
+    const round = ++this.#round;
+    clearTimeout(this.#again);
+    [this.#asking, this.#changed, this.#begun_ms] = [true, false, performance.now()];
     try {
       const found = await fetchManifest(this.id, this.#abort.signal);
-      batch(() => {
-        this.error.value = null;
-        this.#put(found);
-      });
+      if (round === this.#round) this.#told(found);
     } catch (cause) {
-      if (this.#abort.signal.aborted) return;
+      if (this.isClosed) return;
       if (!(cause instanceof ApiError)) throw cause;
-      this.error.value = cause;
+      if (round === this.#round) this.error.value = cause;
     }
-    if (this.waiting.peek()) this.#soon(AGAIN_MS);
+    if (this.isClosed || round !== this.#round) return; // asked once more meanwhile: the newer answer is it
+    this.#asking = false;
+    if (this.#changed) this.#soon(PAUSE_MS);
+    else if (this.waiting.peek()) this.#soon(AGAIN_MS);
   };
 
-  #soon(pause_ms: number): void {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => { void this.reload(); }, pause_ms);
+  #told(found: Manifest): void {
+    batch(() => {
+      this.error.value = null;
+      this.#put(found);
+    });
+    this.#came();
   }
 
-  /** Another study beside: its series stand in the strip under it, its first one in the pane. */
+  /** So long after it was last asked for; never into an answer that is on its way. */
+  #soon(pause_ms: number): void {
+    if (this.#asking) { this.#changed = true; return; }
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => { void this.reload(); }, Math.max(0, this.#begun_ms + pause_ms - performance.now()));
+  }
+
+  /** Another study beside: its series stand in the strip under it, its first one in the pane. Today's comes first. */
   async openBeside(study_id: string, choose: (manifest: Manifest) => Series | null = firstSeries): Promise<void> {
-    const found = this.beside.peek().find(({ study }) => study.id === study_id) ?? (await fetchManifest(study_id, this.#abort.signal));
-    const series = choose(found);
+    this.#besides.add(study_id);
+    try {
+      await this.#own;
+      if (!this.#besides.has(study_id)) return;
+      const found = this.beside.peek().find(({ study }) => study.id === study_id) ?? (await fetchManifest(study_id, this.#abort.signal));
+      if (this.#besides.has(study_id)) this.#layBeside(found, choose(found));
+    } catch (cause) {
+      if (!this.isClosed && this.#besides.has(study_id)) throw cause;
+    }
+  }
+
+  #layBeside(found: Manifest, series: Series | null): void {
     batch(() => {
-      if (!this.beside.peek().includes(found)) this.beside.value = [...this.beside.peek(), found];
-      if (this.panes.layout.peek() === '1x1') this.panes.setLayout('1x2');
+      if (!this.beside.peek().some(({ study }) => study.id === found.study.id)) this.beside.value = [...this.beside.peek(), found];
+      if (this.panes.layout.peek() === '1x1') { this.panes.setLayout('1x2'); this.#widened = true; }
       const pane = this.#besidePane();
       if (series && pane) this.panes.show(pane, found.study, series, placeLike(this.panes.active.peek(), series));
+    });
+  }
+
+  /** Takes it away again, and the pane that was opened for it; what is still on its way does not come. */
+  closeBeside(study_id: string): void {
+    batch(() => {
+      this.#besides.delete(study_id);
+      this.beside.value = this.beside.peek().filter(({ study }) => study.id !== study_id);
+      for (const pane of this.panes.all) if (pane.study.peek()?.id === study_id) this.panes.clear(pane);
+      if (this.#widened && this.panes.layout.peek() === '1x2' && this.panes.all[1]!.series.peek() === null) this.panes.setLayout('1x1');
+      this.#widened &&= this.panes.layout.peek() === '1x2';
+      if (this.manifest.peek()) this.#put(this.manifest.peek()!);
     });
   }
 
@@ -79,12 +127,11 @@ export class OpenStudy {
   }
 
   #put(found: Manifest): void {
-    const first = this.manifest.peek() === null;
     this.manifest.value = found;
     const before = this.panes.all.filter((pane) => pane.study.peek()?.id === found.study.id && pane.series.peek() !== null);
     for (const pane of before) renew(pane, found);
-    const series = firstSeries(found);
-    if (series && (first || before.length === 0)) this.panes.show(this.panes.active.peek(), found.study, series);
+    const [series, pane] = [firstSeries(found), this.panes.active.peek()];
+    if (series && before.length === 0 && pane.series.peek() === null) this.panes.show(pane, found.study, series);
   }
 }
 

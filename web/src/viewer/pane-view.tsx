@@ -61,7 +61,7 @@ function describe(canvas: HTMLCanvasElement, pane: StackPane): void {
   canvas.dataset.complete = String(drawn?.complete ?? false);
 }
 
-/** In place of a picture: why there is none. */
+/** In place of a picture, or of the whole of it: why it is not there. */
 function PaneState({ pane, study }: { pane: StackPane; study: OpenStudy }) {
   if (pane.series.value === null) return <p class="pane-state">{t('viewer.pane.empty')}</p>;
   const slice = slicesOf(pane.series.value)[pane.index.value];
@@ -72,8 +72,9 @@ function PaneState({ pane, study }: { pane: StackPane; study: OpenStudy }) {
   if (state === 'none') return <p class="pane-state" role="status">{t('viewer.state.none')}</p>;
   void study.panes.loader.came.value;
   const frame = pane.frame.value;
-  if (!frame || pane.picture.value) return null;
+  const picture = pane.picture.value;
+  if (!frame || frame.complete) return null;
   const refused = frame.refusal?.text ?? (frame.isSpoilt ? t('viewer.state.spoilt') : null);
-  if (refused === null) return <p class="pane-state pane-coming">{t('viewer.state.coming')}</p>;
+  if (refused === null) return picture ? null : <p class="pane-state pane-coming">{t('viewer.state.coming')}</p>;
   return <p class="pane-state" role="alert">{refused} <Button onClick={() => study.panes.loader.retry()}>{t('core.retry')}</Button></p>;
 }

@@ -4,7 +4,7 @@ import { say, t } from '../core/i18n';
 import { dateOf } from './corners';
 import { slicesOf } from './manifest';
 import type { OpenStudy } from './open-study';
-import type { Instance, Manifest, Series } from './types';
+import type { Instance, InstanceKind, Manifest, Series } from './types';
 
 const EDGE_PX = 128;
 
@@ -72,7 +72,8 @@ function Troubles({ series }: { series: Series }) {
 /** An ECG, a document, or what this page does not show. */
 function Other({ series, instance }: { series: Series; instance: Instance }) {
   const name = series.description || series.modality;
-  const words = <span class="tile-words"><strong>{name}</strong><span>{t(`viewer.kind.${instance.kind}`)}</span>{instance.state === 'failed' && <span>{say(instance.fault)}</span>}</span>;
+  const kind = instance.kind as Exclude<InstanceKind, 'image'>; // an image has slices
+  const words = <span class="tile-words"><strong>{name}</strong><span>{t(`viewer.kind.${kind}`)}</span>{instance.state === 'failed' && <span>{say(instance.fault)}</span>}</span>;
   if (instance.kind === 'ecg' && instance.recording_id) return <a class="tile-series" href={`/live?recording=${instance.recording_id}`} target="_blank" rel="noopener">{words}</a>;
   if (instance.kind === 'document') return <a class="tile-series" href={`/api/images/instances/${instance.id}/document`} target="_blank" rel="noopener">{words}</a>;
   return <div class="tile-series tile-plain">{words}</div>;

@@ -1,6 +1,7 @@
 // The images of a study: strip of series, panes, tools. Alone on /viewer, and beside the report in the reading room.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { ApiError } from '../core/api';
 import { reach } from '../core/connection';
 import { t } from '../core/i18n';
 import { now } from '../core/time';
@@ -22,24 +23,40 @@ export type ViewerProps = {
   prior?: string | undefined;
   /** Whether marks may be made. */
   write: boolean;
-  /** Asked first; true = the key was the surrounding page's. */
-  onKey?: (event: KeyboardEvent) => boolean;
+  /** By what right images are seen: with another one, what was refused is asked for again. */
+  claim?: unknown;
   /** Already on its way, from before the page was drawn. */
   opened?: OpenStudy | undefined;
 };
 
-export default function Viewer({ study: study_id, prior, write, onKey, opened }: ViewerProps) {
-  const study = useMemo(() => (opened?.id === study_id ? opened : new OpenStudy(study_id)), [study_id]);
+export default function Viewer({ study: study_id, prior, write, claim, opened }: ViewerProps) {
+  const study = useMemo(() => (opened?.id === study_id && !opened.isClosed ? opened : new OpenStudy(study_id)), [study_id]);
   const cine = useMemo(() => new Cine(study.panes), [study]);
   const root = useRef<HTMLDivElement>(null);
+  const [fault, setFault] = useState<{ error: ApiError; again: () => void } | null>(null); // of what should lie beside
   useEffect(() => {
     study.listen();
     return () => { cine.stop(); study.close(); };
   }, [study]);
-  useEffect(() => { if (prior) void study.openBeside(prior, (found) => mostAlike(study.panes.active.peek().series.peek(), found)); }, [study, prior]);
-  useLayoutEffect(() => root.current?.querySelector<HTMLElement>('.pane')?.focus({ preventScroll: true }), [study]);
+  useEffect(() => {
+    if (!prior) return;
+    const open = (): void => {
+      setFault(null);
+      study.openBeside(prior, (found) => mostAlike(study.panes.active.peek().series.peek(), found)).catch((cause: unknown) => {
+        if (!(cause instanceof ApiError)) throw cause;
+        setFault({ error: cause, again: open });
+      });
+    };
+    open();
+    return () => { setFault(null); study.closeBeside(prior); };
+  }, [study, prior]);
+  useEffect(() => study.panes.loader.retry(), [study, claim]);
+  useLayoutEffect(() => { // not away from who is writing already
+    const { activeElement } = document;
+    if (activeElement === null || activeElement === document.body) root.current?.querySelector<HTMLElement>('.pane')?.focus({ preventScroll: true });
+  }, [study]);
   const { late, failed, retry } = useTools(study, write);
-  const keys = (event: KeyboardEvent): void => { if (!onKey?.(event) && !late?.pressTool(event, late.tools)) press(event, study.panes, cine); };
+  const keys = (event: KeyboardEvent): void => { if (!late?.pressTool(event, late.tools)) press(event, study.panes, cine); };
   const latest = useRef(keys);
   latest.current = keys;
   useEffect(() => { // what had the focus has gone, as a button does with what it was about: the keys are ours still
@@ -63,6 +80,7 @@ export default function Viewer({ study: study_id, prior, write, onKey, opened }:
         </div>
       </div>
       <Line study={study}>{late && <late.SavedLine tools={late.tools} />}</Line>
+      {fault && <Banner kind="error" action={{ label: t('core.retry'), run: fault.again }}>{t('viewer.beside.failed', { reason: fault.error.text })}</Banner>}
       {failed && <Banner kind="error" action={{ label: t('core.retry'), run: retry }}>{t('core.part_missing')}</Banner>}
       {late && <late.ToolDialogs tools={late.tools} />}
     </div>
@@ -80,7 +98,7 @@ function Line({ study, children }: { study: OpenStudy; children: ComponentChildr
   return (
     <div class="viewer-line figures">
       {children}
-      {trouble && <Banner kind="notice" action={{ label: t('core.retry'), run: () => panes.loader.retry() }}>{t('viewer.line.cut', { seconds })}</Banner>}
+      {trouble && <Banner kind="notice" action={{ label: t('core.retry'), run: () => panes.loader.retry() }}>{t(`viewer.line.no-${trouble.of}`, { seconds })}</Banner>}
       {!trouble && reach.value === 'away' && <Banner kind="notice">{t('viewer.line.away')}</Banner>}
       {study.error.value && study.manifest.value && <Banner kind="notice" action={{ label: t('core.retry'), run: () => { void study.reload(); } }}>{t('core.stale', { reason: study.error.value.text })}</Banner>}
       {total > 0 && (

@@ -31,7 +31,7 @@ export function ImagePane({ open, help, leave }: { open: OpenImages; help: () =>
       )}
       {open.signed.value
         ? <EmptyState title={t('reading.images.closed')}><p>{t('reading.images.closed.text')}</p></EmptyState>
-        : <div class="case-viewer"><Viewer study={images.id} prior={beside} write /></div>}
+        : <div class="case-viewer"><Viewer study={images.id} prior={beside} claim={open.claim} write /></div>}
       <Priors open={open} />
     </div>
   );

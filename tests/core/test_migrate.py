@@ -1,7 +1,7 @@
 """Migrations: once, in order, unchanged."""
 
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -27,6 +27,31 @@ async def test_changed_file_is_refused(empty_database: str, at: datetime, tmp_pa
     _edit(folder / "0001_core.sql")
     with pytest.raises(migrate.MigrationError, match=r"0001_core\.sql"):
         await migrate.migrate(empty_database, at, folder)
+
+
+def _before(name: str, folder: Path) -> Path:
+    """The files of a program of then."""
+    folder.mkdir()
+    for path in migrate.MIGRATIONS.glob("*.sql"):
+        if path.name < name:
+            shutil.copy(path, folder)
+    return folder
+
+
+async def test_copies_of_an_old_archive_wait_behind_what_is_due(
+    empty_database: str, at: datetime, tmp_path: Path
+) -> None:
+    """They were queued as of when their images came (0021): years ago."""
+    await migrate.migrate(empty_database, at, _before("0029", tmp_path / "migrations"))
+    async with await psycopg.AsyncConnection.connect(empty_database, autocommit=True) as conn:
+        for kind in ("imaging.copies", "imaging.index"):
+            await conn.execute(
+                "INSERT INTO job (kind, unique_key, payload, run_at, created_at) VALUES (%s, '', '{}', %s, %s)",
+                (kind, at - timedelta(days=900), at),
+            )
+        await migrate.migrate(empty_database, at + timedelta(days=1))
+        found = await conn.execute("SELECT kind FROM job ORDER BY run_at")
+        assert await found.fetchall() == [("imaging.index",), ("imaging.copies",)]
 
 
 async def test_failed_file_leaves_nothing(empty_database: str, at: datetime, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The viewer shows each stored value in its place and loads what is looked at first (`web/check/viewer.mjs`)."""
+"""The viewer shows each stored value in its place, loads what is looked at first, and holds when answers fail."""
 
 import shutil
 import subprocess
@@ -14,9 +14,15 @@ NODE = shutil.which("node")
     NODE is None or not WEB.joinpath("node_modules", "rolldown").exists(),
     reason="no Node or no front-end packages",
 )
-def test_images_keep_their_values_from_copy_to_screen() -> None:
+@pytest.mark.parametrize("check", ["viewer", "opening"])
+def test_images_keep_their_values_from_copy_to_screen(check: str) -> None:
     assert NODE is not None
     done = subprocess.run(
-        [NODE, "--test", "check/viewer.mjs"], cwd=WEB, capture_output=True, text=True, timeout=60, check=False
+        [NODE, "--test", f"check/{check}.mjs"],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:]

@@ -24,7 +24,7 @@ export type Marks = {
   unsent: ReadonlySignal<Unsent>;
   storedAt: ReadonlySignal<Date | null>; // when the hub last took a change of this page
   stateOf: (id: string) => Pending<ApiError>['state'] | 'stored';
-  mine: (mark: KeptMark) => boolean;
+  mine: (made: { by: Person }) => boolean;
   put: (mark: Mark) => void;
   remove: (id: string) => void;
   choose: (image: Omit<KeyImage, 'by' | 'at'>) => void;
@@ -93,7 +93,10 @@ function openMarks(study: string): Marks {
   const base = `/api/images/${study}`;
   /** What the hub won't take away is there still. */
   const shown = <T>(own: Own<T>): Own<T> => new Map([...own].filter(([name, { thing }]) => thing !== null || outbox.pending.value.get(name)?.state !== 'refused'));
-  const keys = computed(() => laidOver(kept.value?.key_images ?? [], shown(ownKeys.value), (key) => keyName(key.instance_id, key.frame))
+  /** Each reader chooses for the own report: the same image may be another's, too. */
+  const isOwn = ({ by }: { by: Person }): boolean => by.id === me.value?.account.id;
+  const nameOf = (key: KeyImage): string => (isOwn(key) ? keyName(key.instance_id, key.frame) : `${keyName(key.instance_id, key.frame)}/${key.by.id}`);
+  const keys = computed(() => laidOver(kept.value?.key_images ?? [], shown(ownKeys.value), nameOf)
     .sort((a, b) => a.at.localeCompare(b.at)));
   let asked = 0;
 
@@ -129,7 +132,7 @@ function openMarks(study: string): Marks {
     storedAt: computed(() => storedAt.value),
     unsent: computed(() => unsentOf([...outbox.pending.value], outbox.failures.value > 0)),
     stateOf: (key) => outbox.pending.value.get(key)?.state ?? 'stored',
-    mine: ({ by }) => by.id === me.value?.account.id,
+    mine: isOwn,
     put: ({ id, ...body }) => change(ownMarks, id, `annotations/${id}`, { id, ...body, ...stamp() }, body),
     remove: (id) => change(ownMarks, id, `annotations/${id}`, null, null),
     choose: (image) => {
@@ -137,7 +140,7 @@ function openMarks(study: string): Marks {
       change(ownKeys, keyName(instance_id, frame), `key-images/${instance_id}/${frame}`, { ...image, ...stamp() }, { note, window });
     },
     unchoose: (instance_id, frame) => change(ownKeys, keyName(instance_id, frame), `key-images/${instance_id}/${frame}`, null, null),
-    isKey: (instance_id, frame) => keys.value.some((key) => key.instance_id === instance_id && key.frame === frame),
+    isKey: (instance_id, frame) => keys.value.some((key) => isOwn(key) && key.instance_id === instance_id && key.frame === frame),
     giveUp: (key) => {
       filtered(ownMarks, (name) => name !== key);
       filtered(ownKeys, (name) => name !== key);

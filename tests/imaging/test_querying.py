@@ -77,12 +77,46 @@ async def store(clinic: Clinic, sender: Actor, made: Any) -> None:
 
 
 async def find(
-    clinic: Clinic, actor: Actor, level: Any, keys: list[tuple[str, str]], limit: int = 5000, offset: int = 0
+    clinic: Clinic,
+    actor: Actor,
+    level: Any,
+    keys: list[tuple[str, str]],
+    limit: int = 5000,
+    offset: int = 0,
+    more: frozenset[str] = querying.ALL,
 ) -> list[dict[str, Any]]:
     wanted = [matching.key(*key) for key in keys]
     async with clinic.databases.app.transaction(actor, world.AT) as conn:
-        found = await querying.search(conn, actor, world.AT, level, wanted, limit, offset, more=querying.ALL)
+        found = await querying.search(conn, actor, world.AT, level, wanted, limit, offset, more)
     return [one.document() for one in found]
+
+
+async def test_of_attributes_that_are_named_no_others_are_read(
+    asked: tuple[Clinic, Actor, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of matches are as many documents, of which a node wants a line each."""
+    clinic, sender, _ = asked
+    named = frozenset({"00101030", "00080060", "00400275", "7FE00010", "00091001"})
+    read, rows_of = list[dict[str, Any]](), querying.db.rows
+
+    async def seen(*statement: Any) -> list[dict[str, Any]]:
+        rows = await rows_of(*statement)
+        read.extend(rows)
+        return rows
+
+    for level in ("study", "series", "instance"):
+        everything = await find(clinic, sender, level, [])
+        listed = await find(clinic, sender, level, [], more=querying.NOTHING_MORE)
+        with monkeypatch.context() as spied:
+            spied.setattr(querying.db, "rows", seen)
+            some = await find(clinic, sender, level, [], more=named)
+        expected = [
+            {tag: one[tag] for tag in one.keys() & named} | short
+            for one, short in zip(everything, listed, strict=True)
+        ]
+        assert some == expected
+    documents = [row[f"document{n}"] or {} for row in read for n in range(3) if f"document{n}" in row]
+    assert len(documents) > COUNT and all(document.keys() <= named for document in documents)
 
 
 def said(document: dict[str, Any], path: tuple[str, ...]) -> Iterator[Any]:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from dicom import levels
 from dicom.levels import Level
 from dicom.matching import InvalidKey, Key
 from hub.core import db, errors
@@ -57,6 +56,7 @@ _UIDS: Final = ("s.study_uid", "e.series_uid", "i.sop_uid")
 _ALIASES: Final = ("s", "e", "i")
 _LISTED: Final = ("s.listed", "e.listed", "m.listed")
 _DOCUMENTS: Final = ("s.document", "e.document", "m.document")
+_SOME: Final = "(SELECT jsonb_object_agg(key, value) FROM jsonb_each({}) WHERE key = ANY (%s))"
 
 
 async def search(
@@ -86,7 +86,7 @@ async def search(
         conn,
         f"""SELECT {_columns(depth, first, more)} FROM {_FROM[level]} WHERE {where} {_reach(actor, has_care, keys)}
             ORDER BY {_ORDER_BY[level]} LIMIT %s OFFSET %s""",
-        [*parameters, limit, offset],
+        [*([list(more)] * (depth + 1) if _are_some(more) else []), *parameters, limit, offset],
     )
     own = rows[0]["own"] if rows else await _own_organisation(conn)
     await audit.record(
@@ -126,8 +126,14 @@ def _columns(depth: int, first: int, more: Collection[str]) -> str:
         missing = f"CASE WHEN {_LISTED[n]} IS NULL THEN to_jsonb({_ALIASES[n]}) - 'document' - 'listed' END"
         wanted.append(f"{missing} AS told{n}")
     if more:
-        wanted += [f"{_DOCUMENTS[n]} AS document{n}" for n in range(depth + 1)]
+        of_document = _SOME if _are_some(more) else "{}"
+        wanted += [f"{of_document.format(_DOCUMENTS[n])} AS document{n}" for n in range(depth + 1)]
     return ", ".join(wanted)
+
+
+def _are_some(more: Collection[str]) -> bool:
+    """Whether attributes are named: only those are read then, not thousands of whole documents."""
+    return bool(more) and more != ALL
 
 
 def _found(row: Row, depth: int, first: int, more: Collection[str]) -> Found:
@@ -135,7 +141,7 @@ def _found(row: Row, depth: int, first: int, more: Collection[str]) -> Found:
     texts = [row[f"listed{n}"] or _provisional(row, n) for n in range(first, depth + 1)]
     text = texts[0] if len(texts) == 1 else _merged(texts)
     if more:
-        text = _with_more(row, text, depth, more)
+        text = _with_more(row, text, depth)
     return Found(str(uids[0]), uids[1], uids[2], text)
 
 
@@ -154,10 +160,10 @@ def _merged(texts: Sequence[str]) -> str:
     return json.dumps(together, ensure_ascii=False)
 
 
-def _with_more(row: Row, text: str, depth: int, more: Collection[str]) -> str:
-    """Of the documents from the study's down to that of the level."""
+def _with_more(row: Row, text: str, depth: int) -> str:
+    """With what was read of the documents from the study's down to that of the level."""
     together: dict[str, Any] = {}
     for n in range(depth + 1):
         document = row[f"document{n}"] or {}
-        together |= document if more == ALL else levels.only(document, more)
+        together |= {tag: document[tag] for tag in sorted(document)}
     return json.dumps(together | json.loads(text), ensure_ascii=False)

@@ -182,10 +182,15 @@ async def test_a_report_goes_with_its_patient_when_the_images_are_another_s(clin
     async with await world.connect(clinic.databases.admin_dsn) as admin:
         other = await world.patient(admin, clinic.two.own, "李四")
     await clinic.doctor.json("POST", f"/api/dicom/studies/{study}/unassign", {"reason": "x"})
-    await clinic.run_jobs(LATER)
+    files = await clinic.rows("SELECT payload ->> 'sha256' AS sha256 FROM job WHERE kind = 'retention.file'")
+    assert len(files) == 3 and not await clinic.rows(
+        "SELECT FROM stored_file WHERE media_type = 'application/dicom' OFFSET 1"
+    )
+    later = ("retention.file",)
+    await clinic.run_jobs(LATER, later)
     await clinic.doctor.json("POST", f"/api/dicom/studies/{study}/assign", {"patient_id": str(other)})
     await clinic.reader.json("POST", f"/api/reports/{report['id']}/withdraw", {"reason": "患者错误"})
-    await clinic.run_jobs(LATER)
+    await clinic.run_jobs(LATER, later)
     assert await objects(clinic) == {} and await clinic.rows("SELECT FROM key_image") == []
     (told,) = await clinic.rows("SELECT detail FROM audit WHERE action = 'dicom.unassign'")
     assert told["detail"]["objects_removed"] == 3

@@ -140,7 +140,7 @@ async def copy_everything(page: Page, hub: Hub) -> None:
     (listed,) = (await (await page.request.get(f"{hub.base}/api/forwarding")).json())["rules"]
     assert (listed["conditions"], listed["to_node_name"], listed["enabled"]) == ([], ARCHIVE, True)
     await page.goto(f"{hub.base}/admin?section=forwards")
-    await expect(page.get_by_text("没有在途的检查")).to_be_visible()
+    await expect(page.get_by_text("没有符合的记录")).to_be_visible()
     await page.get_by_label("显示").select_option(label="全部")
     assert await faults_of(page) == []
 

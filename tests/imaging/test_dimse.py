@@ -20,7 +20,7 @@ from pynetdicom import _config as pynetdicom_config
 from dicom import pdus, uids
 from hub.core import tls
 from hub.imaging.dimse import association as dimse
-from hub.imaging.dimse import spares
+from hub.imaging.dimse import crowd, spares
 from tests import parts, world
 from tests.dicom import peer
 from tests.imaging import senders
@@ -238,7 +238,7 @@ async def test_idle_associations_lock_nobody_out(
     hub: Receiving, two: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fifty of one node that do nothing, and fifty connections that say nothing."""
-    monkeypatch.setattr(dimse, "EVICTED_AFTER_S", 0.2)
+    monkeypatch.setattr(crowd, "EVICTED_AFTER_S", 0.2)
     await senders.node(two, "OTHER")
     answers, (path,) = [], slices(tmp_path / "in", 1)
     async with contextlib.AsyncExitStack() as idle:
@@ -248,7 +248,7 @@ async def test_idle_associations_lock_nobody_out(
             answers.append(next(peer.answers(await reader.read(65536)))[0])
         for _ in range(50):
             await idle.enter_async_context(senders.line(hub.port))
-        assert answers.count(pdus.ASSOCIATE_AC) >= dimse.NODE_ASSOCIATIONS
+        assert answers.count(pdus.ASSOCIATE_AC) >= crowd.NODE_ASSOCIATIONS
         assert set(answers) <= {pdus.ASSOCIATE_AC, pdus.ASSOCIATE_RJ}
         await asyncio.sleep(0.3)  # of each sender's own, one that is idle gives way
         assert await pynetdicom_store(hub, [path], calling="OTHER") == [0]
@@ -256,7 +256,7 @@ async def test_idle_associations_lock_nobody_out(
 
 
 async def test_silence_ends_an_association(hub: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dimse, "WATCH_EVERY_S", 0.05)
+    monkeypatch.setattr(crowd, "WATCH_EVERY_S", 0.05)
     monkeypatch.setattr(dimse, "ARTIM_S", 0.2)
     monkeypatch.setattr(dimse, "IDLE_S", 0.4)
     await asyncio.sleep(1.1)  # the watch begins to look more often

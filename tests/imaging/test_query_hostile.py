@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 from dicom import commands, identifiers, pdus, services, uids
 from dicom.errors import InvalidInstance
 from hub.core import tls
-from hub.imaging.dimse import query_scp
+from hub.imaging.dimse import crowd
 from tests.dicom import peer
 from tests.imaging import asking, senders
 from tests.imaging.asking import Asking, find, identifier, needs_dcmtk, tool
@@ -162,9 +162,9 @@ async def test_fifty_idle_associations_lock_nobody_out(hub: Asking) -> None:
             elif number % 2:
                 writer.write(peer.request(OFFERED, asking.AE_TITLE)[:60])
         began = asyncio.get_running_loop().time()
-        await asyncio.sleep(query_scp.EVICTED_AFTER_S)
+        await asyncio.sleep(crowd.EVICTED_AFTER_S)
         status, _ = await find(hub, identifier("STUDY", StudyInstanceUID=""))
-        assert status == 0 and asyncio.get_running_loop().time() - began < query_scp.EVICTED_AFTER_S + 5
+        assert status == 0 and asyncio.get_running_loop().time() - began < crowd.EVICTED_AFTER_S + 5
     finally:
         for writer in lines:
             writer.transport.abort()

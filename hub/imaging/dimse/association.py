@@ -5,9 +5,8 @@ What comes is written as it comes, from one buffer all associations share; the a
 """
 
 import asyncio
-import ipaddress
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -33,6 +32,7 @@ from hub.core.errors import HubError
 from hub.core.incoming import Incoming
 from hub.core.logging import failure_place, log
 from hub.core.settings import Settings
+from hub.imaging.dimse.crowd import Crowd
 from hub.imaging.dimse.storing import Arrived, Storing
 from hub.imaging.index import nodes
 from hub.imaging.index.instances import Sender
@@ -43,11 +43,6 @@ HEADER_BYTES: Final = 1 << 16  # that are scanned at once; a data set whose keys
 INSTANCE_BYTES_MAX: Final = 2 << 30
 ARTIM_S: Final = 10.0  # PS3.8 9.1.5: for the first request, and for the peer to close
 IDLE_S: Final = 60.0  # an open association on which nothing comes
-EVICTED_AFTER_S: Final = 2.0  # idle so long, and its node wants another
-NODE_ASSOCIATIONS: Final = 16
-CONNECTIONS: Final = 256
-UNKNOWN_CONNECTIONS: Final = 32  # of one address that have not yet said who they are
-WATCH_EVERY_S: Final = 1.0
 FINISH_S: Final = 3.0  # for what is being stored when the hub stops; below the supervisor's patience
 ACTOR: Final = actor.job("dimse")
 
@@ -55,41 +50,17 @@ INSTANCES = Counter("hub_dicom_instances_total", "C-STORE requests answered", ["
 ASSOCIATIONS = Gauge("hub_dicom_associations", "associations open")
 
 
-class Server:
+class Server(Crowd["Association"]):
     """What all associations of this process share."""
 
     def __init__(
         self, settings: Settings, database: Database, incoming: Callable[[], Incoming], way_in: Storing,
         clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
+        super().__init__(settings.dimse_plain_addresses)
         self.settings, self.database, self.incoming, self.storing = settings, database, incoming, way_in
         self.clock = clock
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
-        self.open: set[Association] = set()
-        self.plain_from = [
-            ipaddress.ip_network(text, strict=False) for text in settings.dimse_plain_addresses
-        ]
-
-    def admits(self, address: str, is_plain: bool) -> bool:
-        """Whether to listen to a new connection at all."""
-        if is_plain and not any(ipaddress.ip_address(address) in network for network in self.plain_from):
-            return False
-        unknown = [one for one in self.open if one.address == address and one.sender is None]
-        if len(unknown) >= UNKNOWN_CONNECTIONS:
-            return _one_gives_way(unknown)
-        return len(self.open) < CONNECTIONS
-
-    def has_room_for(self, sender: Sender) -> bool:
-        """Whether a node may have one more."""
-        own = [one for one in self.open if one.sender is not None and one.sender.name == sender.name]
-        return len(own) < NODE_ASSOCIATIONS or _one_gives_way(own)
-
-    async def watch(self) -> None:
-        """End what does nothing, for ever."""
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            for one in list(self.open):
-                one.end_if_idle()
 
     async def finish(self) -> None:
         """Answer what is being stored, then end every association."""
@@ -98,15 +69,6 @@ class Server:
             await asyncio.wait(working, timeout=FINISH_S)
         for one in list(self.open):
             one.drop()
-
-
-def _one_gives_way(own: Sequence["Association"]) -> bool:
-    """Whether one of a sender's own is over or idle, and was ended for its next."""
-    longest = max(own, key=lambda one: (one.is_over, one.idle_s()))
-    if not longest.is_over and longest.idle_s() < EVICTED_AFTER_S:
-        return False
-    longest.drop()
-    return True
 
 
 class Association(asyncio.BufferedProtocol):
@@ -127,6 +89,10 @@ class Association(asyncio.BufferedProtocol):
         self._beginning = bytearray()
         self._data_set_at = 0
         self._answered = 0
+
+    @property
+    def who(self) -> str | None:
+        return self.sender.name if self.sender is not None else None
 
     # asyncio's side
 
@@ -218,7 +184,7 @@ class Association(asyncio.BufferedProtocol):
             sender = await nodes.caller(conn, request.calling, self.address, self._certificate())
         if sender is None:
             return pdus.CALLING_AE_UNKNOWN
-        if not self.server.has_room_for(sender):
+        if not self.server.has_room_for(sender.name):
             return pdus.TOO_MANY
         self.sender = sender
         return None

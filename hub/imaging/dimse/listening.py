@@ -10,7 +10,8 @@ from hub.core.db import Database
 from hub.core.settings import Settings
 from hub.core.store import Store
 from hub.imaging.dimse import storing
-from hub.imaging.dimse.association import CONNECTIONS, Association, Server
+from hub.imaging.dimse.association import Association, Server
+from hub.imaging.dimse.crowd import CONNECTIONS
 from hub.imaging.dimse.spares import Spares
 
 

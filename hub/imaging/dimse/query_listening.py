@@ -6,8 +6,9 @@ import ssl
 
 from hub.core import tls
 from hub.core.settings import Settings
+from hub.imaging.dimse.crowd import CONNECTIONS
 from hub.imaging.dimse.query_request import Hub
-from hub.imaging.dimse.query_scp import ARTIM_S, CONNECTIONS, READ_BYTES, Server
+from hub.imaging.dimse.query_scp import ARTIM_S, READ_BYTES, Server
 
 
 async def run(hub: Hub, stop: asyncio.Event) -> None:

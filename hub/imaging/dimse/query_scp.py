@@ -6,7 +6,6 @@ ended, and one node's many associations keep nobody else out. What is asked is a
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
@@ -30,6 +29,7 @@ from hub.core import actor
 from hub.core.errors import HubError
 from hub.core.logging import failure_place, log
 from hub.imaging.dimse import query_services
+from hub.imaging.dimse.crowd import Crowd
 from hub.imaging.dimse.query_nodes import Caller, caller
 from hub.imaging.dimse.query_request import Asked, Hub
 from hub.imaging.index import nodes
@@ -38,14 +38,9 @@ READ_BYTES: Final = 1 << 16
 COMMITMENT_BYTES_MAX: Final = 8 << 20  # a request for some ten thousand instances
 ARTIM_S: Final = 10.0  # PS3.8 9.1.5: for the first request, and for the peer to close
 IDLE_S: Final = 60.0
-EVICTED_AFTER_S: Final = 2.0
 SEND_S: Final = 30.0  # for a peer that takes nothing of what it asked for
 ANSWER_S: Final = 60.0  # for a peer's answer to a sub-operation
-NODE_ASSOCIATIONS: Final = 16
-CONNECTIONS: Final = 256
-UNKNOWN_CONNECTIONS: Final = 32  # of one address that have not yet said who they are
 QUICKACK: Final = 12  # TCP_QUICKACK of Linux
-WATCH_EVERY_S: Final = 1.0
 FINISH_S: Final = 3.0
 ACTOR: Final = actor.job("query")
 VERIFICATION_ONLY: Final = frozenset({uids.VERIFICATION})
@@ -53,29 +48,12 @@ VERIFICATION_ONLY: Final = frozenset({uids.VERIFICATION})
 ASSOCIATIONS = Gauge("hub_dicom_query_associations", "associations of the query port open")
 
 
-class Server:
+class Server(Crowd["Association"]):
     """What all associations of this process share."""
 
     def __init__(self, hub: Hub) -> None:
+        super().__init__(hub.settings.dimse_plain_addresses)
         self.hub = hub
-        self.open: set[Association] = set()
-        self._plain_from = [
-            ipaddress.ip_network(text, strict=False) for text in hub.settings.dimse_plain_addresses
-        ]
-
-    def admits(self, address: str, is_plain: bool) -> bool:
-        """Whether to listen to a new connection at all."""
-        if is_plain and not any(ipaddress.ip_address(address) in network for network in self._plain_from):
-            return False
-        unknown = [one for one in self.open if one.address == address and one.caller is None]
-        if len(unknown) >= UNKNOWN_CONNECTIONS:
-            return _one_gives_way(unknown)
-        return len(self.open) < CONNECTIONS
-
-    def has_room_for(self, node: Caller) -> bool:
-        """Whether a node may have one more."""
-        own = [one for one in self.open if one.caller is not None and one.caller.id == node.id]
-        return len(own) < NODE_ASSOCIATIONS or _one_gives_way(own)
 
     async def connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_plain: bool
@@ -92,13 +70,6 @@ class Server:
             self.open.discard(one)
             ASSOCIATIONS.set(len(self.open))
 
-    async def watch(self) -> None:
-        """End what does nothing, for ever."""
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            for one in list(self.open):
-                one.end_if_idle()
-
     async def finish(self) -> None:
         """Let what was asked be answered, for a moment; then end every association."""
         working = [one.task for one in self.open if one.task is not None]
@@ -106,15 +77,6 @@ class Server:
             await asyncio.wait(working, timeout=FINISH_S)
         for one in list(self.open):
             one.drop()
-
-
-def _one_gives_way(own: Sequence["Association"]) -> bool:
-    """Whether one of a peer's own is over or idle, and was ended for its next."""
-    longest = max(own, key=lambda one: (one.is_over, one.idle_s()))
-    if not longest.is_over and longest.idle_s() < EVICTED_AFTER_S:
-        return False
-    longest.drop()
-    return True
 
 
 class Association:
@@ -144,6 +106,10 @@ class Association:
     def contexts(self) -> Sequence[Context]:
         """What was accepted."""
         return list(self._acceptor.contexts.values())
+
+    @property
+    def who(self) -> str | None:
+        return str(self.caller.id) if self.caller is not None else None
 
     async def run(self) -> None:
         """Read until the end."""
@@ -291,7 +257,7 @@ class Association:
             found = await caller(conn, request.calling, self.address, self._certificate())
         if found is None:
             return pdus.CALLING_AE_UNKNOWN
-        if not self.server.has_room_for(found):
+        if not self.server.has_room_for(str(found.id)):
             return pdus.TOO_MANY
         self.caller, self.calling_ae = found, request.calling
         return None

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import wfdb
 from numpy.typing import NDArray
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
 
 from ecg.formats import wfdb as wfdb_format
 from ecg.record import Lead, Record
@@ -144,7 +144,10 @@ async def signed_in(browser: Browser, hub: Hub, login: str, width: int = 1440) -
         yield page
     except BaseException:
         for last in context.pages[-1:]:  # a journey may have closed the first
-            await last.screenshot(path=hub.data_dir.parent / f"{login}.png", full_page=True)
+            with contextlib.suppress(Error):  # a page that hangs must not hide why the journey failed
+                await last.screenshot(
+                    path=hub.data_dir.parent / f"{login}.png", full_page=True, timeout=10_000
+                )
         raise
     finally:
         await context.close()

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub.core.pdf import Paper
+from hub.core.pdf import Align, Paper
 
 MARK, EDGE = "#ffd54a", "#000000"
 LINE_MM, EDGE_MM, TEXT_PT = 0.35, 0.9, 8
@@ -41,10 +41,11 @@ def _words(paper: Paper, words: str, points: Line, left_mm: float, width_mm: flo
         return
     x, y = points[-1]
     is_right = x - left_mm > width_mm / 2
-    place, align = (x - 1.5, "right") if is_right else (x + 1.5, "left")
+    align: Align = "right" if is_right else "left"
+    place = x - 1.5 if is_right else x + 1.5
     for away in ((-0.15, 0), (0.15, 0), (0, -0.15), (0, 0.15)):
-        paper.write(place + away[0], y + away[1], words, TEXT_PT, EDGE, align)  # type: ignore[arg-type]
-    paper.write(place, y, words, TEXT_PT, MARK, align)  # type: ignore[arg-type]
+        paper.write(place + away[0], y + away[1], words, TEXT_PT, EDGE, align)
+    paper.write(place, y, words, TEXT_PT, MARK, align)
 
 
 def _lines(kind: str, points: Line, head_mm: float) -> list[Line]:
